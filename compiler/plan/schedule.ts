@@ -1,0 +1,64 @@
+// A schedule: what an entry does when it runs, as plain data. Steps are in order; every worker walks them itself and meets
+// the others after each launch. Buffers are places in one linear memory: constants, states and workspace.
+//
+// A wasm kernel is exported as `(args: i32, lo: i32, hi: i32, scratch: i32)`: args points to i32 words, the addresses of its
+// params in order and then the values of its dims in order; [lo, hi) is the range of tasks (the row-major index of the grid);
+// scratch points to this worker's local memory, `Kernel`'s local buffers laid out by the emitter.
+import type { DType } from "../base/dtypes.ts";
+import type { DimDecl, Size } from "../base/sizes.ts";
+import type { Span } from "../base/span.ts";
+import type { TensorType } from "../graph/graph.ts";
+import type { Kernel } from "../kernel/ir.ts";
+import type { Procedure } from "./procedure.ts";
+
+export type BufferId = number;
+
+export interface ScheduleBuffer {
+  readonly dtype: DType;
+  readonly shape: readonly Size[];
+  /** input, output and workspace: at `offset` of the entry's arena. state and constant: at load, by name or index. */
+  readonly place:
+    | { readonly kind: "arena"; readonly offset: Size }
+    | { readonly kind: "state"; readonly name: string }
+    | { readonly kind: "constant"; readonly index: number };
+}
+
+export type Step =
+  | { readonly kind: "launch"; readonly kernel: number; readonly buffers: readonly BufferId[]; readonly tasks: Size }
+  | { readonly kind: "copy"; readonly from: BufferId; readonly to: BufferId }
+  /** `index` (i32 scalar) counts 0 … trips − 1. After the body, `until` (bool scalar) may end the loop. */
+  | { readonly kind: "loop"; readonly trips: Size; readonly index: BufferId; readonly until: BufferId | null; readonly body: readonly Step[] }
+  | { readonly kind: "print"; readonly buffer: BufferId; readonly label: string; readonly span: Span | null }
+  | { readonly kind: "assert"; readonly buffer: BufferId; readonly message: string; readonly span: Span | null };
+
+export interface Schedule {
+  readonly entry: string;
+  readonly dims: readonly DimDecl[];
+  readonly inputs: readonly { readonly name: string; readonly type: TensorType; readonly buffer: BufferId }[];
+  readonly outputs: readonly { readonly name: string; readonly type: TensorType; readonly buffer: BufferId }[];
+  /** States it reads before writing them: they must have a value. And those it writes. */
+  readonly reads: readonly string[];
+  readonly writes: readonly string[];
+  readonly buffers: readonly ScheduleBuffer[];
+  readonly steps: readonly Step[];
+  /** Bytes of the arena; all offsets are multiples of 64. */
+  readonly arena: Size;
+}
+
+export interface Constant {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly bytes: Uint8Array;
+}
+
+/** What a container holds, and all that a runtime needs. */
+export interface CompiledProgram {
+  readonly name: string;
+  readonly dims: readonly DimDecl[];
+  /** `init` names a schedule with one output, `value`; without it the state must be loaded or written before it is read. */
+  readonly states: readonly { readonly name: string; readonly type: TensorType; readonly init: string | null; readonly span: Span | null }[];
+  readonly constants: readonly Constant[];
+  readonly kernels: readonly Kernel[];
+  readonly schedules: readonly Schedule[];
+  readonly procedures: readonly Procedure[];
+}
