@@ -43,6 +43,13 @@ export class GraphBuilder {
   declareDim(d: DimDecl): void {
     this.#dims.set(d.name, d);
   }
+  /** Bodies see the dims of the graph they stand in. */
+  declareDimsOf(other: GraphBuilder): void {
+    for (const d of other.#dims.values()) this.declareDim(d);
+  }
+  dims(): readonly DimDecl[] {
+    return [...this.#dims.values()];
+  }
   declareState(s: StateDecl): void {
     this.#states.set(s.name, s);
   }
