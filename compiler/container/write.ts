@@ -1,0 +1,43 @@
+// A compiled program as the bytes of a container. The same program gives the same bytes.
+import { toJson } from "./json.ts";
+import type { CompiledProgram } from "../plan/schedule.ts";
+import type { WasmModule } from "../../runtime/program.ts";
+import { crc32c } from "./checksum.ts";
+import type { KernelCode } from "./codec.ts";
+import { alignUp, BLOCK, constantOffsets, MAGIC, PREFIX_BYTES, sectionNames, VERSION } from "./layout.ts";
+
+export function writeContainer(program: CompiledProgram, modules: readonly WasmModule[]): Uint8Array {
+  const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(toJson(value)));
+  const { offsets, total } = constantOffsets(program.constants);
+  const constants = new Uint8Array(total);
+  program.constants.forEach((c, i) => constants.set(c.bytes, offsets[i]));
+  const code = program.kernels.map(({ machine, grid, threads, body, flops }): KernelCode => ({ machine, grid, threads, body, flops }));
+  const contents = [constants, encode(code), ...modules.map(m => m.bytes)];
+  const names = sectionNames(modules.length);
+
+  const header = encode({
+    program: {
+      ...program,
+      kernels: program.kernels.map(({ name, params, dims, spans, summary }) => ({ name, params, dims, spans, summary })),
+      constants: program.constants.map(({ dtype, shape }) => ({ dtype, shape })),
+    },
+    modules: modules.map(({ relaxed, shared, scratch }) => ({ relaxed, shared, scratch })),
+    sections: contents.map((bytes, i) => ({ name: names[i], bytes: bytes.length, crc: crc32c(bytes) })),
+  });
+  const first = alignUp(PREFIX_BYTES + header.length, BLOCK);
+  const file = new Uint8Array(contents.reduce((end, bytes) => end + alignUp(bytes.length, BLOCK), first));
+  const view = new DataView(file.buffer);
+  file.set(MAGIC);
+  view.setUint32(8, VERSION, true);
+  view.setUint32(12, header.length, true);
+  view.setBigUint64(16, BigInt(file.length), true);
+  view.setUint32(24, crc32c(header), true);
+  view.setUint32(28, crc32c(file.subarray(0, 28)), true);
+  file.set(header, PREFIX_BYTES);
+  let at = first;
+  for (const bytes of contents) {
+    file.set(bytes, at);
+    at += alignUp(bytes.length, BLOCK);
+  }
+  return file;
+}
