@@ -1,0 +1,60 @@
+// Loads compiled programs under Node: `load(await readFile("noiser.slx"))` gives entries and procedures to call. A program
+// that was just compiled is emitted for this engine; one from a container brings its modules.
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import type { DimValues } from "../compiler/base/sizes.ts";
+import { readContainer } from "../compiler/container/read.ts";
+import { effectsOver } from "./io/effects.ts";
+import { nodeFiles } from "./io/node-files.ts";
+import { instanceDims, Program, type ProgramInfo } from "./load.ts";
+import type { RuntimeProgram, WasmModule } from "./program.ts";
+import { startWasm, type WorkerHandle } from "./wasm/backend.ts";
+import { engineFeatures } from "./wasm/features.ts";
+
+export type { HostIn } from "./arguments.ts";
+export type { Emitted, ProcedureRun, Program, ProgramState, RunOptions } from "./load.ts";
+export type { HostArray, HostTensor } from "./tensor.ts";
+export { hostTensor } from "./tensor.ts";
+
+export interface LoadOptions {
+  /** By default, as many as the machine runs at once. */
+  readonly threads?: number;
+  /** Values of the dims that are bound when a program is loaded. */
+  readonly dims?: DimValues;
+  /** "nan": stop at the first kernel that makes one, naming the op and the user's line. */
+  readonly check?: "nan";
+  /** Where `print` goes; by default to standard output. */
+  readonly print?: (text: string) => void;
+}
+
+/** A container's bytes, or a compiled program with the modules that were emitted for it. */
+export type Loadable = Uint8Array | { readonly program: RuntimeProgram; readonly modules: readonly WasmModule[] };
+
+export async function load(source: Loadable, options: LoadOptions = {}): Promise<Program> {
+  const { program, modules } = source instanceof Uint8Array ? readContainer(source) : source;
+  const dims = instanceDims(program, options.dims ?? {});
+  const backend = await startWasm({
+    program, modules, dims, features: engineFeatures(), threads: options.threads ?? availableParallelism(), checkNan: options.check === "nan",
+    spawn: spawnWorker, perform: effectsOver(nodeFiles), print: options.print ?? (text => process.stdout.write(`${text}\n`)),
+  });
+  return new Program(infoOf(program), backend, dims);
+}
+
+/** Entries are the schedules that are no state's first value. */
+export function infoOf(program: RuntimeProgram): ProgramInfo {
+  const inits = new Set(program.states.map(s => s.init));
+  return { ...program, entries: program.schedules.filter(s => !inits.has(s.entry)) };
+}
+
+function spawnWorker(): WorkerHandle {
+  // Beside this file, with its ending: TypeScript in the repository, JavaScript in the package.
+  const ending = import.meta.url.slice(import.meta.url.lastIndexOf("."));
+  const worker = new Worker(new URL(`./wasm/worker-node${ending}`, import.meta.url), { stderr: false });
+  return {
+    post: (message, transfer) => worker.postMessage(message, [...(transfer ?? [])]),
+    onMessage: listener => void worker.on("message", listener),
+    onFailure: listener => void worker.on("error", listener),
+    keepAlive: yes => (yes ? worker.ref() : worker.unref()),
+    terminate: () => void worker.terminate(),
+  };
+}

@@ -1,0 +1,101 @@
+// Files and pictures under Node. A file is written beside its place, synced and then renamed, so an error or a full disk
+// leaves what was there before. Pictures are decoded and encoded by sharp, which is loaded when first needed.
+import { open, readFile, rename, rm, mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { SluiceError } from "../../compiler/base/diagnostics.ts";
+import type { HostPicture } from "../procedure.ts";
+import type { HostFiles } from "./effects.ts";
+
+const REASONS: { readonly [code: string]: string } = {
+  ENOSPC: "no space is left on the device", EDQUOT: "the disk quota is used up", ENOENT: "no such file or folder", EACCES: "permission denied",
+  EISDIR: "it is a folder", ENOTDIR: "a part of the path is no folder", EROFS: "the file system is read-only", EEXIST: "a part of the path is a file",
+};
+
+function fileError(code: string, path: string, action: string, error: unknown): SluiceError {
+  const errno = (error as NodeJS.ErrnoException).code ?? "";
+  const reason = REASONS[errno] ?? (error instanceof Error ? error.message : String(error));
+  return new SluiceError({ code, message: `${path}: ${action}: ${reason}`, found: errno || undefined });
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw fileError("FILE001", path, "cannot be read", error);
+  }
+}
+
+let unique = 0;
+
+async function writeBytes(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.${process.pid}-${unique++}.tmp`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(temporary, "wx");
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw fileError("FILE003", path, "cannot be written, and nothing was changed", error);
+  }
+}
+
+const loadSharp = async () => (await import("sharp")).default;
+
+async function readPicture(path: string): Promise<HostPicture> {
+  const bytes = await readBytes(path);
+  const sharp = await loadSharp();
+  try {
+    // Turned as its EXIF orientation says; grey becomes RGB; other colour spaces become sRGB.
+    const source = sharp(bytes, { failOn: "error" }).autoOrient();
+    const { format } = await source.metadata();
+    if (format !== "png" && format !== "jpeg" && format !== "webp") {
+      throw new SluiceError({ code: "IMAGE001", message: `${path}: pictures of this format are not read`, found: format, expected: "PNG, JPEG or WebP" });
+    }
+    const { data, info } = await source.toColourspace("srgb").raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+    return split(data, info.width, info.height, info.channels);
+  } catch (error) {
+    if (error instanceof SluiceError) throw error;
+    throw new SluiceError({ code: "IMAGE001", message: `${path}: not a picture that can be read`, found: error instanceof Error ? error.message.trim() : String(error), expected: "PNG, JPEG or WebP" });
+  }
+}
+
+/** Interleaved channels as RGB and alpha. */
+function split(data: Uint8Array, width: number, height: number, channels: number): HostPicture {
+  if (channels === 3) return { width, height, rgb: data, alpha: null };
+  const pixels = width * height;
+  const colours = channels < 3 ? 1 : 3;
+  const rgb = new Uint8Array(pixels * 3);
+  const alpha = channels % 2 === 0 ? new Uint8Array(pixels) : null;
+  for (let i = 0; i < pixels; i++) {
+    for (let c = 0; c < 3; c++) rgb[i * 3 + c] = data[i * channels + (colours === 3 ? c : 0)]!;
+    if (alpha) alpha[i] = data[i * channels + colours]!;
+  }
+  return { width, height, rgb, alpha };
+}
+
+/** A sharp pipeline over a picture's pixels. */
+async function pipeline({ width, height, rgb, alpha }: HostPicture) {
+  const sharp = await loadSharp();
+  const base = sharp(rgb, { raw: { width, height, channels: 3 } });
+  return alpha ? base.joinChannel(Buffer.from(alpha.buffer, alpha.byteOffset, alpha.length), { raw: { width, height, channels: 1 } }).toColourspace("srgb") : base;
+}
+
+async function encodePicture(path: string, picture: HostPicture): Promise<Uint8Array> {
+  const image = await pipeline(picture);
+  if (/\.png$/i.test(path)) return image.png({ compressionLevel: 6 }).toBuffer();
+  return /\.webp$/i.test(path) ? image.webp({ lossless: true }).toBuffer() : image.jpeg({ quality: 95, chromaSubsampling: "4:4:4" }).toBuffer();
+}
+
+async function resizePicture(picture: HostPicture, height: number, width: number): Promise<HostPicture> {
+  const image = (await pipeline(picture)).resize({ width, height, fit: "fill" });
+  const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
+  return split(data, info.width, info.height, info.channels);
+}
+
+export const nodeFiles: HostFiles = { read: readBytes, write: writeBytes, readPicture, encodePicture, resizePicture };

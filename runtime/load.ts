@@ -1,0 +1,167 @@
+// A loaded program: entries and procedures to call, states to read and set, one call at a time in the order of the calls.
+// Everything a caller gives is checked here, before it reaches a backend.
+import { SluiceError } from "../compiler/base/diagnostics.ts";
+import type { DimDecl, DimValues } from "../compiler/base/sizes.ts";
+import type { TensorType } from "../compiler/graph/graph.ts";
+import type { Procedure } from "../compiler/plan/procedure.ts";
+import { bindArguments, boundsText, checkDims, type HostIn, named, type Signature } from "./arguments.ts";
+import type { Backend } from "./backend.ts";
+import { procedureArguments } from "./procedure.ts";
+import type { HostTensor } from "./tensor.ts";
+
+export interface EntryInfo extends Signature {
+  readonly outputs: readonly { readonly name: string; readonly type: TensorType }[];
+}
+
+/** What a program offers, whatever runs it. */
+export interface ProgramInfo {
+  readonly name: string;
+  readonly dims: readonly DimDecl[];
+  readonly entries: readonly EntryInfo[];
+  readonly procedures: readonly Procedure[];
+  readonly states: readonly { readonly name: string; readonly type: TensorType }[];
+}
+
+export interface RunOptions {
+  readonly signal?: AbortSignal;
+  /** How far the outermost loop has come. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+export interface Emitted {
+  readonly name: string;
+  readonly value: number | string | HostTensor;
+}
+export type ProcedureRun = Promise<void> & AsyncIterable<Emitted>;
+
+export interface ProgramState {
+  get(name: string): Promise<HostTensor>;
+  set(name: string, value: HostIn): Promise<void>;
+}
+
+export class Program {
+  readonly info: ProgramInfo;
+  readonly state: ProgramState;
+  /** What runs it, for people. */
+  readonly description: string;
+  readonly #backend: Backend;
+  readonly #dims: DimValues;
+  readonly #entries: ReadonlyMap<string, EntryInfo>;
+  readonly #procedures: ReadonlyMap<string, Procedure>;
+  #last: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  constructor(info: ProgramInfo, backend: Backend, dims: DimValues) {
+    this.info = info;
+    this.description = backend.description;
+    this.#backend = backend;
+    this.#dims = dims;
+    this.#entries = new Map(info.entries.map(e => [e.entry, e]));
+    this.#procedures = new Map(info.procedures.map(p => [p.name, p]));
+    const states = new Map(info.states.map(s => [s.name, s.type]));
+    this.state = {
+      get: async name => {
+        named("state", "STATE004", name, states);
+        return this.#queue(() => backend.getState(name));
+      },
+      set: async (name, value) => {
+        const type = named("state", "STATE004", name, states);
+        const { tensors } = bindArguments({ entry: "state", dims: [], inputs: [{ name, type }] }, { [name]: value }, dims);
+        await this.#queue(() => backend.setState(name, tensors.get(name)!));
+      },
+    };
+  }
+
+  /** `sizes`: call dims that no input has. */
+  async call(entry: string, inputs: { readonly [name: string]: HostIn | undefined } = {}, sizes: DimValues = {}): Promise<{ [output: string]: HostTensor }> {
+    const signature = named("entry", "ENTRY001", entry, this.#entries);
+    const { tensors, dims } = bindArguments(signature, inputs, { ...this.#dims, ...sizes });
+    return Object.fromEntries(await this.#queue(() => this.#backend.call(entry, tensors, dims)));
+  }
+
+  run(name: string, args: { readonly [name: string]: unknown } = {}, options: RunOptions = {}): ProcedureRun {
+    const rows = new RowQueue();
+    const abort = new AbortController();
+    options.signal?.addEventListener("abort", () => abort.abort());
+    if (options.signal?.aborted) abort.abort();
+    const start = async (): Promise<void> => {
+      const procedure = named("procedure", "ENTRY001", name, this.#procedures);
+      const values = procedureArguments(procedure, args);
+      const sink = {
+        row: (row: { readonly values: readonly Emitted[] }) => rows.push(row.values),
+        progress: (done: number, total: number) => options.onProgress?.(done, total),
+      };
+      const finished = await this.#queue(() => this.#backend.run(name, values, sink, abort.signal));
+      if (!finished && options.signal?.aborted) throw options.signal.reason;
+    };
+    const running = start();
+    running.then(() => rows.end(null), error => rows.end({ error }));
+    return Object.assign(running, { [Symbol.asyncIterator]: () => rows.iterate(running, () => abort.abort()) });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#last;
+    await this.#backend.close();
+  }
+
+  /** Runs after everything that was asked before it. */
+  #queue<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw new SluiceError({ code: "CLOSED001", message: "the program has been closed" });
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+}
+
+/** Rows on their way to an iterator. Nothing is kept while nobody iterates. */
+class RowQueue {
+  readonly #rows: Emitted[] = [];
+  #listening = false;
+  #ended: { readonly error: unknown } | null | undefined;
+  #wake: (() => void) | null = null;
+
+  push(values: readonly Emitted[]): void {
+    if (!this.#listening) return;
+    this.#rows.push(...values);
+    this.#wake?.();
+  }
+  end(failure: { readonly error: unknown } | null): void {
+    this.#ended = failure;
+    this.#wake?.();
+  }
+
+  iterate(running: Promise<void>, cancel: () => void): AsyncIterator<Emitted> {
+    this.#listening = true;
+    running.catch(() => undefined);
+    return {
+      next: async () => {
+        while (this.#rows.length === 0 && this.#ended === undefined) await new Promise<void>(resolve => (this.#wake = resolve));
+        const value = this.#rows.shift();
+        if (value) return { done: false, value };
+        if (this.#ended) throw this.#ended.error;
+        return { done: true, value: undefined };
+      },
+      return: async () => {
+        cancel();
+        await running.catch(() => undefined);
+        return { done: true, value: undefined };
+      },
+    };
+  }
+}
+
+/** Values for the dims that are bound at load. One that has a single value needs none given. */
+export function instanceDims(info: Pick<ProgramInfo, "name" | "dims">, given: DimValues): DimValues {
+  const decls = info.dims.filter(d => d.binding === "instance");
+  const stranger = Object.keys(given).find(name => !decls.some(d => d.name === name));
+  if (stranger !== undefined) {
+    throw new SluiceError({
+      code: "DIM003", message: `\`${info.name}\` has no dim ${stranger} that is bound when it is loaded`, found: stranger,
+      expected: decls.map(d => `${d.name}: ${boundsText(d)}`).join("; ") || "none",
+    });
+  }
+  const dims = { ...Object.fromEntries(decls.filter(d => d.min === d.max).map(d => [d.name, d.min])), ...given };
+  checkDims(info.name, decls.filter(d => dims[d.name] !== undefined), dims);
+  return dims;
+}

@@ -1,0 +1,143 @@
+// Binds a schedule to values of its dims: every size is evaluated, every buffer gets its address, and the steps become a
+// tape of i32 words that the crew walks, with the kernels' argument blocks before it. A schedule whose buffers do not fit
+// their place is refused here, so that nothing in a container can make the runtime touch memory that is not the program's.
+import { byteLength, type DType } from "../../compiler/base/dtypes.ts";
+import { SluiceError } from "../../compiler/base/diagnostics.ts";
+import { type DimValues, dimSize, evaluateSize, type Size } from "../../compiler/base/sizes.ts";
+import type { Span } from "../../compiler/base/span.ts";
+import type { Schedule, Step } from "../../compiler/plan/schedule.ts";
+import type { RuntimeProgram } from "../program.ts";
+import { COPY, EFFECT, LAUNCH, LOOP } from "./crew.ts";
+import type { Block } from "./heap.ts";
+
+/** A tensor that lies in the program's memory. */
+export interface Placed {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly address: number;
+  readonly bytes: number;
+}
+
+/** What the leader does between launches. */
+export type Effect =
+  | { readonly kind: "print"; readonly value: Placed; readonly label: string; readonly span: Span | null }
+  | { readonly kind: "assert"; readonly value: Placed; readonly message: string; readonly span: Span | null }
+  /** Float results of a launch, to be searched for NaN. */
+  | { readonly kind: "nan"; readonly kernel: number; readonly values: readonly Placed[] };
+
+/** Where things lie in memory. */
+export interface Places {
+  readonly arena: Block;
+  state(name: string): Block;
+  constant(index: number): Block;
+}
+
+export interface Bound {
+  /** The words of all argument blocks and then of the tape; addresses in it are relative to memory, not to the block. */
+  readonly words: Int32Array;
+  /** Where the tape starts, in words. */
+  readonly tapeStart: number;
+  readonly effects: readonly Effect[];
+  readonly inputs: ReadonlyMap<string, Placed>;
+  readonly outputs: ReadonlyMap<string, Placed>;
+}
+
+/** Tasks claimed at once are so small that each worker comes back about this many times. */
+const PIECES_PER_WORKER = 4;
+
+const misfit = (entry: string, message: string): SluiceError =>
+  new SluiceError({ code: "PLAN001", message: `the schedule of \`${entry}\` is malformed: ${message}`, hint: "build the program again" });
+
+export interface BindOptions {
+  readonly program: RuntimeProgram;
+  readonly schedule: Schedule;
+  readonly dims: DimValues;
+  readonly places: Places;
+  readonly workers: number;
+  readonly checkNan: boolean;
+  /** Allocates the block that `words` will be written to. */
+  allocate(bytes: number): Block;
+}
+
+export function bindSchedule(options: BindOptions): Bound & { readonly block: Block } {
+  const { program, schedule, dims, places } = options;
+  const size = (s: Size): number => {
+    const value = evaluateSize(s, dims);
+    if (!Number.isSafeInteger(value) || value < 0) throw misfit(schedule.entry, `a size is ${value}`);
+    return value;
+  };
+  const buffers = schedule.buffers.map((b, i): Placed => {
+    const shape = b.shape.map(size);
+    const bytes = byteLength(b.dtype, shape.reduce((n, extent) => n * extent, 1));
+    const home = b.place.kind === "arena" ? places.arena : b.place.kind === "state" ? places.state(b.place.name) : places.constant(b.place.index);
+    const offset = b.place.kind === "arena" ? size(b.place.offset) : 0;
+    if (offset % 4 !== 0 || offset + bytes > home.bytes) throw misfit(schedule.entry, `buffer ${i} does not fit its place`);
+    return { dtype: b.dtype, shape, address: home.address + offset, bytes };
+  });
+  const at = (id: number): Placed => {
+    const b = buffers[id];
+    if (!b) throw misfit(schedule.entry, `there is no buffer ${id}`);
+    return b;
+  };
+
+  const args: number[] = [];
+  const tape: number[] = [];
+  /** Positions on the tape that hold a word offset into `args`, to be made an address. */
+  const argPositions: number[] = [];
+  const effects: Effect[] = [];
+  const addEffect = (e: Effect): void => {
+    tape.push(EFFECT, effects.length);
+    effects.push(e);
+  };
+
+  const addLaunch = (kernel: number, ids: readonly number[], tasks: number): void => {
+    const info = program.kernels[kernel];
+    if (!info || info.params.length !== ids.length) throw misfit(schedule.entry, `a launch does not fit kernel ${kernel}`);
+    if (tasks === 0) return;
+    if (tasks >= 2 ** 30) throw misfit(schedule.entry, `a launch of ${info.name} has ${tasks} tasks`);
+    while (args.length % (64 / 4) !== 0) args.push(0);
+    tape.push(LAUNCH, kernel, args.length, tasks, Math.max(1, Math.floor(tasks / (options.workers * PIECES_PER_WORKER))));
+    argPositions.push(tape.length - 3);
+    for (const id of ids) args.push(at(id).address | 0);
+    for (const d of info.dims) args.push(size(dimSize(d.name)));
+    if (!options.checkNan) return;
+    const values = ids.filter((_, i) => info.params[i]!.access !== "read").map(at).filter(v => v.dtype.includes("f"));
+    if (values.length > 0) addEffect({ kind: "nan", kernel, values });
+  };
+
+  const addSteps = (steps: readonly Step[]): void => {
+    for (const s of steps) {
+      switch (s.kind) {
+        case "launch":
+          addLaunch(s.kernel, s.buffers, size(s.tasks));
+          break;
+        case "copy":
+          if (at(s.from).bytes !== at(s.to).bytes) throw misfit(schedule.entry, "a copy is between buffers of different sizes");
+          if (at(s.from).bytes > 0) tape.push(COPY, at(s.from).address | 0, at(s.to).address | 0, at(s.from).bytes | 0);
+          break;
+        case "loop": {
+          if (at(s.index).bytes !== 4) throw misfit(schedule.entry, "a loop's index is no i32");
+          tape.push(LOOP, size(s.trips), at(s.index).address | 0, s.until === null ? 0 : at(s.until).address | 0, 0);
+          const body = tape.length;
+          addSteps(s.body);
+          tape[body - 1] = tape.length - body;
+          break;
+        }
+        case "print":
+          addEffect({ kind: "print", value: at(s.buffer), label: s.label, span: s.span });
+          break;
+        case "assert":
+          addEffect({ kind: "assert", value: at(s.buffer), message: s.message, span: s.span });
+          break;
+      }
+    }
+  };
+  addSteps(schedule.steps);
+  while (args.length % (64 / 4) !== 0) args.push(0);
+
+  const block = options.allocate((args.length + tape.length) * 4);
+  for (const position of argPositions) tape[position] = (block.address + tape[position]! * 4) | 0;
+  const words = Int32Array.from([...args, ...tape]);
+  const ports = (list: Schedule["inputs"]): Map<string, Placed> => new Map(list.map(p => [p.name, at(p.buffer)]));
+  return { words, tapeStart: args.length, effects, inputs: ports(schedule.inputs), outputs: ports(schedule.outputs), block };
+}

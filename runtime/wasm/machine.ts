@@ -1,0 +1,311 @@
+// The program in memory: constants, states and workspace in one WebAssembly memory, entries run on it by the crew. Lives in
+// the leader. States are allocated when something that is run first needs them, and get their first value by running their
+// init there. An entry that fails leaves the states that it writes unusable until they are given a value again.
+import { byteLength, type DType } from "../../compiler/base/dtypes.ts";
+import { SluiceError } from "../../compiler/base/diagnostics.ts";
+import { type DimValues, evaluateSize, sizeText } from "../../compiler/base/sizes.ts";
+import { spanText } from "../../compiler/base/span.ts";
+import type { Schedule, Step } from "../../compiler/plan/schedule.ts";
+import { checkDims, named } from "../arguments.ts";
+import type { Machine } from "../procedure.ts";
+import type { RuntimeProgram, WasmModule } from "../program.ts";
+import { bytesOf, elementAt, elementCount, type HostTensor, shapeText, tensorOfBytes, tensorOfNumbers, tensorText } from "../tensor.ts";
+import { type Bound, bindSchedule, type Effect, type Placed } from "./bind.ts";
+import type { Crew } from "./crew.ts";
+import { type Block, Heap } from "./heap.ts";
+
+/** A tensor kept for a procedure, in a block of its own. */
+export interface Handle extends Placed {
+  readonly block: Block;
+}
+
+interface StateCell {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly block: Block;
+  /** lost: an entry failed while it wrote it. */
+  status: "empty" | "ready" | "lost";
+  lostBy: string;
+}
+
+interface Binding extends Bound {
+  readonly block: Block;
+  readonly arena: number;
+}
+
+export interface MachineOptions {
+  readonly program: RuntimeProgram;
+  readonly scratch: WasmModule["scratch"];
+  readonly memory: WebAssembly.Memory;
+  readonly crew: Crew;
+  readonly workers: number;
+  /** Instance dims. */
+  readonly dims: DimValues;
+  readonly checkNan: boolean;
+  /** Where memory is free. */
+  readonly start: number;
+  print(text: string): void;
+}
+
+/** Bindings kept for sizes that come again. */
+const BINDINGS = 64;
+
+export class WasmMachine implements Machine<Handle> {
+  readonly #o: MachineOptions;
+  readonly #heap: Heap;
+  readonly #schedules: ReadonlyMap<string, Schedule>;
+  readonly #declared: ReadonlyMap<string, RuntimeProgram["states"][number]>;
+  readonly #states = new Map<string, StateCell>();
+  readonly #constants: readonly Block[];
+  readonly #bindings = new Map<string, Binding>();
+  #arena: Block;
+  #scratch: { block: Block; stride: number };
+  #bytes: Uint8Array;
+
+  constructor(options: MachineOptions) {
+    this.#o = options;
+    this.#heap = new Heap(options.memory, options.start);
+    this.#bytes = new Uint8Array(options.memory.buffer);
+    this.#schedules = new Map(options.program.schedules.map(s => [s.entry, s]));
+    this.#declared = new Map(options.program.states.map(s => [s.name, s]));
+    this.#constants = options.program.constants.map((c, i) => {
+      const block = this.#heap.allocate(c.bytes.length, `constant ${i}`);
+      this.#write(block.address, c.bytes);
+      return block;
+    });
+    this.#arena = this.#heap.allocate(0, "workspace");
+    this.#scratch = { block: this.#heap.allocate(0, "scratch"), stride: 0 };
+  }
+
+  call(entry: string, inputs: ReadonlyMap<string, Handle | HostTensor | number>, sizes: DimValues, wanted: readonly string[]): ReadonlyMap<string, Handle | number> {
+    const results = this.run(entry, inputs, sizes);
+    return new Map(wanted.map(name => {
+      const result = named("output", "OUTPUT001", name, results);
+      return [name, result.shape.length === 0 ? elementAt(this.read(result), 0) : this.#keep(result)];
+    }));
+  }
+
+  /** Runs an entry; where its outputs lie until the next run. */
+  run(entry: string, inputs: ReadonlyMap<string, Handle | HostTensor | number>, sizes: DimValues): ReadonlyMap<string, Placed> {
+    const schedule = named("entry", "ENTRY001", entry, this.#schedules);
+    const dims = this.#dimsOf(schedule, inputs, sizes);
+    for (const name of schedule.reads) this.#prepareState(name, entry, schedule);
+    const binding = this.#bind(schedule, dims);
+    for (const { name } of schedule.inputs) this.#put(entry, name, binding.inputs.get(name)!, inputs.get(name));
+    try {
+      const start = binding.block.address + binding.tapeStart * 4;
+      const scratch = { address: this.#scratch.block.address, stride: this.#scratch.stride };
+      this.#o.crew.lead(start, binding.block.address + binding.words.length * 4, scratch, index => this.#perform(entry, binding.effects[index]!));
+    } catch (error) {
+      for (const name of schedule.writes) {
+        const cell = this.#cell(name);
+        cell.status = "lost";
+        cell.lostBy = entry;
+      }
+      throw error;
+    }
+    for (const name of schedule.writes) this.#cell(name).status = "ready";
+    return binding.outputs;
+  }
+
+  shape(tensor: Handle): readonly number[] {
+    return tensor.shape;
+  }
+  toHost(tensor: Handle): HostTensor {
+    return this.read(tensor);
+  }
+  fromHost(tensor: HostTensor): Handle {
+    const bytes = byteLength(tensor.dtype, elementCount(tensor.shape));
+    const block = this.#heap.allocate(bytes, `a tensor ${tensor.dtype} ${shapeText(tensor.shape)}`);
+    this.#write(block.address, bytesOf(tensor));
+    return { dtype: tensor.dtype, shape: tensor.shape, address: block.address, bytes, block };
+  }
+  release(tensor: Handle): void {
+    this.#heap.release(tensor.block);
+  }
+
+  /** A copy of what lies there. */
+  read({ dtype, shape, address, bytes }: Placed): HostTensor {
+    return tensorOfBytes(dtype, shape, this.#view().slice(address, address + bytes));
+  }
+
+  stateType(name: string): { readonly dtype: DType; readonly shape: readonly number[] } {
+    return this.#cell(name);
+  }
+  getState(name: string): HostTensor {
+    this.#prepareState(name, null, null);
+    const { dtype, shape, block } = this.#cell(name);
+    return this.read({ dtype, shape, address: block.address, bytes: byteLength(dtype, elementCount(shape)) });
+  }
+  setState(name: string, value: HostTensor): void {
+    const cell = this.#cell(name);
+    if (value.dtype !== cell.dtype || value.shape.join() !== cell.shape.join()) {
+      throw new SluiceError({
+        code: "STATE003", message: `state \`${name}\` has another type`, found: `${value.dtype} ${shapeText(value.shape)}`, expected: `${cell.dtype} ${shapeText(cell.shape)}`,
+      });
+    }
+    this.#write(cell.block.address, bytesOf(value));
+    cell.status = "ready";
+  }
+
+  #view(): Uint8Array {
+    if (this.#bytes.buffer !== this.#o.memory.buffer) this.#bytes = new Uint8Array(this.#o.memory.buffer);
+    return this.#bytes;
+  }
+  #write(address: number, bytes: Uint8Array): void {
+    this.#view().set(bytes, address);
+  }
+
+  #keep(placed: Placed): Handle {
+    const block = this.#heap.allocate(placed.bytes, "a kept output");
+    this.#view().copyWithin(block.address, placed.address, placed.address + placed.bytes);
+    return { ...placed, address: block.address, block };
+  }
+
+  #put(entry: string, name: string, to: Placed, value: Handle | HostTensor | number | undefined): void {
+    if (value === undefined) throw new SluiceError({ code: "INPUT001", message: `\`${entry}\` needs an input \`${name}\``, expected: `${to.dtype} ${shapeText(to.shape)}` });
+    const source = typeof value === "number" ? tensorOfNumbers(to.dtype, [], [value]) : value;
+    if (source.dtype !== to.dtype || source.shape.join() !== to.shape.join()) {
+      throw new SluiceError({
+        code: source.dtype === to.dtype ? "INPUT004" : "INPUT003", message: `input \`${name}\` of \`${entry}\` has the wrong ${source.dtype === to.dtype ? "shape" : "dtype"}`,
+        found: `${source.dtype} ${shapeText(source.shape)}`, expected: `${to.dtype} ${shapeText(to.shape)}`,
+      });
+    }
+    if ("address" in source) this.#view().copyWithin(to.address, source.address, source.address + source.bytes);
+    else this.#write(to.address, bytesOf(source));
+  }
+
+  /** Every dim of the schedule: instance dims, given sizes, and the axes of the inputs. */
+  #dimsOf(schedule: Schedule, inputs: ReadonlyMap<string, Handle | HostTensor | number>, sizes: DimValues): DimValues {
+    const dims: { [dim: string]: number } = { ...this.#o.dims, ...sizes };
+    for (const { name, type } of schedule.inputs) {
+      const value = inputs.get(name);
+      if (typeof value !== "object") continue;
+      type.shape.forEach((size, axis) => {
+        const extent = value.shape[axis];
+        if (extent !== undefined && schedule.dims.some(d => d.name === sizeText(size))) dims[sizeText(size)] ??= extent;
+      });
+    }
+    checkDims(schedule.entry, schedule.dims, dims);
+    return dims;
+  }
+
+  #bind(schedule: Schedule, dims: DimValues): Binding {
+    const key = `${schedule.entry}|${schedule.dims.map(d => dims[d.name]).join()}`;
+    const known = this.#bindings.get(key);
+    if (known && known.arena === this.#arena.address) return known;
+    if (known) this.#forget(key, known);
+    const where = schedule.dims.map(d => `${d.name} = ${dims[d.name]}`).join(", ");
+    this.#reserve(evaluateSize(schedule.arena, dims), schedule, dims, `\`${schedule.entry}\`${where ? ` at ${where}` : ""}`);
+    const bound = bindSchedule({
+      program: this.#o.program, schedule, dims, workers: this.#o.workers, checkNan: this.#o.checkNan,
+      places: { arena: this.#arena, state: name => this.#cell(name).block, constant: index => this.#constants[index] ?? { address: 0, bytes: 0 } },
+      allocate: bytes => this.#heap.allocate(bytes, `the schedule of \`${schedule.entry}\``),
+    });
+    this.#write(bound.block.address, new Uint8Array(bound.words.buffer));
+    const binding = { ...bound, arena: this.#arena.address };
+    for (const [oldest, old] of this.#bindings) {
+      if (this.#bindings.size < BINDINGS) break;
+      this.#forget(oldest, old);
+    }
+    this.#bindings.set(key, binding);
+    return binding;
+  }
+
+  #forget(key: string, binding: Binding): void {
+    this.#heap.release(binding.block);
+    this.#bindings.delete(key);
+  }
+
+  /** Makes the arena and every worker's scratch large enough. Neither holds anything between runs. */
+  #reserve(arena: number, schedule: Schedule, dims: DimValues, purpose: string): void {
+    if (arena > this.#arena.bytes) {
+      this.#heap.release(this.#arena);
+      this.#arena = { address: 0, bytes: 0 };
+      this.#arena = this.#heap.allocate(arena, purpose);
+    }
+    const stride = Math.max(0, ...kernelsOf(schedule.steps).map(k => evaluateSize(this.#o.scratch[k] ?? 0, dims)));
+    if (stride <= this.#scratch.stride) return;
+    const aligned = Math.ceil(stride / 64) * 64;
+    this.#heap.release(this.#scratch.block);
+    this.#scratch = { block: { address: 0, bytes: 0 }, stride: 0 };
+    this.#scratch = { block: this.#heap.allocate(aligned * this.#o.workers, `scratch of \`${schedule.entry}\``), stride: aligned };
+  }
+
+  #cell(name: string): StateCell {
+    const known = this.#states.get(name);
+    if (known) return known;
+    const { type } = named("state", "STATE004", name, this.#declared);
+    const shape = type.shape.map(size => evaluateSize(size, this.#o.dims));
+    const block = this.#heap.allocate(byteLength(type.dtype, elementCount(shape)), `state \`${name}\``);
+    const cell: StateCell = { dtype: type.dtype, shape, block, status: "empty", lostBy: "" };
+    this.#states.set(name, cell);
+    return cell;
+  }
+
+  /** The state has a value, made by its init if need be; otherwise refuses. `reader`: the entry that needs it. */
+  #prepareState(name: string, reader: string | null, schedule: Schedule | null): void {
+    const cell = this.#cell(name);
+    if (cell.status === "ready") return;
+    const { init, span } = this.#declared.get(name)!;
+    if (cell.status === "lost") {
+      throw new SluiceError({
+        code: "STATE002", span, message: `state \`${name}\` may be half written, because \`${cell.lostBy}\` failed while it ran`, hint: "load it again, or open the program anew",
+      });
+    }
+    if (init === null || schedule?.entry === init) {
+      throw new SluiceError({
+        code: "STATE001", span, message: `${reader === null ? "reading" : `\`${reader}\` reads`} state \`${name}\` before it has a value`, expected: "a first value, or a load or write before it",
+      });
+    }
+    const value = named("output", "OUTPUT001", "value", this.run(init, new Map(), {}));
+    if (value.bytes !== byteLength(cell.dtype, elementCount(cell.shape))) throw new SluiceError({ code: "PLAN001", message: `the first value of state \`${name}\` has another size`, hint: "build the program again" });
+    this.#view().copyWithin(cell.block.address, value.address, value.address + value.bytes);
+    cell.status = "ready";
+  }
+
+  #perform(entry: string, effect: Effect): void {
+    switch (effect.kind) {
+      case "print":
+        this.#o.print(`${effect.label ? `${effect.label}: ` : ""}${tensorText(this.read(effect.value))}`);
+        break;
+      case "assert":
+        if (elementAt(this.read(effect.value), 0) === 0) throw new SluiceError({ code: "ASSERT001", message: effect.message, span: effect.span });
+        break;
+      case "nan":
+        for (const value of effect.values) this.#refuseNan(entry, effect.kernel, this.read(value));
+        break;
+    }
+  }
+
+  #refuseNan(entry: string, kernel: number, value: HostTensor): void {
+    let first = -1;
+    let found = 0;
+    const elements = elementCount(value.shape);
+    for (let i = 0; i < elements; i++) {
+      if (!Number.isNaN(elementAt(value, i))) continue;
+      if (found++ === 0) first = i;
+    }
+    if (found === 0) return;
+    const info = this.#o.program.kernels[kernel]!;
+    throw new SluiceError({
+      code: "NAN001", span: info.spans[0], message: `NaN in \`${entry}\`, made by ${info.summary || info.name}`,
+      found: `${found} of ${elements} elements of ${value.dtype} ${shapeText(value.shape)}, the first at ${shapeText(position(first, value.shape))}`,
+      hint: info.spans.length > 1 ? `the kernel also computes ${info.spans.slice(1).map(spanText).join(", ")}` : undefined,
+    });
+  }
+}
+
+/** The index of a row-major position. */
+function position(flat: number, shape: readonly number[]): number[] {
+  let rest = flat;
+  return shape.map((_, axis) => {
+    const below = elementCount(shape.slice(axis + 1));
+    const at = Math.floor(rest / below);
+    rest -= at * below;
+    return at;
+  });
+}
+
+const kernelsOf = (steps: readonly Step[]): number[] =>
+  steps.flatMap(s => (s.kind === "launch" ? [s.kernel] : s.kind === "loop" ? kernelsOf(s.body) : []));
