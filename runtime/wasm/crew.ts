@@ -25,8 +25,8 @@ export const COPY = 1; // from, to, bytes
 export const LOOP = 2; // trips, address of the index, address of `until` or 0, words of the body that follows
 export const EFFECT = 3; // number of the effect, which the leader performs
 
-/** About 10 µs: longer than the gap between launches, far shorter than a thread's time slice. */
-const SPINS = 200;
+/** About 40 µs: longer than what happens between two launches or two calls of a procedure, shorter than a time slice. */
+const SPINS = 1500;
 
 export class Crew {
   readonly #memory: WebAssembly.Memory;
