@@ -1,0 +1,189 @@
+// Files in and out: .npy, safetensors, pictures, and writing that leaves nothing half-done.
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import sharp, { type Sharp } from "sharp";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { DType } from "../../compiler/base/dtypes.ts";
+import { effectsOver } from "../../runtime/io/effects.ts";
+import { nodeFiles } from "../../runtime/io/node-files.ts";
+import { readNpy, writeNpy } from "../../runtime/io/npy.ts";
+import { readSafetensors, writeSafetensors } from "../../runtime/io/safetensors.ts";
+import { elementAt, elementCount, type HostTensor, hostTensor, tensorOfNumbers } from "../../runtime/tensor.ts";
+
+let folder = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "sluice-io-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+const message = async (work: () => unknown): Promise<string> => {
+  try {
+    await work();
+    return "nothing was refused";
+  } catch (error) {
+    return (error as Error).message;
+  }
+};
+
+const tensor = (dtypes: readonly DType[]) => fc.tuple(fc.constantFrom(...dtypes), fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 3 })).chain(([dtype, shape]) =>
+  fc.array(fc.integer({ min: -100, max: 100 }), { minLength: elementCount(shape), maxLength: elementCount(shape) }).map(values => tensorOfNumbers(dtype, shape, values)));
+const plain = (t: HostTensor) => ({ dtype: t.dtype, shape: t.shape, data: [...t.data] });
+
+describe(".npy", () => {
+  test("round trips", () => fc.assert(fc.property(tensor(["f64", "f32", "f16", "i32", "i16", "i8", "u32", "u16", "u8", "bool"]), t => {
+    const bytes = writeNpy("t.npy", t);
+    expect(plain(readNpy("t.npy", bytes))).toEqual(plain(t));
+    expect((bytes[8]! + bytes[9]! * 256 + 10) % 64).toBe(0);
+  })));
+  test("a damaged file is refused by name", async () => {
+    const good = writeNpy("t.npy", tensorOfNumbers("f32", [2, 3], [1, 2, 3, 4, 5, 6]));
+    expect(await message(() => readNpy("t.npy", good.subarray(0, -1)))).toBe("error NPY001: t.npy: the data has another length than the shape says\n  found:    23 bytes\n  expected: 24 bytes");
+    expect(await message(() => readNpy("t.npy", Uint8Array.of(1, 2)))).toBe("error NPY001: t.npy: not an .npy file");
+    for (let length = 0; length < good.length; length++) expect(await message(() => readNpy("t.npy", good.subarray(0, length)))).toMatch(/NPY001/);
+  });
+});
+
+describe("safetensors", () => {
+  const named = fc.dictionary(fc.string({ minLength: 1, maxLength: 6 }).filter(n => n !== "__metadata__" && n !== "__proto__"), tensor(["f64", "f32", "f16", "bf16", "i32", "i8", "u8"]));
+  test("round trips", () => fc.assert(fc.property(named, tensors => {
+    const read = readSafetensors("w", writeSafetensors("w", new Map(Object.entries(tensors)), { format: "pt" }));
+    expect(new Map([...read.tensors].map(([n, t]) => [n, plain(t)]))).toEqual(new Map(Object.entries(tensors).map(([n, t]) => [n, plain(t)])));
+    expect(read.metadata).toEqual({ format: "pt" });
+  })));
+
+  const file = (header: unknown, data: number, text = JSON.stringify(header)): Uint8Array => {
+    const json = new TextEncoder().encode(text);
+    const bytes = new Uint8Array(8 + json.length + data);
+    new DataView(bytes.buffer).setBigUint64(0, BigInt(json.length), true);
+    bytes.set(json, 8);
+    return bytes;
+  };
+  const f32 = (start: number, end: number, shape = [(end - start) / 4]) => ({ dtype: "F32", shape, data_offsets: [start, end] });
+  const refusals: [string, Uint8Array, RegExp][] = [
+    ["too short", new Uint8Array(7), /too short/],
+    ["a header over 100 MB", (() => { const b = new Uint8Array(16); new DataView(b.buffer).setBigUint64(0, 100_000_001n, true); return b; })(), /header is too large/],
+    ["a header longer than the file", file({}, 0).with(0, 9), /does not fit the file/],
+    ["no JSON", file(null, 0, "{x"), /header is no JSON/],
+    ["not an object", file(null, 0, "[]"), /does not start with \{/],
+    ["a hole", file({ a: f32(0, 4), b: f32(8, 12) }, 12), /`b` leaves a hole before it/],
+    ["an overlap", file({ a: f32(0, 8), b: f32(4, 12) }, 12), /`b` overlaps the one before it/],
+    ["bytes after the end", file({ a: f32(0, 4) }, 8), /do not fill the file/],
+    ["a short file", file({ a: f32(0, 8) }, 4), /do not fill the file/],
+    ["a wrong size", file({ a: f32(0, 4, [2]) }, 4), /another length than its shape says/],
+    ["an unknown dtype", file({ a: { ...f32(0, 4), dtype: "F8" } }, 4), /not supported\n {2}found: {4}F8/],
+    ["a negative extent", file({ a: f32(0, 4, [-1]) }, 4), /no valid shape/],
+    ["metadata that is no text", file({ __metadata__: { a: 1 } }, 0), /__metadata__/],
+  ];
+  test.each(refusals)("%s is refused", async (_, bytes, text) => expect(await message(() => readSafetensors("w.safetensors", bytes))).toMatch(text));
+});
+
+test("16-bit floats keep their bits", () => {
+  const t = tensorOfNumbers("f16", [4], [1, -0.5, 6e-8, 65504]);
+  expect([...t.data]).toEqual([0x3c00, 0xb800, 1, 0x7bff]);
+  expect([0, 1, 3].map(i => elementAt(t, i))).toEqual([1, -0.5, 65504]);
+  expect([...tensorOfNumbers("bf16", [2], [1, -2]).data]).toEqual([0x3f80, 0xc000]);
+  expect([0, 1, 2].map(i => elementAt(tensorOfNumbers("i4", [3], [-8, 7, -1]), i))).toEqual([-8, 7, -1]);
+});
+
+describe("pictures", () => {
+  const rgb = (width: number, height: number) => Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 37) % 256);
+  const write = async (name: string, make: (s: typeof sharp) => Sharp) => {
+    const path = join(folder, name);
+    await writeFile(path, await make(sharp).toBuffer());
+    return path;
+  };
+
+  test("an RGB PNG is read exactly", async () => {
+    const path = await write("rgb.png", s => s(rgb(5, 4), { raw: { width: 5, height: 4, channels: 3 } }).png());
+    const picture = await nodeFiles.readPicture(path);
+    expect([picture.width, picture.height, picture.alpha]).toEqual([5, 4, null]);
+    expect([...picture.rgb]).toEqual([...rgb(5, 4)]);
+  });
+
+  test("grey becomes RGB, alpha is kept aside and put back on a result of the same size", async () => {
+    const greyAlpha = Uint8Array.of(10, 255, 20, 128, 30, 0, 40, 7);
+    const path = await write("grey.png", s => s(greyAlpha, { raw: { width: 2, height: 2, channels: 2 } }).png());
+    const perform = effectsOver(nodeFiles);
+    const pixels = await perform({ kind: "pixels", picture: path, dtype: "u8" }) as HostTensor;
+    expect([pixels.shape, [...pixels.data]]).toEqual([[2, 2, 3], [10, 10, 10, 20, 20, 20, 30, 30, 30, 40, 40, 40]]);
+    const out = join(folder, "out.png");
+    await perform({ kind: "write", path: out, tensor: hostTensor("f32", [2, 2, 3], Float32Array.from(pixels.data, v => 1 - v / 255)) });
+    const { data, info } = await sharp(out).raw().toBuffer({ resolveWithObject: true });
+    expect(info.channels).toBe(4);
+    expect([...data]).toEqual([245, 245, 245, 255, 235, 235, 235, 128, 225, 225, 225, 0, 215, 215, 215, 7]);
+  });
+
+  test("EXIF orientation is honoured", async () => {
+    const path = await write("turned.jpg", s => s(new Uint8Array(6 * 4 * 3).fill(90), { raw: { width: 6, height: 4, channels: 3 } }).jpeg().withMetadata({ orientation: 6 }));
+    const picture = await nodeFiles.readPicture(path);
+    expect([picture.width, picture.height]).toEqual([4, 6]);
+  });
+
+  test("16 bits become 8, WebP is read, and what is no picture is refused", async () => {
+    const sixteen = await write("sixteen.png", s => s(new Uint8Array(12).fill(100), { raw: { width: 2, height: 2, channels: 3 } }).toColourspace("rgb16").png());
+    expect([...(await nodeFiles.readPicture(sixteen)).rgb]).toEqual(new Array(12).fill(100));
+    const webp = await write("a.webp", s => s(rgb(3, 3), { raw: { width: 3, height: 3, channels: 3 } }).webp({ lossless: true }));
+    expect([...(await nodeFiles.readPicture(webp)).rgb]).toEqual([...rgb(3, 3)]);
+    const broken = join(folder, "broken.png");
+    await writeFile(broken, (await readFile(webp)).subarray(0, 10));
+    expect(await message(() => nodeFiles.readPicture(broken))).toMatch(/error IMAGE001: .*broken\.png: not a picture that can be read/);
+    const cut = join(folder, "cut.png");
+    await writeFile(cut, (await readFile(join(folder, "rgb.png"))).subarray(0, 90));
+    expect(await message(() => nodeFiles.readPicture(cut))).toMatch(/error IMAGE001/);
+    const gif = await write("a.gif", s => s(rgb(3, 3), { raw: { width: 3, height: 3, channels: 3 } }).gif());
+    expect(await message(() => nodeFiles.readPicture(gif))).toMatch(/error IMAGE001: .*a\.gif: pictures of this format are not read\n {2}found: {4}gif\n {2}expected: PNG, JPEG or WebP/);
+    expect(await message(() => nodeFiles.readPicture(join(folder, "none.png")))).toMatch(/error FILE001: .*none\.png: cannot be read: no such file or folder/);
+  });
+
+  test("resizing gives the size that was asked for", async () => {
+    const path = await write("big.png", s => s(rgb(8, 6), { raw: { width: 8, height: 6, channels: 3 } }).png());
+    const t = await effectsOver(nodeFiles)({ kind: "pixels", picture: path, dtype: "f32", resize: [3, 4] }) as HostTensor;
+    expect(t.shape).toEqual([3, 4, 3]);
+    expect([...t.data].every(v => v >= 0 && v <= 1)).toBe(true);
+  });
+});
+
+describe("writing", () => {
+  test("a tensor goes to the file its ending says", async () => {
+    const perform = effectsOver(nodeFiles);
+    const t = tensorOfNumbers("f32", [2], [1, 2]);
+    await perform({ kind: "write", path: join(folder, "new", "t.npy"), tensor: t });
+    expect(plain(readNpy("t", await readFile(join(folder, "new", "t.npy"))))).toEqual(plain(t));
+    expect(await message(() => perform({ kind: "write", path: "t.xyz", tensor: t }))).toBe("error FILE002: t.xyz: a tensor cannot be written to such a file\n  expected: .png, .jpg, .webp, .npy or .safetensors");
+    expect(await message(() => perform({ kind: "write", path: "t.png", tensor: t }))).toMatch(/IMAGE002: t\.png: the tensor is no picture\n {2}found: {4}f32 \[2\]/);
+  });
+
+  test("loading checks names, dtypes and shapes on both sides", async () => {
+    const perform = effectsOver(nodeFiles);
+    const path = join(folder, "w.safetensors");
+    await perform({ kind: "save", path, tensors: new Map([["a", tensorOfNumbers("f32", [2], [1, 2])]]) });
+    const load = (...wanted: { name: string; dtype: DType; shape: number[] }[]) => message(() => perform({ kind: "load", path, wanted }));
+    expect(await load({ name: "a", dtype: "f32", shape: [2] })).toBe("nothing was refused");
+    expect(await load({ name: "a", dtype: "f32", shape: [3] })).toMatch(/LOAD001: .*tensor `a` has another type\n {2}found: {4}f32 \[2\]\n {2}expected: f32 \[3\]/);
+    expect(await load({ name: "a", dtype: "f32", shape: [2] }, { name: "b", dtype: "f32", shape: [] })).toMatch(/the file has no tensor `b`/);
+    expect(await load()).toMatch(/the file has tensors that are not wanted\n {2}found: {4}a/);
+  });
+
+  test("a failed write leaves what was there and nothing else", async () => {
+    const path = join(folder, "kept.txt", "below.npy");
+    await writeFile(join(folder, "kept.txt"), "kept");
+    expect(await message(() => nodeFiles.write(path, new Uint8Array(8)))).toMatch(/FILE003: .*below\.npy: cannot be written, and nothing was changed: a part of the path is/);
+    expect(await readFile(join(folder, "kept.txt"), "utf8")).toBe("kept");
+  });
+
+  const disk = () => join(folder, "disk");
+  test("a full disk is named, and nothing half-written stays", async context => {
+    await nodeFiles.write(join(disk(), "probe"), new Uint8Array(1));
+    if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk()]).status !== 0) return context.skip("a small file system cannot be mounted here");
+    try {
+      await nodeFiles.write(join(disk(), "old.bin"), new Uint8Array(1000).fill(7));
+      expect(await message(() => nodeFiles.write(join(disk(), "old.bin"), new Uint8Array(200_000)))).toMatch(/FILE003: .*old\.bin: cannot be written, and nothing was changed: no space is left on the device\n {2}found: {4}ENOSPC/);
+      expect(await readdir(disk())).toEqual(["old.bin"]);
+      expect((await readFile(join(disk(), "old.bin"))).every(b => b === 7)).toBe(true);
+    } finally {
+      spawnSync("umount", [disk()]);
+    }
+  });
+});
