@@ -1,0 +1,31 @@
+// `npm run setup`: everything a fresh machine needs. Plain JavaScript without dependencies, for the Node that is there.
+// Debian packages are installed when this may (root, apt-get); otherwise the command to run is printed.
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+
+const [major] = process.versions.node.split(".").map(Number);
+if (major < 20) {
+  console.error(`Node ${process.versions.node} is too old: 20 or newer is needed to start (24 is then installed for the project).`);
+  process.exit(1);
+}
+
+const packages = [{ name: "chromium", file: "/usr/bin/chromium", why: "the browser test" }];
+if (process.argv.includes("--peers")) {
+  packages.push({ name: "python3-torch", file: "/usr/lib/python3/dist-packages/torch", why: "a peer of the benchmarks" });
+}
+const missing = packages.filter(p => !existsSync(p.file));
+if (missing.length > 0) {
+  const names = missing.map(p => p.name);
+  if (existsSync("/usr/bin/apt-get") && process.getuid?.() === 0) {
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    spawnSync("apt-get", ["update", "-q"], { stdio: "inherit", env });
+    const { status } = spawnSync("apt-get", ["install", "-y", "-q", "--no-install-recommends", ...names], { stdio: "inherit", env });
+    if (status !== 0) process.exit(1);
+  } else {
+    console.log(`Not installed: ${missing.map(p => `${p.name} (${p.why})`).join(", ")}. On Debian: sudo apt-get install ${names.join(" ")}`);
+  }
+}
+execFileSync("npm", ["ci", "--no-audit", "--no-fund"], { stdio: "inherit" });
+if (process.argv.includes("--peers")) {
+  execFileSync("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"], { stdio: "inherit", cwd: "tests/bench/peers" });
+}
