@@ -55,11 +55,11 @@ export type BinaryOp =
 /** Immutable, and a tree: whatever is used twice is bound by `let`. */
 export type Expr =
   | { readonly kind: "const"; readonly type: ValueType; readonly value: number }
-  /** An integer (i32) in dims, loop, grid and thread variables, and in `let` names bound to such. */
+  /** An integer (i32) in dims, loop, grid and thread variables, and in `let` names of i32 scalars. */
   | { readonly kind: "size"; readonly size: Size }
   /** A `let` or `mutable` name. */
   | { readonly kind: "var"; readonly name: string; readonly type: ValueType }
-  /** min and max: IEEE minimum/maximum (NaN wins). Integer div truncates; rem has the dividend's sign. shr of i32 is arithmetic. Comparisons give bool. */
+  /** min and max: IEEE minimum/maximum (NaN wins). Integer div truncates, and by zero is undefined; rem has the dividend's sign. shr of i32 is arithmetic. Comparisons give bool. */
   | { readonly kind: "unary"; readonly op: UnaryOp; readonly x: Expr }
   | { readonly kind: "binary"; readonly op: BinaryOp; readonly a: Expr; readonly b: Expr }
   /** a·b + c, rounded once or twice. */
