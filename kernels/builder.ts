@@ -36,12 +36,15 @@ export interface Fragment {
 /** What a register of the buffer's element holds. */
 export const elementType = (b: Buffer): ValueType => ({ scalar: REGISTER_TYPE[b.dtype], lanes: b.lanes });
 
+const isName = (s: SizeExpr): boolean => s.terms[0]?.atoms[0]?.kind === "dim" && s.key === s.terms[0].atoms[0].key;
+
 export class KernelBuilder {
   readonly #options: KernelOptions;
   readonly #params: Param[] = [];
   readonly #grid: IndexVar[] = [];
   readonly #threads: IndexVar[] = [];
-  readonly #names = new Set<string>();
+  /** `gather` is the one word of the text form that no name may be. */
+  readonly #names = new Set<string>(["gather"]);
   readonly #mutables = new Set<string>();
   readonly #buffers = new Map<string, Buffer>();
   readonly #interner: Interner;
@@ -142,7 +145,7 @@ export class KernelBuilder {
   /** An i32 evaluated here, as a symbol for index arithmetic. The verifier knows its range from the value. */
   index(hint: string, value: Operand): Size {
     const e = expr(value);
-    if (e.kind === "size" && (typeof e.size === "number" || e.size.terms.length === 1)) return e.size;
+    if (e.kind === "size" && (typeof e.size === "number" || isName(e.size))) return e.size;
     if (!sameType(typeOf(e), { scalar: "i32", lanes: 1 })) throw new InternalError(`index ${hint} is ${typeText(typeOf(e))}`);
     const bound = this.let_(hint, e);
     if (bound.kind === "const") return bound.value;

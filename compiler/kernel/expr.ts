@@ -38,7 +38,9 @@ function operands(name: string, ...xs: readonly Operand[]): Expr[] {
   const lanes = Math.max(...typed.map(t => t.lanes));
   const wrong = typed.find(t => t.scalar !== first.scalar || (t.lanes !== 1 && t.lanes !== lanes));
   if (wrong) throw new InternalError(`${name}: operands are ${typed.map(typeText).join(", ")}`);
-  return xs.map(x => operandOf(x, { scalar: first.scalar, lanes }));
+  // A number beside index arithmetic is an index too, so that the whole stays analysable.
+  const isIndex = lanes === 1 && xs.every(x => isSize(x) || x.kind === "size");
+  return xs.map(x => (isIndex && isSize(x) ? index(x) : operandOf(x, { scalar: first.scalar, lanes })));
 }
 
 const isConst = (e: Expr, value?: number): e is Expr & { kind: "const" } => e.kind === "const" && (value === undefined || Object.is(e.value, value));
