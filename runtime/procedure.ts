@@ -3,7 +3,7 @@
 // with the answer; between those it runs straight through. Cancellation takes effect between entry calls.
 import { SluiceError } from "../compiler/base/diagnostics.ts";
 import type { DType } from "../compiler/base/dtypes.ts";
-import type { DimValues, Size } from "../compiler/base/sizes.ts";
+import { type DimValues, dimsOf, evaluateSize } from "../compiler/base/sizes.ts";
 import type { Procedure, ProcedureStep, ScalarBinary, ScalarExpr, ScalarUnary, Slot, TextExpr } from "../compiler/plan/procedure.ts";
 import { elementAt, type HostTensor, tensorOfNumbers } from "./tensor.ts";
 
@@ -100,9 +100,9 @@ function argumentValue(procedure: string, name: string, kind: Procedure["args"][
   }
 }
 
-/** Runs the procedure. Returns CANCELLED if the sink said so between two calls. `sizeOf`: a size in `read`, -1 where a dim of it is open. */
+/** Runs the procedure. Returns CANCELLED if the sink said so between two calls. `dims`: those that are bound already. */
 export function* runProcedure<T>(
-  procedure: Procedure, args: ReadonlyMap<Slot, ProcedureValue>, machine: Machine<T>, sink: ProcedureSink, sizeOf: (s: Size) => number,
+  procedure: Procedure, args: ReadonlyMap<Slot, ProcedureValue>, machine: Machine<T>, sink: ProcedureSink, dims: DimValues,
 ): Generator<HostEffect, typeof CANCELLED | undefined, EffectReply> {
   const slots: (Value<T> | undefined)[] = Array.from({ length: procedure.slots }, (_, slot) => args.get(slot));
   let lastPause = performance.now();
@@ -229,7 +229,7 @@ export function* runProcedure<T>(
         return true;
       }
       case "read": {
-        const wanted = step.tensors.map(t => ({ name: t.name, dtype: t.dtype, shape: t.shape.map(sizeOf) }));
+        const wanted = step.tensors.map(t => ({ name: t.name, dtype: t.dtype, shape: t.shape.map(s => ([...dimsOf(s)].every(d => d in dims) ? evaluateSize(s, dims) : -1)) }));
         const found = (yield { kind: "read", path: text(step.path), wanted }) as ReadonlyMap<string, HostTensor>;
         for (const t of step.tensors) keep(t.slot, found.get(t.name)!);
         return true;
@@ -274,3 +274,26 @@ export function* runProcedure<T>(
     for (const value of slots) if (typeof value === "object" && "tensor" in value) machine.release(value.tensor);
   }
 }
+
+/** Runs a procedure to its end, with the outside answering each effect; a refusal is thrown where the procedure stands. */
+export async function driveProcedure(
+  steps: ReturnType<typeof runProcedure>, answer: (effect: HostEffect) => Promise<EffectReply>,
+): Promise<typeof CANCELLED | undefined> {
+  let step = steps.next();
+  while (!step.done) {
+    const reply = await answer(step.value).then(value => ({ value }), (error: unknown) => ({ error }));
+    step = "error" in reply ? steps.throw(reply.error) : steps.next(reply.value);
+  }
+  return step.value;
+}
+
+/** Resolves after messages that have already come were received. */
+export const turn = (): Promise<undefined> => new Promise(resolve => {
+  const { port1, port2 } = new MessageChannel();
+  port1.addEventListener("message", () => {
+    port1.close();
+    resolve(undefined);
+  });
+  port1.start();
+  port2.postMessage(null);
+});

@@ -9,6 +9,7 @@ import type { Schedule, Step } from "../../compiler/plan/schedule.ts";
 import { checkDims, named } from "../arguments.ts";
 import type { Machine } from "../procedure.ts";
 import type { RuntimeProgram, WasmModule } from "../program.ts";
+import { StateTable } from "../states.ts";
 import { bytesOf, elementAt, elementCount, type HostTensor, shapeText, tensorOfBytes, tensorOfNumbers, tensorText } from "../tensor.ts";
 import { type Bound, bindSchedule, type Effect, type Placed } from "./bind.ts";
 import type { Crew } from "./crew.ts";
@@ -23,9 +24,6 @@ interface StateCell {
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly block: Block;
-  /** lost: an entry failed while it wrote it. */
-  status: "empty" | "ready" | "lost";
-  lostBy: string;
 }
 
 interface Binding extends Bound {
@@ -54,8 +52,8 @@ export class WasmMachine implements Machine<Handle> {
   readonly #o: MachineOptions;
   readonly #heap: Heap;
   readonly #schedules: ReadonlyMap<string, Schedule>;
-  readonly #declared: ReadonlyMap<string, RuntimeProgram["states"][number]>;
-  readonly #states = new Map<string, StateCell>();
+  readonly #states: StateTable<RuntimeProgram["states"][number]>;
+  readonly #cells = new Map<string, StateCell>();
   readonly #constants: readonly Block[];
   readonly #bindings = new Map<string, Binding>();
   #arena: Block;
@@ -67,7 +65,7 @@ export class WasmMachine implements Machine<Handle> {
     this.#heap = new Heap(options.memory, options.start);
     this.#bytes = new Uint8Array(options.memory.buffer);
     this.#schedules = new Map(options.program.schedules.map(s => [s.entry, s]));
-    this.#declared = new Map(options.program.states.map(s => [s.name, s]));
+    this.#states = new StateTable(options.program.states);
     this.#constants = options.program.constants.map((c, i) => {
       const block = this.#heap.allocate(c.bytes.length, `constant ${i}`);
       this.#write(block.address, c.bytes);
@@ -89,7 +87,7 @@ export class WasmMachine implements Machine<Handle> {
   run(entry: string, inputs: ReadonlyMap<string, Handle | HostTensor | number>, sizes: DimValues): ReadonlyMap<string, Placed> {
     const schedule = named("entry", "ENTRY001", entry, this.#schedules);
     const dims = this.#dimsOf(schedule, inputs, sizes);
-    for (const name of schedule.reads) this.#prepareState(name, entry, schedule);
+    for (const name of schedule.reads) this.#prepareState(name, entry);
     const binding = this.#bind(schedule, dims);
     for (const { name } of schedule.inputs) this.#put(entry, name, binding.inputs.get(name)!, inputs.get(name));
     try {
@@ -97,14 +95,10 @@ export class WasmMachine implements Machine<Handle> {
       const scratch = { address: this.#scratch.block.address, stride: this.#scratch.stride };
       this.#o.crew.lead(start, binding.block.address + binding.words.length * 4, scratch, index => this.#perform(entry, binding.effects[index]!));
     } catch (error) {
-      for (const name of schedule.writes) {
-        const cell = this.#cell(name);
-        cell.status = "lost";
-        cell.lostBy = entry;
-      }
+      this.#states.failed(entry, schedule.writes);
       throw error;
     }
-    for (const name of schedule.writes) this.#cell(name).status = "ready";
+    this.#states.wrote(schedule.writes);
     return binding.outputs;
   }
 
@@ -133,7 +127,7 @@ export class WasmMachine implements Machine<Handle> {
     return this.#cell(name);
   }
   getState(name: string): HostTensor {
-    this.#prepareState(name, null, null);
+    this.#prepareState(name, null);
     const { dtype, shape, block } = this.#cell(name);
     return this.read({ dtype, shape, address: block.address, bytes: byteLength(dtype, elementCount(shape)) });
   }
@@ -145,7 +139,7 @@ export class WasmMachine implements Machine<Handle> {
       });
     }
     this.#write(cell.block.address, bytesOf(value));
-    cell.status = "ready";
+    this.#states.wrote([name]);
   }
 
   #view(): Uint8Array {
@@ -233,35 +227,25 @@ export class WasmMachine implements Machine<Handle> {
   }
 
   #cell(name: string): StateCell {
-    const known = this.#states.get(name);
+    const known = this.#cells.get(name);
     if (known) return known;
-    const { type } = named("state", "STATE004", name, this.#declared);
+    const { type } = this.#states.declaration(name);
     const shape = type.shape.map(size => evaluateSize(size, this.#o.dims));
     const block = this.#heap.allocate(byteLength(type.dtype, elementCount(shape)), `state \`${name}\``);
-    const cell: StateCell = { dtype: type.dtype, shape, block, status: "empty", lostBy: "" };
-    this.#states.set(name, cell);
+    const cell: StateCell = { dtype: type.dtype, shape, block };
+    this.#cells.set(name, cell);
     return cell;
   }
 
-  /** The state has a value, made by its init if need be; otherwise refuses. `reader`: the entry that needs it. */
-  #prepareState(name: string, reader: string | null, schedule: Schedule | null): void {
-    const cell = this.#cell(name);
-    if (cell.status === "ready") return;
-    const { init, span } = this.#declared.get(name)!;
-    if (cell.status === "lost") {
-      throw new SluiceError({
-        code: "STATE002", span, message: `state \`${name}\` may be half written, because \`${cell.lostBy}\` failed while it ran`, hint: "load it again, or open the program anew",
-      });
-    }
-    if (init === null || schedule?.entry === init) {
-      throw new SluiceError({
-        code: "STATE001", span, message: `${reader === null ? "reading" : `\`${reader}\` reads`} state \`${name}\` before it has a value`, expected: "a first value, or a load or write before it",
-      });
-    }
-    const value = named("output", "OUTPUT001", "value", this.run(init, new Map(), {}));
-    if (value.bytes !== byteLength(cell.dtype, elementCount(cell.shape))) throw new SluiceError({ code: "PLAN001", message: `the first value of state \`${name}\` has another size`, hint: "build the program again" });
-    this.#view().copyWithin(cell.block.address, value.address, value.address + value.bytes);
-    cell.status = "ready";
+  #prepareState(name: string, reader: string | null): void {
+    this.#states.prepare(name, reader, ({ init }) => {
+      if (init === null || init === reader) return false;
+      const cell = this.#cell(name);
+      const value = named("output", "OUTPUT001", "value", this.run(init, new Map(), {}));
+      if (value.bytes !== byteLength(cell.dtype, elementCount(cell.shape))) throw new SluiceError({ code: "PLAN001", message: `the first value of state \`${name}\` has another size`, hint: "build the program again" });
+      this.#view().copyWithin(cell.block.address, value.address, value.address + value.bytes);
+      return true;
+    });
   }
 
   #perform(entry: string, effect: Effect): void {

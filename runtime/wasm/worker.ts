@@ -1,8 +1,8 @@
 // A worker's life: it gets the module and the memory, and then follows, or leads. The leader answers the caller's messages
 // one at a time; while a procedure waits for a file it goes on receiving.
-import { evaluateSize, type DimValues } from "../../compiler/base/sizes.ts";
+import type { DimValues } from "../../compiler/base/sizes.ts";
 import { named } from "../arguments.ts";
-import { CANCELLED, type EffectReply, type HostEffect, type ProcedureSink, runProcedure } from "../procedure.ts";
+import { CANCELLED, driveProcedure, type EffectReply, type HostEffect, type ProcedureSink, runProcedure, turn } from "../procedure.ts";
 import { CONTROL_BYTES, Crew, type KernelFunction } from "./crew.ts";
 import { MAX_PAGES } from "./heap.ts";
 import { WasmMachine } from "./machine.ts";
@@ -112,30 +112,13 @@ class Leader {
       },
       cancelled: () => this.#cancelled === id,
     };
-    const sizeOf = (size: Parameters<typeof evaluateSize>[0]): number => {
-      try {
-        return evaluateSize(size, this.#dims);
-      } catch (error) {
-        if (error instanceof RangeError) return -1;
-        throw error;
-      }
-    };
     const procedure = named("procedure", "ENTRY001", job.procedure, this.#procedures);
-    const steps = runProcedure(procedure, new Map(job.args), this.#machine, sink, sizeOf);
+    const steps = runProcedure(procedure, new Map(job.args), this.#machine, sink, this.#dims);
     try {
-      for (let step = steps.next(); ; ) {
-        if (step.done) return step.value;
+      return await driveProcedure(steps, effect => {
         flush();
-        const effect = step.value;
-        let reply: EffectReply;
-        try {
-          reply = effect.kind === "pause" ? await turn() : await this.#ask(id, effect);
-        } catch (error) {
-          step = steps.throw(error);
-          continue;
-        }
-        step = steps.next(reply);
-      }
+        return effect.kind === "pause" ? turn() : this.#ask(id, effect);
+      });
     } finally {
       flush();
     }
@@ -153,14 +136,3 @@ class Leader {
 }
 
 const replyOf = (answer: Answer): EffectReply => ("tensors" in answer ? tensorsFromWire(answer.tensors) : "tensor" in answer ? fromWire(answer.tensor) : undefined);
-
-/** Resolves after messages that have already come were received. */
-const turn = (): Promise<undefined> => new Promise(resolve => {
-  const { port1, port2 } = new MessageChannel();
-  port1.addEventListener("message", () => {
-    port1.close();
-    resolve(undefined);
-  });
-  port1.start();
-  port2.postMessage(null);
-});
