@@ -85,13 +85,13 @@ function asTensor(entry: string, name: string, type: TensorType, given: HostIn, 
 
 /** The declared shape, with the one size that is not known yet found from the number of elements. */
 function inferShape(type: TensorType, data: HostArray, dims: DimValues): number[] {
-  const extents = type.shape.map(s => valueOf(s, dims));
+  const extents = type.shape.map(s => knownSize(s, dims));
   const known = extents.reduce<number>((n, extent) => n * (extent ?? 1), 1);
   const elements = type.dtype === "i4" ? data.length * 2 : data.length;
   return extents.map(extent => extent ?? (extents.filter(e => e === undefined).length === 1 ? Math.floor(elements / known) : 0));
 }
 
-const valueOf = (size: Size, dims: DimValues): number | undefined => {
+const knownSize = (size: Size, dims: DimValues): number | undefined => {
   try {
     return evaluateSize(size, dims);
   } catch (error) {

@@ -6,7 +6,7 @@ import type { TensorType } from "../compiler/graph/graph.ts";
 import type { Procedure } from "../compiler/plan/procedure.ts";
 import { bindArguments, boundsText, checkDims, type HostIn, named, type Signature } from "./arguments.ts";
 import type { Backend } from "./backend.ts";
-import { procedureArguments } from "./procedure.ts";
+import { type EmittedRow, procedureArguments } from "./procedure.ts";
 import type { HostTensor } from "./tensor.ts";
 
 export interface EntryInfo extends Signature {
@@ -26,11 +26,10 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** How far the outermost loop has come. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** Each log and emit as it comes, with the values that belong together. */
+  readonly onRow?: (row: EmittedRow) => void;
 }
-export interface Emitted {
-  readonly name: string;
-  readonly value: number | string | HostTensor;
-}
+export type Emitted = EmittedRow["values"][number];
 export type ProcedureRun = Promise<void> & AsyncIterable<Emitted>;
 
 export interface ProgramState {
@@ -87,7 +86,10 @@ export class Program {
       const procedure = named("procedure", "ENTRY001", name, this.#procedures);
       const values = procedureArguments(procedure, args);
       const sink = {
-        row: (row: { readonly values: readonly Emitted[] }) => rows.push(row.values),
+        row(row: EmittedRow) {
+          options.onRow?.(row);
+          rows.push(row.values);
+        },
         progress: (done: number, total: number) => options.onProgress?.(done, total),
       };
       const finished = await this.#queue(() => this.#backend.run(name, values, sink, abort.signal));
