@@ -50,6 +50,7 @@ class Interpreter {
   readonly #memories = new Map<string, { id: number; buffer: Buffer }>();
   readonly #arguments: Memory[];
   #slotCount = 0;
+  #memoryCount = 0;
   /** Work that the threads of a subgroup must do together before the statement that is being compiled. */
   #together: Exec[] = [];
   /** All threads of the workgroup that is running. */
@@ -251,21 +252,18 @@ class Interpreter {
     const x = this.#expr(e.x);
     const slot = this.#slotCount++;
     const { lanes, scalar } = typeOf(e.x);
-    const combine = (values: readonly Value[]): Value => {
-      if (e.kind === "subgroup_xor") throw this.#fault("unreachable");
-      // The same tree as a butterfly of xor exchanges.
+    // The reduction is the same tree as a butterfly of xor exchanges.
+    const exchange = (values: readonly Value[]): readonly Value[] => {
+      if (e.kind === "subgroup_xor") return values.map((_, i) => values[i ^ e.mask]!);
       let level = values.map(v => vectorOf(v, lanes));
       while (level.length > 1) level = level.slice(0, level.length / 2).map((v, i) => v.map((a, l) => ROUND[scalar](fold[e.op](a, level[i + level.length / 2]![l]!))));
-      return lanes === 1 ? level[0]![0]! : level[0]!;
+      const all = lanes === 1 ? level[0]![0]! : level[0]!;
+      return values.map(() => all);
     };
     this.#together.push(threads => {
       for (const group of this.#subgroups(threads, e.kind)) {
-        const values = group.map(x);
-        if (e.kind === "subgroup_xor") group.forEach((t, i) => { t.slots[slot] = values[i ^ e.mask]!; });
-        else {
-          const all = combine(values);
-          for (const t of group) t.slots[slot] = all;
-        }
+        const results = exchange(group.map(x));
+        group.forEach((t, i) => { t.slots[slot] = results[i]!; });
       }
     });
     return t => t.slots[slot]!;
@@ -449,7 +447,6 @@ class Interpreter {
       }
     };
   }
-  #memoryCount = 0;
 
   #copy(s: Stmt & { kind: "async_copy" }): Exec {
     const from = this.#memoryOf(s.from).id;

@@ -254,7 +254,7 @@ class Resolver {
     if (head === "lookup16" && tail !== undefined && isScalar(tail)) {
       need(17);
       const at16 = x();
-      return { kind: "lookup16", table: literals(1), index: at16, type: { scalar: tail, lanes: typeOf(at16).lanes } };
+      return { kind: "lookup16", table: literals(1).map(ROUND[tail]), index: at16, type: { scalar: tail, lanes: typeOf(at16).lanes } };
     }
     if (!/^[a-z]+\d*?(x\d+)?$/.test(name) || !isScalar(this.#type({ text: name, at }).name)) return this.#fail(at, `no function ${name}`);
     const type = this.#valueType({ text: name, at });
