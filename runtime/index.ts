@@ -6,7 +6,7 @@ import type { DimValues } from "../compiler/base/sizes.ts";
 import { readContainer } from "../compiler/container/read.ts";
 import { effectsOver } from "./io/effects.ts";
 import { nodeFiles } from "./io/node-files.ts";
-import { instanceDims, Program, type ProgramInfo } from "./load.ts";
+import { infoOf, instanceDims, Program } from "./load.ts";
 import type { RuntimeProgram, WasmModule } from "./program.ts";
 import { startWasm, type WorkerHandle } from "./wasm/backend.ts";
 import { engineFeatures } from "./wasm/features.ts";
@@ -38,12 +38,6 @@ export async function load(source: Loadable, options: LoadOptions = {}): Promise
     spawn: spawnWorker, perform: effectsOver(nodeFiles), print: options.print ?? (text => process.stdout.write(`${text}\n`)),
   });
   return new Program(infoOf(program), backend, dims);
-}
-
-/** Entries are the schedules that are no state's first value. */
-export function infoOf(program: RuntimeProgram): ProgramInfo {
-  const inits = new Set(program.states.map(s => s.init));
-  return { ...program, entries: program.schedules.filter(s => !inits.has(s.entry)) };
 }
 
 function spawnWorker(): WorkerHandle {

@@ -7,6 +7,7 @@ import type { Procedure } from "../compiler/plan/procedure.ts";
 import { bindArguments, boundsText, checkDims, type HostIn, named, type Signature } from "./arguments.ts";
 import type { Backend } from "./backend.ts";
 import { type EmittedRow, procedureArguments } from "./procedure.ts";
+import type { RuntimeProgram } from "./program.ts";
 import type { HostTensor } from "./tensor.ts";
 
 export interface EntryInfo extends Signature {
@@ -20,6 +21,12 @@ export interface ProgramInfo {
   readonly entries: readonly EntryInfo[];
   readonly procedures: readonly Procedure[];
   readonly states: readonly { readonly name: string; readonly type: TensorType }[];
+}
+
+/** Entries are the schedules that are no state's first value. */
+export function infoOf(program: RuntimeProgram): ProgramInfo {
+  const inits = new Set(program.states.map(s => s.init));
+  return { ...program, entries: program.schedules.filter(s => !inits.has(s.entry)) };
 }
 
 export interface RunOptions {

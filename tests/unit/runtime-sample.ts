@@ -1,6 +1,6 @@
 // A small program made by hand, with kernels written as WebAssembly text: what the runtime's tests run.
 import binaryen from "binaryen";
-import { dimSize, mulSize, type Size } from "../../compiler/base/sizes.ts";
+import { dimSize, mulSize, productSize, type Size } from "../../compiler/base/sizes.ts";
 import { tensorType } from "../../compiler/graph/graph.ts";
 import type { Kernel, Param } from "../../compiler/kernel/ir.ts";
 import type { Procedure, ScalarExpr } from "../../compiler/plan/procedure.ts";
@@ -33,6 +33,10 @@ const BODIES = [
   eachTask(`(f32.store ${element(0)} (f32.const 10))`),
   // 6: traps
   "(unreachable)",
+  // 7: y = 255 - x, bytes; a task is a row of as many pixels as the dim says
+  `(local $end i32) (local.set $at (i32.mul (local.get $lo) (i32.mul ${address("8")} (i32.const 3)))) (local.set $end (i32.mul (local.get $hi) (i32.mul ${address("8")} (i32.const 3))))
+   (loop $next (if (i32.lt_s (local.get $at) (local.get $end)) (then
+     (i32.store8 ${element(1)} (i32.sub (i32.const 255) (i32.load8_u ${element(0)}))) (local.set $at (i32.add (local.get $at) (i32.const 1))) (br $next))))`,
 ];
 
 /** The module for an engine; binaryen only assembles the text. */
@@ -48,6 +52,10 @@ export function sampleModule(shared: boolean): WasmModule {
 const N = dimSize("N");
 export const LIMIT = 3_000_000_000;
 const dimN = { name: "N", binding: "call" as const, min: 1, max: LIMIT, multipleOf: 1 };
+const picture = [dimSize("H"), dimSize("W"), 3];
+const dimH = { name: "H", binding: "call" as const, min: 1, max: 4096, multipleOf: 1 };
+const dimW = { ...dimH, name: "W" };
+const pixels = (offset: Size): ScheduleBuffer => ({ dtype: "u8", shape: picture, place: { kind: "arena", offset } });
 const param = (name: string, access: Param["access"]): Param => ({ name, dtype: "f32", shape: [N], space: "global", lanes: 1, swizzle: 0, access });
 const kernel = (name: string, params: Param[], line: number): Kernel => ({
   name, machine: "simd", params, dims: name === "sum" ? [dimN] : [], grid: [{ name: "i", extent: N }], threads: [], body: [],
@@ -96,7 +104,7 @@ const forever: Procedure = {
 
 export const sample: CompiledProgram = {
   name: "sample",
-  dims: [dimN],
+  dims: [dimN, dimH, dimW],
   constants: [{ dtype: "f32", shape: [4], bytes: new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer) }],
   states: [
     { name: "counter", type: tensorType("f32", [4]), init: "counter.init", span: { file: "sample.ts", line: 2, column: 1 } },
@@ -106,6 +114,7 @@ export const sample: CompiledProgram = {
     kernel("double", [param("x", "read"), param("y", "write")], 10), kernel("sum", [param("x", "read"), param("y", "write")], 11),
     kernel("increment", [param("s", "readwrite")], 12), kernel("root", [param("x", "read"), param("y", "write")], 13),
     kernel("enough", [param("i", "read"), param("flag", "write")], 14), kernel("ten", [param("y", "write")], 15), kernel("trap", [], 16),
+    { ...kernel("invert", [param("x", "read"), param("y", "write")], 17), dims: [dimW] },
   ],
   schedules: [
     schedule("double", {
@@ -132,6 +141,10 @@ export const sample: CompiledProgram = {
     schedule("root", {
       dims: [dimN], inputs: [port("x", [N], 0)], outputs: [port("y", [N], 1)], arena: aligned(2),
       buffers: [f32([N], 0), f32([N], aligned(1))], steps: [launch(3, [0, 1], N), { kind: "print", buffer: 1, label: "roots", span: null }],
+    }),
+    schedule("invert", {
+      dims: [dimH, dimW], inputs: [{ name: "image", type: tensorType("u8", picture), buffer: 0 }], outputs: [{ name: "image", type: tensorType("u8", picture), buffer: 1 }],
+      buffers: [pixels(0), pixels(mulSize(64, productSize(picture)))], steps: [launch(7, [0, 1], picture[0])], arena: mulSize(128, productSize(picture)),
     }),
     schedule("needs_unset", { reads: ["unset"], buffers: [{ dtype: "f32", shape: [4], place: { kind: "state", name: "unset" } }], steps: [launch(2, [0], 4)] }),
     schedule("fails", {

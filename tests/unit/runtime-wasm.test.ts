@@ -102,7 +102,7 @@ describe.each(kinds)("%s", (_, options, modules) => {
 
 describe("refusals", () => {
   const refusals: [string, (p: Program) => Promise<unknown>, string][] = [
-    ["an unknown entry", p => p.call("dubble"), "error ENTRY001: there is no entry `dubble`\n  found:    dubble\n  expected: one of double, total, weigh, count, loop, root, needs_unset, fails, traps, outside, huge"],
+    ["an unknown entry", p => p.call("dubble"), "error ENTRY001: there is no entry `dubble`\n  found:    dubble\n  expected: one of double, total, weigh, count, loop, root, invert, needs_unset, fails, traps, outside, huge"],
     ["a missing input", p => p.call("double"), "error INPUT001: `double` needs an input `x`\n  found:    none\n  expected: x: f32 [N]"],
     ["an unknown input", p => p.call("double", { z: 1 }), "error INPUT002: `double` has no input `z`\n  found:    z\n  expected: x"],
     ["a wrong dtype", p => p.call("double", { x: Int32Array.of(1) }), "error INPUT003: input `x` of `double` has the wrong dtype\n  found:    Int32Array\n  expected: f32 [N]\n  hint:     convert it to f32, or cast inside the entry"],
