@@ -66,11 +66,11 @@ export class Program {
     const states = new Map(info.states.map(s => [s.name, s.type]));
     this.state = {
       get: async name => {
-        named("state", "STATE004", name, states);
+        named("state", "STATE104", name, states);
         return this.#queue(() => backend.getState(name));
       },
       set: async (name, value) => {
-        const type = named("state", "STATE004", name, states);
+        const type = named("state", "STATE104", name, states);
         const { tensors } = bindArguments({ entry: "state", dims: [], inputs: [{ name, type }] }, { [name]: value }, dims);
         await this.#queue(() => backend.setState(name, tensors.get(name)!));
       },

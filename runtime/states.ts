@@ -22,7 +22,7 @@ export class StateTable<S extends StateInfo> {
   }
 
   declaration(name: string): S {
-    return named("state", "STATE004", name, this.#declared);
+    return named("state", "STATE104", name, this.#declared);
   }
 
   /** Returns once the state has a value. `first` makes it and says whether it could; `reader` is null outside entries. */
@@ -32,12 +32,12 @@ export class StateTable<S extends StateInfo> {
     const culprit = this.#lost.get(name);
     if (culprit !== undefined) {
       throw new SluiceError({
-        code: "STATE002", span: state.span, message: `state \`${name}\` may be half written, because \`${culprit}\` failed while it ran`, hint: "load it again, or open the program anew",
+        code: "STATE102", span: state.span, message: `state \`${name}\` may be half written, because \`${culprit}\` failed while it ran`, hint: "load it again, or open the program anew",
       });
     }
     if (!first(state)) {
       throw new SluiceError({
-        code: "STATE001", span: state.span, message: `${reader === null ? "reading" : `\`${reader}\` reads`} state \`${name}\` before it has a value`,
+        code: "STATE101", span: state.span, message: `${reader === null ? "reading" : `\`${reader}\` reads`} state \`${name}\` before it has a value`,
         expected: "a first value, or a load or write before it",
       });
     }

@@ -135,7 +135,7 @@ export class WasmMachine implements Machine<Handle> {
     const cell = this.#cell(name);
     if (value.dtype !== cell.dtype || value.shape.join() !== cell.shape.join()) {
       throw new SluiceError({
-        code: "STATE003", message: `state \`${name}\` has another type`, found: `${value.dtype} ${shapeText(value.shape)}`, expected: `${cell.dtype} ${shapeText(cell.shape)}`,
+        code: "STATE103", message: `state \`${name}\` has another type`, found: `${value.dtype} ${shapeText(value.shape)}`, expected: `${cell.dtype} ${shapeText(cell.shape)}`,
       });
     }
     this.#write(cell.block.address, bytesOf(value));

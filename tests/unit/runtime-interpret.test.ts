@@ -56,6 +56,6 @@ test("entries, states and procedures run", async () => {
 test("what is wrong is refused with the same words", async () => {
   const program = open(true);
   await expect(program.call("root", { x: new Array(9).fill(1) })).rejects.toThrow("DIM001: dim N of `root` is out of bounds");
-  await expect(program.state.get("unset")).rejects.toThrow("user.ts:9:1: error STATE001: reading state `unset` before it has a value");
+  await expect(program.state.get("unset")).rejects.toThrow("user.ts:9:1: error STATE101: reading state `unset` before it has a value");
   await expect(program.call("root", { x: [4, -4] })).rejects.toThrow("user.ts:7:1: error NAN001: NaN in `root`, made by sqrt");
 });

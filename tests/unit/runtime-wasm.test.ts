@@ -78,7 +78,7 @@ describe.each(kinds)("%s", (_, options, modules) => {
   test("an assert that fails names the line and leaves written states unusable until they are set", () => withSample(options, async p => {
     await p.call("fails", { ok: 1 });
     expect(await message(p.call("fails", { ok: 0 }))).toBe("sample.ts:30:5: error ASSERT001: ok must hold");
-    expect(await message(p.call("count"))).toMatch(/STATE002: state `counter` may be half written, because `fails` failed/);
+    expect(await message(p.call("count"))).toMatch(/STATE102: state `counter` may be half written, because `fails` failed/);
     await p.state.set("counter", [1, 1, 1, 1]);
     expect((await p.call("count")).value!.data[0]).toBe(2);
   }, modules));
@@ -109,8 +109,8 @@ describe("refusals", () => {
     ["a wrong shape", p => p.call("double", { x: [[1, 2]] }), "error INPUT004: input `x` of `double` has the wrong shape\n  found:    f32 [1, 2]\n  expected: f32 [N]\n  hint:     it has 2 axes instead of 1"],
     ["a dim out of bounds", p => p.call("double", { x: [] }), "error DIM001: dim N of `double` is out of bounds\n  found:    N = 0\n  expected: N: 1 … 3000000000"],
     ["a dim without a value", p => p.call("huge"), "error DIM002: dim N of `huge` has no value\n  expected: N: 1 … 3000000000\n  hint:     no input has it as a size; give it in sizes"],
-    ["a state without a value", p => p.call("needs_unset"), "sample.ts:7:1: error STATE001: `needs_unset` reads state `unset` before it has a value\n  expected: a first value, or a load or write before it"],
-    ["an unknown state", p => p.state.get("contour"), "error STATE004: there is no state `contour`\n  found:    contour\n  expected: one of counter, unset"],
+    ["a state without a value", p => p.call("needs_unset"), "sample.ts:7:1: error STATE101: `needs_unset` reads state `unset` before it has a value\n  expected: a first value, or a load or write before it"],
+    ["an unknown state", p => p.state.get("contour"), "error STATE104: there is no state `contour`\n  found:    contour\n  expected: one of counter, unset"],
     ["a state of another shape", p => p.state.set("counter", [1, 2]), "error INPUT004: input `counter` of `state` has the wrong shape\n  found:    f32 [2]\n  expected: f32 [4]\n  hint:     axis 0 is 2 instead of 4"],
     ["a missing argument", p => p.run("train"), "error ARG001: `train` needs an argument `to`\n  expected: to: file, weights"],
     ["an unknown argument", p => p.run("train", { too: "x" }), "error ARG002: `train` has no argument `too`\n  found:    too\n  expected: steps, to"],

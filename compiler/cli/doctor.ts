@@ -1,0 +1,49 @@
+// `sluice doctor`: what this machine has of what Sluice can use, what is missing, and how to get it.
+import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import type { Command } from "commander";
+import { engineFeatures } from "../../runtime/wasm/features.ts";
+
+interface Finding {
+  readonly what: string;
+  readonly found: string;
+  readonly ok: boolean;
+  /** How to get it, where it is missing. */
+  readonly get?: string;
+}
+
+const OLDEST_NODE = [22, 18] as const;
+const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+export async function findings(): Promise<Finding[]> {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const engine = engineFeatures();
+  const chromium = CHROMIUM.find(path => existsSync(path));
+  const has = async (name: string): Promise<boolean> => import(name).then(() => true, () => false);
+  return [
+    {
+      what: "Node.js", found: `${process.versions.node} (V8 ${process.versions.v8})`, ok: major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]),
+      get: `install Node ${OLDEST_NODE.join(".")} or newer; in this repository npm scripts run the one that \`npm ci\` installs`,
+    },
+    { what: "WebAssembly SIMD", found: yesNo(engine.simd), ok: engine.simd, get: "needed to run anything compiled; use a newer Node" },
+    { what: "WebAssembly relaxed SIMD", found: yesNo(engine.relaxedSimd), ok: engine.relaxedSimd, get: "fused multiply-add, about twice as fast; use a newer Node" },
+    { what: "Threads", found: engine.threads ? `shared memory, ${availableParallelism()} at once` : "no shared memory", ok: engine.threads, get: "use a Node with shared WebAssembly memory" },
+    { what: "Pictures (sharp)", found: yesNo(await has("sharp")), ok: await has("sharp"), get: "npm install sharp" },
+    { what: "WebAssembly emitter (binaryen)", found: yesNo(await has("binaryen")), ok: await has("binaryen"), get: "npm install binaryen" },
+    { what: "Chromium, for the browser tests", found: chromium ?? "no", ok: chromium !== undefined, get: "apt-get install chromium" },
+  ];
+}
+
+const yesNo = (yes: boolean): string => (yes ? "yes" : "no");
+
+export function addDoctor(program: Command): void {
+  program.command("doctor").description("what this machine has, what is missing and how to get it").option("--json", "as JSON").action(async (options: { json?: boolean }) => {
+    const found = await findings();
+    if (options.json) {
+      process.stdout.write(`${JSON.stringify(found)}\n`);
+      return;
+    }
+    const width = Math.max(...found.map(f => f.what.length));
+    for (const f of found) process.stdout.write(`${f.ok ? "✓" : "✗"} ${f.what.padEnd(width)}  ${f.found}${f.ok || !f.get ? "" : `\n  ${"".padEnd(width)}  ${f.get}`}\n`);
+  });
+}

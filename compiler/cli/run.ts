@@ -1,0 +1,90 @@
+// `sluice run <program> [entry|procedure]`: runs one entry on given inputs, or one procedure with its arguments as flags.
+// Without a name it lists what the program has.
+import { type Command, Option } from "commander";
+import type { Program } from "../../runtime/load.ts";
+import { tensorText } from "../../runtime/tensor.ts";
+import { SluiceError } from "../base/diagnostics.ts";
+
+export interface ProgramOptions {
+  readonly set: readonly string[];
+  readonly dim: readonly string[];
+  readonly target?: "wasm" | "interpret";
+  readonly threads?: string;
+  readonly seed?: string;
+  readonly check?: "nan";
+  readonly json?: boolean;
+}
+interface RunCommandOptions extends ProgramOptions {
+  readonly input: readonly string[];
+  readonly out?: string;
+}
+
+const collect = (value: string, before: readonly string[]): string[] => [...before, value];
+
+/** Options of every command that opens a program. */
+export const withProgramOptions = (command: Command): Command =>
+  command
+    .option("--set <name=value>", "a setting, read before the program is traced", collect, [])
+    .option("--seed <n>", "of the random streams");
+
+export function addRun(program: Command): void {
+  withProgramOptions(program.command("run <program> [name] [flags...]"))
+    .description("run an entry or a procedure; without a name, list them")
+    .option("--input <name=file>", "a picture, .npy, .safetensors or a number for an entry's input", collect, [])
+    .option("--out <dir>", "where outputs go: pictures as .png, other tensors as .npy")
+    .option("--dim <name=value>", "a dim that is bound when the program is loaded", collect, [])
+    .addOption(new Option("--target <target>", "what runs it").choices(["wasm", "interpret"]))
+    .option("--threads <n>", "at most as many as the machine runs at once by default")
+    .addOption(new Option("--check <what>", "stop at the first NaN and name its line").choices(["nan"]))
+    .option("--json", "one JSON object a line")
+    .allowUnknownOption()
+    .action(async (path: string, name: string | undefined, flags: readonly string[], options: RunCommandOptions) => {
+      const { openForCommand } = await import("./open-program.ts");
+      const opened = await openForCommand(path, options);
+      try {
+        await run(opened, path, name, flags, options);
+      } finally {
+        await opened.close();
+      }
+    });
+}
+
+async function run(program: Program, path: string, name: string | undefined, flags: readonly string[], options: RunCommandOptions): Promise<void> {
+  const { entries, procedures } = program.info;
+  const values = await import("./values.ts");
+  const procedure = procedures.find(p => p.name === name);
+  const entry = entries.find(e => e.entry === name);
+  if (name === undefined) {
+    process.stdout.write(`${program.info.name}\n${values.usageText(path, entries, procedures)}\n`);
+    return;
+  }
+  if (!procedure && !entry) {
+    throw new SluiceError({ code: "ENTRY001", message: `${path} has no entry or procedure \`${name}\``, found: name, expected: `one of ${[...procedures.map(p => p.name), ...entries.map(e => e.entry)].join(", ") || "none"}` });
+  }
+  if (options.target === undefined && !options.json) process.stderr.write(`${program.description}\n`);
+
+  if (procedure) {
+    const { progressView } = await import("./progress.ts");
+    const view = await progressView(options.json === true);
+    const abort = new AbortController();
+    const interrupt = (): void => abort.abort(new SluiceError({ code: "CLI005", message: "interrupted" }));
+    process.once("SIGINT", interrupt);
+    try {
+      await program.run(procedure.name, values.procedureFlags(procedure, flags), { signal: abort.signal, onProgress: view.progress, onRow: view.row });
+    } finally {
+      process.removeListener("SIGINT", interrupt);
+      view.finish();
+    }
+    return;
+  }
+  if (flags.length > 0) throw new SluiceError({ code: "CLI004", message: `\`${entry!.entry}\` is an entry and takes no flags`, found: flags.join(" "), hint: "its inputs are --input name=file" });
+  const inputs = await values.readInputs(entry!, options.input);
+  const start = performance.now();
+  const outputs = await program.call(entry!.entry, inputs.values);
+  const milliseconds = performance.now() - start;
+  for (const { name: output, path: file, value } of await values.writeOutputs(outputs, options.out, inputs.pictures)) {
+    const line = options.json ? JSON.stringify({ output, dtype: value.dtype, shape: value.shape, ...(file === null ? { data: [...value.data] } : { path: file }) }) : `${output}: ${file ?? tensorText(value)}`;
+    process.stdout.write(`${line}\n`);
+  }
+  if (!options.json) process.stderr.write(`took ${milliseconds.toFixed(1)} ms\n`);
+}

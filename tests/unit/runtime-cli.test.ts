@@ -1,0 +1,90 @@
+// The command line over a container: what it prints, what it writes, and how it refuses.
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { writeContainer } from "../../compiler/container/write.ts";
+import { readNpy } from "../../runtime/io/npy.ts";
+import { sample, sampleModule } from "./runtime-sample.ts";
+
+let folder = "";
+let program = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "sluice-cli-"));
+  program = join(folder, "sample.slx");
+  await writeFile(program, writeContainer(sample, [sampleModule(true), sampleModule(false)]));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+function sluice(...args: string[]): { code: number | null; out: string; err: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["compiler/cli/main.ts", ...args], { encoding: "utf8" });
+  return { code: status, out: stdout, err: stderr };
+}
+
+describe("sluice run", () => {
+  test("lists what a program has, with its arguments", () => {
+    const { code, out } = sluice("run", program);
+    expect(code).toBe(0);
+    expect(out).toContain(`sluice run ${program} train\n    --steps <int>  how many (3)\n    --to <file>  weights\n`);
+    expect(out).toContain(`sluice run ${program} double --input x=<f32 [N]>  → y: f32 [N]\n`);
+  });
+
+  test("runs a procedure with flags and writes its file", () => {
+    const to = join(folder, "w.safetensors");
+    const { code, out, err } = sluice("run", program, "train", "--steps", "5", `--to=${to}`, "--threads", "2");
+    expect({ code, out }).toEqual({ code: 0, out: "last: f32 [4] [15, 15, 15, 15]\nafter 5 steps\n" });
+    expect(err).toMatch(/^wasm, 2 threads, SIMD.*\n5\/5 {2}sum 60 {2}[\d.]+\/s {2}took 1 s\n$/);
+    expect(existsSync(to)).toBe(true);
+  });
+
+  test("--json gives one object a line", () => {
+    const { out } = sluice("run", program, "train", "--steps", "2", "--to", join(folder, "w2.safetensors"), "--json");
+    expect(out.trim().split("\n").map(line => JSON.parse(line))).toEqual([
+      { kind: "log", sum: 44 }, { kind: "log", sum: 48 }, { kind: "emit", last: { dtype: "f32", shape: [4], data: [12, 12, 12, 12] } }, { kind: "emit", note: "after 2 steps" },
+    ]);
+  });
+
+  test("a photo of any kind goes through an entry and keeps its alpha", async () => {
+    const photo = join(folder, "photo.webp");
+    await writeFile(photo, await sharp({ create: { width: 7, height: 5, channels: 4, background: { r: 250, g: 5, b: 100, alpha: 0.2 } } }).webp({ lossless: true }).toBuffer());
+    const { code, out } = sluice("run", program, "invert", "--input", `image=${photo}`, "--out", join(folder, "out"));
+    expect({ code, out }).toEqual({ code: 0, out: `image: ${join(folder, "out", "image.png")}\n` });
+    const { data, info } = await sharp(join(folder, "out", "image.png")).raw().toBuffer({ resolveWithObject: true });
+    expect([info.width, info.height, info.channels, ...data.subarray(0, 4)]).toEqual([7, 5, 4, 5, 250, 155, 51]);
+  });
+
+  test("tensors are printed, or written as .npy", async () => {
+    expect(sluice("run", program, "weigh").out).toBe("y: f32 [4] [2, 4, 6, 8]\n");
+    sluice("run", program, "weigh", "--out", folder);
+    expect([...readNpy("y", await readFile(join(folder, "y.npy"))).data]).toEqual([2, 4, 6, 8]);
+    expect(sluice("run", program, "double", "--input", `x=${join(folder, "y.npy")}`).out).toBe("y: f32 [4] [4, 8, 12, 16]\n");
+  });
+
+  const refusals: [string, () => string[], RegExp][] = [
+    ["an unknown name", () => ["run", program, "tran"], /^error ENTRY001: .*has no entry or procedure `tran`\n.*\n {2}expected: one of train, resume/],
+    ["an unknown flag", () => ["run", program, "train", "--step", "3"], /error ARG002: there is no argument `step`\n {2}found: {4}step\n {2}expected: one of steps, to/],
+    ["a flag without a value", () => ["run", program, "train", "--to"], /error CLI001: --to needs a value/],
+    ["a value that is no number", () => ["run", program, "train", "--steps", "many", "--to", "x"], /error CLI002: --steps is no number\n {2}found: {4}many/],
+    ["an input that does not exist", () => ["run", program, "double", "--input", "y=3"], /error INPUT002: there is no input `y`/],
+    ["a picture where none is wanted", () => ["run", program, "double", "--input", "x=a.png"], /error INPUT004: input `x` is no picture/],
+    ["a missing file", () => ["run", program, "invert", "--input", "image=gone.png"], /error FILE001: gone\.png: cannot be read: no such file or folder/],
+    ["a missing program", () => ["run", "gone.slx", "train"], /error FILE001: gone\.slx: cannot be read/],
+    ["a damaged program", () => ["run", "package.json", "train"], /error [A-Z]+\d+: /],
+    ["an unknown target", () => ["run", program, "train", "--target", "cuda"], /argument 'cuda' is invalid/],
+    ["a state without a value", () => ["run", program, "needs_unset"], /sample\.ts:7:1: error STATE101/],
+  ];
+  test.each(refusals)("%s: one message, exit code 1", (_, args, message) => {
+    const { code, out, err } = sluice(...args());
+    expect(err).toMatch(message);
+    expect(err).not.toMatch(/\n\s+at /);
+    expect({ code, out }).toEqual({ code: 1, out: "" });
+  });
+});
+
+test("sluice doctor says what there is", () => {
+  expect(sluice("doctor").out).toMatch(/✓ WebAssembly SIMD +yes\n/);
+  expect(JSON.parse(sluice("doctor", "--json").out)).toContainEqual(expect.objectContaining({ what: "WebAssembly SIMD", ok: true }));
+});
