@@ -5,6 +5,7 @@ import { stripTypeScriptTypes } from "node:module";
 import { dirname, extname, join, posix, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { nodeFiles } from "../../runtime/io/node-files.ts";
+import { pageHtml } from "./page-html.ts";
 
 /** TypeScript in the repository, JavaScript in the package. */
 const ENDING = extname(fileURLToPath(import.meta.url));
@@ -43,12 +44,11 @@ const escapeHtml = (text: string): string => text.replace(/[&<>"]/g, c => `&#${c
 
 /** Writes the folder and returns its files with their sizes. index.html comes last, so a folder that has it is complete. */
 export async function writeSite(folder: string, name: string, container: Uint8Array): Promise<{ readonly path: string; readonly bytes: number }[]> {
-  const page = await readFile(join(ROOT, "runtime/browser/page.html"), "utf8");
   const text = new TextEncoder();
   const files: [string, Uint8Array][] = [
     ...[...(await browserModules())].map(([path, code]): [string, Uint8Array] => [`sluice/${path}`, text.encode(code)]),
     ["program.slx", container],
-    ["index.html", text.encode(page.replaceAll("{{name}}", escapeHtml(name)))],
+    ["index.html", text.encode(pageHtml(escapeHtml(name)))],
   ];
   for (const [path, bytes] of files) await nodeFiles.write(join(folder, path), bytes);
   return files.map(([path, bytes]) => ({ path: relative(".", join(folder, path)).split(sep).join("/"), bytes: bytes.length }));

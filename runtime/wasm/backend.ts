@@ -4,7 +4,9 @@ import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import type { DimValues } from "../../compiler/base/sizes.ts";
 import type { Backend, PerformEffect, RunSink } from "../backend.ts";
 import type { RuntimeProgram, WasmModule } from "../program.ts";
-import type { HostTensor } from "../tensor.ts";
+import { turn } from "../procedure.ts";
+import { bytesOf, type HostTensor } from "../tensor.ts";
+import type { Placed } from "./bind.ts";
 import type { EngineFeatures } from "./features.ts";
 import { MAX_PAGES } from "./heap.ts";
 import { type Answer, buffersOf, errorFromWire, errorToWire, type FromWorker, fromWire, type Port, type Start, tensorsFromWire, type ToLeader, toWire } from "./protocol.ts";
@@ -48,8 +50,19 @@ const withoutBodies = (program: RuntimeProgram): RuntimeProgram => ({
   kernels: program.kernels.map(({ name, params, dims, spans, summary }) => ({ name, params, dims, spans, summary })),
 });
 
+/** Larger inputs are written where they will be used, at the price of one more message. */
+const LARGE = 65536;
+
+async function writeShared(memory: WebAssembly.Memory, { address }: Placed, t: HostTensor): Promise<void> {
+  const bytes = bytesOf(t);
+  // A thread sees that another has grown the memory a moment later.
+  while (memory.buffer.byteLength < address + bytes.length) await turn();
+  new Uint8Array(memory.buffer).set(bytes, address);
+}
+
 type Waiting =
   | { readonly kind: "result"; readonly resolve: (value: ReadonlyMap<string, HostTensor>) => void; readonly reject: (error: Error) => void }
+  | { readonly kind: "place"; readonly resolve: (inputs: ReadonlyMap<string, Placed>) => void; readonly reject: (error: Error) => void }
   | { readonly kind: "run"; readonly resolve: (finished: boolean) => void; readonly reject: (error: Error) => void; readonly sink: RunSink };
 
 export async function startWasm(options: WasmOptions): Promise<Backend> {
@@ -96,13 +109,14 @@ export async function startWasm(options: WasmOptions): Promise<Backend> {
         if (message.progress) w.sink.progress(message.progress.done, message.progress.total);
         break;
       }
-      case "done": case "failed": {
+      case "done": case "failed": case "placed": {
         const w = waiting.get(message.id);
         waiting.delete(message.id);
         if (waiting.size === 0) leader.keepAlive(false);
         if (message.kind === "failed") w?.reject(errorFromWire(message.error));
+        else if (message.kind === "placed") w?.kind === "place" && w.resolve(message.inputs);
         else if (w?.kind === "run") w.resolve(!message.cancelled);
-        else w?.resolve(tensorsFromWire(message.result));
+        else if (w?.kind === "result") w.resolve(tensorsFromWire(message.result));
         break;
       }
     }
@@ -149,8 +163,13 @@ export async function startWasm(options: WasmOptions): Promise<Backend> {
 
   return {
     description: `wasm, ${workers} thread${workers === 1 ? "" : "s"}, ${chosen.relaxed ? "relaxed SIMD" : "SIMD without fused multiply-add"}`,
-    call(entry, inputs, dims) {
-      const wire = [...inputs].map(([name, t]) => [name, copied(t)] as const);
+    async call(entry, inputs, dims) {
+      const large = memory ? [...inputs].filter(([, t]) => t.data.byteLength > LARGE) : [];
+      if (memory && large.length > 0) {
+        const places = await new Promise<ReadonlyMap<string, Placed>>((resolve, reject) => void send({ kind: "place", resolve, reject }, id => ({ kind: "place", id, entry, dims })));
+        for (const [name, t] of large) await writeShared(memory, places.get(name)!, t);
+      }
+      const wire = [...inputs].filter(pair => !large.includes(pair)).map(([name, t]) => [name, copied(t)] as const);
       return request(id => ({ kind: "call", id, entry, inputs: wire, dims }), buffersOf(wire.map(([, t]) => t)));
     },
     run: (procedure, args, sink, signal) => new Promise((resolve, reject) => {

@@ -83,13 +83,25 @@ export class WasmMachine implements Machine<Handle> {
     }));
   }
 
-  /** Runs an entry; where its outputs lie until the next run. */
-  run(entry: string, inputs: ReadonlyMap<string, Handle | HostTensor | number>, sizes: DimValues): ReadonlyMap<string, Placed> {
-    const schedule = named("entry", "ENTRY001", entry, this.#schedules);
+  /** Where the inputs of the next run of an entry with these dims will lie, if nothing else is run before it. */
+  place(entry: string, sizes: DimValues): ReadonlyMap<string, Placed> {
+    return this.#prepare(named("entry", "ENTRY001", entry, this.#schedules), new Map(), sizes).inputs;
+  }
+
+  /** The entry's states have values, and it is bound. */
+  #prepare(schedule: Schedule, inputs: ReadonlyMap<string, Handle | HostTensor | number>, sizes: DimValues): Binding {
     const dims = this.#dimsOf(schedule, inputs, sizes);
-    for (const name of schedule.reads) this.#prepareState(name, entry);
-    const binding = this.#bind(schedule, dims);
-    for (const { name } of schedule.inputs) this.#put(entry, name, binding.inputs.get(name)!, inputs.get(name));
+    for (const name of schedule.reads) this.#prepareState(name, schedule.entry);
+    return this.#bind(schedule, dims);
+  }
+
+  /** Runs an entry; where its outputs lie until the next run. Inputs that are not given may have been placed. */
+  run(entry: string, inputs: ReadonlyMap<string, Handle | HostTensor | number>, sizes: DimValues, othersPlaced = false): ReadonlyMap<string, Placed> {
+    const schedule = named("entry", "ENTRY001", entry, this.#schedules);
+    const binding = this.#prepare(schedule, inputs, sizes);
+    for (const { name } of schedule.inputs) {
+      if (!othersPlaced || inputs.has(name)) this.#put(entry, name, binding.inputs.get(name)!, inputs.get(name));
+    }
     try {
       const start = binding.block.address + binding.tapeStart * 4;
       const scratch = { address: this.#scratch.block.address, stride: this.#scratch.stride };

@@ -6,6 +6,7 @@ import type { DimValues } from "../../compiler/base/sizes.ts";
 import type { Slot } from "../../compiler/plan/procedure.ts";
 import type { HostEffect, HostPicture, ProcedureValue } from "../procedure.ts";
 import type { RuntimeProgram, WasmModule } from "../program.ts";
+import type { Placed } from "./bind.ts";
 import { type HostArray, type HostTensor, hostTensor } from "../tensor.ts";
 
 export interface WireTensor {
@@ -47,6 +48,9 @@ export type WireError = { readonly diagnostic: Diagnostic } | { readonly message
 
 export type ToLeader =
   | Start
+  /** Asks where the inputs of the next call will lie, so that the caller can write large ones there itself. */
+  | { readonly kind: "place"; readonly id: number; readonly entry: string; readonly dims: DimValues }
+  /** Inputs that are not among `inputs` were written in place. */
   | { readonly kind: "call"; readonly id: number; readonly entry: string; readonly inputs: WireTensors; readonly dims: DimValues }
   | { readonly kind: "run"; readonly id: number; readonly procedure: string; readonly args: readonly (readonly [Slot, ProcedureValue])[] }
   | { readonly kind: "cancel"; readonly id: number }
@@ -59,6 +63,7 @@ export type FromWorker =
   | { readonly kind: "ready" }
   | { readonly kind: "stopped" }
   | { readonly kind: "done"; readonly id: number; readonly result: WireTensors; readonly cancelled: boolean }
+  | { readonly kind: "placed"; readonly id: number; readonly inputs: ReadonlyMap<string, Placed> }
   | { readonly kind: "failed"; readonly id: number; readonly error: WireError }
   | { readonly kind: "rows"; readonly id: number; readonly rows: readonly WireRow[]; readonly progress: Progress | null }
   | { readonly kind: "ask"; readonly id: number; readonly effect: WireEffect }

@@ -31,7 +31,7 @@ export function startWorker(port: Port<FromWorker, ToLeader>): void {
   });
 }
 
-type Job = Extract<ToLeader, { kind: "call" | "run" | "get_state" | "set_state" }>;
+type Job = Extract<ToLeader, { kind: "place" | "call" | "run" | "get_state" | "set_state" }>;
 
 class Leader {
   readonly #port: Port<FromWorker, ToLeader>;
@@ -74,6 +74,10 @@ class Leader {
 
   async #work(job: Job): Promise<void> {
     try {
+      if (job.kind === "place") {
+        this.#port.post({ kind: "placed", id: job.id, inputs: this.#machine.place(job.entry, job.dims) });
+        return;
+      }
       const cancelled = job.kind === "run" && (await this.#run(job.id, job)) === CANCELLED;
       const result = job.kind === "run" ? [] : this.#perform(job);
       this.#port.post({ kind: "done", id: job.id, result, cancelled }, buffersOf(result.map(([, t]) => t)));
@@ -82,10 +86,10 @@ class Leader {
     }
   }
 
-  #perform(job: Exclude<Job, { kind: "run" }>) {
+  #perform(job: Exclude<Job, { kind: "run" | "place" }>) {
     switch (job.kind) {
       case "call": {
-        const outputs = this.#machine.run(job.entry, tensorsFromWire(job.inputs), job.dims);
+        const outputs = this.#machine.run(job.entry, tensorsFromWire(job.inputs), job.dims, true);
         return tensorsToWire([...outputs].map(([name, placed]) => [name, this.#machine.read(placed)] as const));
       }
       case "get_state":

@@ -1,6 +1,6 @@
 // A small program made by hand, with kernels written as WebAssembly text: what the runtime's tests run.
 import binaryen from "binaryen";
-import { dimSize, mulSize, productSize, type Size } from "../../compiler/base/sizes.ts";
+import { addSize, dimSize, floorDivSize, mulSize, productSize, type Size } from "../../compiler/base/sizes.ts";
 import { tensorType } from "../../compiler/graph/graph.ts";
 import type { Kernel, Param } from "../../compiler/kernel/ir.ts";
 import type { Procedure, ScalarExpr } from "../../compiler/plan/procedure.ts";
@@ -55,6 +55,7 @@ const dimN = { name: "N", binding: "call" as const, min: 1, max: LIMIT, multiple
 const picture = [dimSize("H"), dimSize("W"), 3];
 const dimH = { name: "H", binding: "call" as const, min: 1, max: 4096, multipleOf: 1 };
 const dimW = { ...dimH, name: "W" };
+const pictureBytes = mulSize(64, floorDivSize(addSize(productSize(picture), 63), 64));
 const pixels = (offset: Size): ScheduleBuffer => ({ dtype: "u8", shape: picture, place: { kind: "arena", offset } });
 const param = (name: string, access: Param["access"]): Param => ({ name, dtype: "f32", shape: [N], space: "global", lanes: 1, swizzle: 0, access });
 const kernel = (name: string, params: Param[], line: number): Kernel => ({
@@ -144,7 +145,7 @@ export const sample: CompiledProgram = {
     }),
     schedule("invert", {
       dims: [dimH, dimW], inputs: [{ name: "image", type: tensorType("u8", picture), buffer: 0 }], outputs: [{ name: "image", type: tensorType("u8", picture), buffer: 1 }],
-      buffers: [pixels(0), pixels(mulSize(64, productSize(picture)))], steps: [launch(7, [0, 1], picture[0])], arena: mulSize(128, productSize(picture)),
+      buffers: [pixels(0), pixels(pictureBytes)], steps: [launch(7, [0, 1], picture[0])], arena: mulSize(2, pictureBytes),
     }),
     schedule("needs_unset", { reads: ["unset"], buffers: [{ dtype: "f32", shape: [4], place: { kind: "state", name: "unset" } }], steps: [launch(2, [0], 4)] }),
     schedule("fails", {

@@ -1,8 +1,11 @@
-<!doctype html>
+// The page that `sluice build` writes around a program; its cards are made by runtime/browser/page.ts.
+
+/** `name` stands in text and must be escaped already. */
+export const pageHtml = (name: string): string => `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{name}}</title>
+<title>${name}</title>
 <style>
   :root { color-scheme: light dark; --accent: light-dark(#2257c5, #7da7ff); --line: light-dark(#d9dce3, #3a3f4b); --soft: light-dark(#f4f5f8, #1e2129); --text: light-dark(#1b1e25, #e7e9ee); --dim: light-dark(#5d6472, #a0a7b4); }
   * { box-sizing: border-box; }
@@ -39,9 +42,10 @@
   figcaption i { display: inline-block; width: .8rem; height: .2rem; margin-right: .4rem; vertical-align: middle; }
   a { color: var(--accent); }
 </style>
-<h1>{{name}}</h1>
+<h1>${name}</h1>
 <p id="engine">Starting…</p>
 <main id="cards"></main>
 <noscript>This page runs a program and needs JavaScript.</noscript>
 <script type="module" src="sluice/runtime/browser/page.js"></script>
 </html>
+`;
