@@ -1,0 +1,127 @@
+// Tracing: running the user's functions once, each word appending nodes to the graph under construction. Bodies of loops and
+// composites trace into graphs of their own; what they use from outside becomes an input of the body.
+import { SluiceError } from "../base/diagnostics.ts";
+import type { DType } from "../base/dtypes.ts";
+import { type Size, sizeText, substituteSize } from "../base/sizes.ts";
+import { Build } from "../graph/build.ts";
+import { GraphBuilder } from "../graph/builder.ts";
+import type { Graph, NodeId, TensorType } from "../graph/graph.ts";
+import type { DimLike, Spec } from "./dims.ts";
+import { userSpan } from "./source.ts";
+
+/** What a trace knows of a state: its handle is the identity. */
+export interface StateHandle {
+  name: string | null;
+  readonly type: TensorType;
+}
+
+export class Trace {
+  readonly b: GraphBuilder;
+  readonly parent: Trace | null;
+  /** What the body uses of its parent: the parent's node, and the input standing for it. */
+  readonly captured = new Map<NodeId, NodeId>();
+  readonly #states = new Map<StateHandle, NodeId>();
+  readonly #set = new Set<StateHandle>();
+  readonly #written = new Set<StateHandle>();
+  /** Draws so far of each random stream, for their keys. */
+  readonly draws = new Map<string, number>();
+  /** Call dims that this entry fixes to one value. */
+  readonly fixed: ReadonlyMap<string, number>;
+
+  constructor(name: string, parent: Trace | null, fixed: ReadonlyMap<string, number> = parent?.fixed ?? new Map()) {
+    this.b = new GraphBuilder(name);
+    this.parent = parent;
+    this.fixed = fixed;
+  }
+
+  /** A value of an enclosing trace, as an input of this body. */
+  capture(owner: Trace, id: NodeId): NodeId {
+    if (owner === this) return id;
+    if (!this.parent) throw new SluiceError({ code: "TRACE002", message: "a tensor of another entry is used here", span: userSpan(), hint: "pass it as an input, or keep it in a state" });
+    const outer = this.parent.capture(owner, id);
+    const seen = this.captured.get(outer);
+    if (seen !== undefined) return seen;
+    const type = this.parent.b.type(outer);
+    const input = this.b.add("input", [], { name: `outer${this.captured.size}`, type }, null);
+    this.b.declareDimsOf(this.parent.b);
+    this.captured.set(outer, input);
+    return input;
+  }
+
+  readState(s: StateHandle): NodeId {
+    const known = this.#states.get(s);
+    if (known !== undefined) return known;
+    if (this.parent) return this.capture(this.root(), this.root().readState(s));
+    const name = stateName(s);
+    this.b.declareState({ name, type: s.type });
+    const id = this.b.add("state", [], { name, type: s.type }, userSpan());
+    this.#states.set(s, id);
+    return id;
+  }
+
+  writeState(s: StateHandle, value: NodeId, whole: boolean): void {
+    if (this.parent) throw new SluiceError({ code: "STATE002", message: `state ${s.name ?? "?"} is written inside a loop or composite body`, span: userSpan(), hint: "carry the value through the loop and write it after" });
+    if (whole && this.#set.has(s)) {
+      throw new SluiceError({ code: "STATE001", message: `state ${s.name ?? "?"} is written twice in entry ${this.b.name}`, span: userSpan(), expected: "one set of each state in an entry", hint: "compute the final value first, then set it once" });
+    }
+    if (whole) this.#set.add(s);
+    this.b.declareState({ name: stateName(s), type: s.type });
+    this.#states.set(s, value);
+    this.#written.add(s);
+  }
+
+  /** The states written so far become the graph's updates. */
+  finish(): Graph {
+    for (const s of this.#written) this.b.updates.push({ name: s.name!, id: this.#states.get(s)! });
+    return this.b.finish();
+  }
+
+  root(): Trace {
+    return this.parent ? this.parent.root() : this;
+  }
+
+  /** The type of a spec, its call dims declared and those fixed by the entry bound. */
+  typeOf(spec: Spec): TensorType {
+    return { dtype: spec.spec as DType, ...this.shapeOf(spec.dims) };
+  }
+  shapeOf(dims: readonly DimLike[]): { shape: Size[]; axes: (string | null)[] } {
+    return { shape: dims.map(d => this.sizeOf(d)), axes: dims.map(d => (typeof d === "number" ? null : d.name)) };
+  }
+  sizeOf(d: DimLike): Size {
+    if (typeof d === "number") return d;
+    for (const decl of d.decls) if (!this.fixed.has(decl.name)) this.b.declareDim(decl);
+    return substituteSize(d.value, name => this.fixed.get(name));
+  }
+}
+
+function stateName(s: StateHandle): string {
+  if (s.name !== null) return s.name;
+  throw new SluiceError({ code: "STATE003", message: "a state that the program does not export is used", span: userSpan(), hint: "export it, or the module that holds it: its export is its name" });
+}
+
+let current: Trace | null = null;
+
+/** The trace under way. Throws TRACE001 outside of one. */
+export function trace(): Trace {
+  if (!current) throw new SluiceError({ code: "TRACE001", message: "tensors exist only while an entry is traced", span: userSpan(), hint: "move this into the function given to entry(), module() or evaluate()" });
+  return current;
+}
+export const tracing = (): boolean => current !== null;
+
+/** Runs a function under a trace, and the trace before it again afterwards. */
+export function within<R>(t: Trace | null, f: () => R): R {
+  const before = current;
+  current = t;
+  try {
+    return f();
+  } finally {
+    current = before;
+  }
+}
+
+/** Words for nodes at the user's line. */
+export const build = (): Build => new Build(trace().b, userSpan());
+
+/** A shape as the user wrote it: `[B, 784]`. */
+export const shapeText = (t: Pick<TensorType, "shape" | "axes">): string =>
+  `[${t.shape.map((s, i) => (t.axes[i] && t.axes[i] !== sizeText(s) ? `${t.axes[i]}=${sizeText(s)}` : sizeText(s))).join(", ")}]`;
