@@ -1,9 +1,9 @@
 // Bodies: functions traced into graphs of their own, for composites, loops and custom gradients.
 import { SluiceError } from "../base/diagnostics.ts";
-import { type Graph, isTuple, type NodeId, type TensorType } from "../graph/graph.ts";
-import type { AttrValue } from "../graph/graph.ts";
+import type { AttrValue, Graph, NodeId, TensorType } from "../graph/graph.ts";
+import { outputTypes } from "../graph/ops/control.ts";
 import { allAxes } from "../graph/build.ts";
-import { hasSource, type HasSource, nodeOf } from "./operands.ts";
+import { type HasSource, nodeOf } from "./operands.ts";
 import { userSpan } from "./source.ts";
 import type { Tensor } from "./tensor.ts";
 import { build, trace, Trace, within } from "./trace.ts";
@@ -35,7 +35,7 @@ export function composite(name: string, attrs: { readonly [key: string]: AttrVal
   const types = ids.map(id => g.type(id));
   const { graph, captured } = traceBody(name, [], types, xs => numbered(f(xs)));
   const all = [...ids, ...captured];
-  const results = graph.outputs.map(o => graph.nodes[o.id]!.type).filter(t => !isTuple(t));
+  const results = outputTypes(graph);
   const gradient = backward && gradientBody(name, [...types, ...captured.map(id => g.type(id))], results, ids.length, backward);
   const node = g.node("composite", all, gradient ? { name, attrs, body: graph, gradient } : { name, attrs, body: graph });
   return results.length === 1 ? [wrap(node)] : allAxes(results.length).map(i => wrap(g.item(node, i)));
@@ -53,7 +53,7 @@ function gradientBody(name: string, inputs: readonly TensorType[], results: read
 
 /** A value with a gradient written by hand: `backward(dy, ...xs)` gives the gradient of each of xs. */
 export function withGradient<X extends readonly Tensor[], Y extends Tensor>(xs: X, forward: (...xs: X) => Y, backward: (dy: Y, ...xs: X) => { readonly [i in keyof X]: Tensor }): Y {
-  const [y] = composite("with_gradient", {}, xs.filter(hasSource), inputs => [forward(...(inputs as unknown as X))],
+  const [y] = composite("with_gradient", {}, xs as unknown as readonly HasSource[], inputs => [forward(...(inputs as unknown as X))],
     (inputs, _outputs, [dy]) => [...backward(dy as Y, ...(inputs as unknown as X))]);
   return y as Y;
 }

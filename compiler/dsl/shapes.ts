@@ -2,7 +2,7 @@
 // `any` agrees with everything. A clash becomes a string literal type that shows both shapes. The types never decide
 // anything: tracing checks every shape again.
 import type { DType } from "../base/dtypes.ts";
-import type { Dim, DimLike, Span } from "./dims.ts";
+import type { Dim, DimLike, Num, Span } from "./dims.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** A size in a type: `784`, `"B"`, or `any` where it is not known. */
@@ -93,7 +93,6 @@ type BindGroups<N, S, E, Z> = Unranked<S> extends true ? any : N extends readonl
 type Times<G, E> = G extends readonly [infer a] ? a extends keyof E ? E[a] : any : G extends readonly [infer a, ...infer r] ? a extends keyof E ? Times<r, E> extends infer t ? Loose<t> extends true ? any : Loose<E[a]> extends true ? any : [E[a], t] extends [number, number] ? any : `${E[a] & Axis}*${t & Axis}` : never : any : 1;
 type ReadGroups<N, E, Z> = N extends readonly [infer n, ...infer ns] ? [n extends "1" ? 1 : n extends string ? n extends keyof E ? E[n] : unknown extends Size<n, Z> ? any : Size<n, Z> : Times<n, E>, ...ReadGroups<ns, E, Z>] : [];
 type Letters<N> = N extends readonly [infer n, ...infer ns] ? (n extends string ? n : (n & readonly string[])[number]) | Letters<ns> : never;
-type Unknown<O, E, Z> = Exclude<Letters<O>, keyof E | keyof Z | "1">;
 export type RearrangeOut<P extends string, S, Z> = string extends P ? any : P extends `${infer I}->${infer O}` ? BindGroups<Groups<I>, S, {}, Z> extends infer e ? IsAny<e> extends true ? any : e extends Clash<any> ? any : ReadGroups<Groups<O>, e, Z> : never : any;
 export type RearrangeFit<P extends string, S> = string extends P ? P : P extends `${infer I}->${infer O}` ? BindGroups<Groups<I>, S, {}, {}> extends infer e ? IsAny<e> extends true ? P : e extends Clash<infer M> ? `rearrange: ${M}` : Exclude<keyof e & string, Letters<Groups<O>>> extends infer lost ? [lost] extends [never] ? P : `rearrange: ${lost & string} is on the left only; sum it first` : never : never : "rearrange: no -> in the pattern";
 

@@ -25,6 +25,10 @@ export class Trace {
   readonly #written = new Set<StateHandle>();
   /** Draws so far of each random stream, for their keys. */
   readonly draws = new Map<string, number>();
+  /** What is left to do when the entry's function has returned. */
+  readonly atEnd: (() => void)[] = [];
+  /** The state whose first value is traced; null in entries. */
+  initial: string | null = null;
   /** Call dims that this entry fixes to one value. */
   readonly fixed: ReadonlyMap<string, number>;
 

@@ -1,0 +1,207 @@
+// Procedures: structured control around entries, traced once into plain data, so that an executable runs them without
+// TypeScript. What they hold are scalars, tensors that stay where they lie, lists and text, in numbered slots.
+import { SluiceError } from "../base/diagnostics.ts";
+import type { DType } from "../base/dtypes.ts";
+import type { Size } from "../base/sizes.ts";
+import { type Graph, inputsOf, isTuple } from "../graph/graph.ts";
+import type { Procedure as Traced, ProcedureArg, ProcedureStep, ScalarExpr, Slot, TextExpr } from "../plan/procedure.ts";
+import type { Num, Spec } from "./dims.ts";
+import { hasSource, type HasSource, hostExpr, type Operand, typeOfSource } from "./operands.ts";
+import { userSpan } from "./source.ts";
+import { type Group, statesOf } from "./state.ts";
+import type { F32, Scalar, Tensor, U8 } from "./tensor.ts";
+import { hostScalar, hostTensor } from "./value.ts";
+
+export interface EntryHandle {
+  name: string | null;
+  readonly inputs: { readonly [name: string]: Spec };
+  outputs: Graph["outputs"] | null;
+}
+
+class Recording {
+  slots = 0;
+  block: ProcedureStep[] = [];
+  readonly states = new Set<string>();
+
+  slot(): Slot {
+    return this.slots++;
+  }
+  nested(body: () => void): ProcedureStep[] {
+    const outer = this.block;
+    this.block = [];
+    body();
+    const inner = this.block;
+    this.block = outer;
+    return inner;
+  }
+}
+let current: Recording | null = null;
+function recording(): Recording {
+  if (!current) throw new SluiceError({ code: "PROC003", message: "this belongs into a procedure", span: userSpan(), hint: "wrap it: procedure({}, () => { … })" });
+  return current;
+}
+const step = (s: ProcedureStep): void => void recording().block.push(s);
+const scalarSlot = (slot: Slot, dtype: DType): Tensor => hostScalar({ kind: "slot", slot }, dtype);
+/** A computed scalar as a slot, evaluated now. */
+function bind(value: ScalarExpr): Slot {
+  const slot = recording().slot();
+  step({ kind: "set", slot, value });
+  return slot;
+}
+const slotOf = (x: unknown, what: string): Slot => {
+  const e = hasSource(x) && x.source.kind === "host" ? x.source.expr : undefined;
+  if (e?.kind !== "slot") throw new SluiceError({ code: "PROC004", message: `${what} is not a tensor that the procedure holds`, span: userSpan() });
+  return e.slot;
+};
+
+/** What an entry's call records; its outputs are handles. */
+export function callEntry(e: EntryHandle, graph: Graph, given: { readonly [name: string]: unknown }, sizes: { readonly [dim: string]: Num }): { [name: string]: Tensor } {
+  const r = recording();
+  if (e.name === null) throw new SluiceError({ code: "PROC005", message: "a procedure calls an entry that the program does not export", span: userSpan(), hint: "export it" });
+  const wanted = inputsOf(graph);
+  const stranger = Object.keys(given).find(name => !wanted.some(w => w.name === name));
+  const missing = wanted.find(w => given[w.name] === undefined);
+  if (stranger || missing) {
+    throw new SluiceError({ code: "PROC006", message: stranger ? `${e.name} has no input ${stranger}` : `input ${missing!.name} of ${e.name} is missing`, span: userSpan(), expected: wanted.map(w => w.name).join(", ") || "no inputs" });
+  }
+  const inputs = wanted.map(({ name, type }) => {
+    const x = given[name] as Operand;
+    const isTensor = hasSource(x) && typeOfSource(x.source).shape.length > 0;
+    if (isTensor || type.shape.length > 0) return { name, tensor: slotOf(x, `input ${name}`) };
+    return { name, scalar: hostExpr(x) };
+  });
+  const outputs = graph.outputs.map(o => ({ name: o.name, slot: r.slot() }));
+  step({ kind: "call", entry: e.name, inputs, sizes: Object.entries(sizes).map(([dim, n]) => ({ dim, value: hostExpr(n as Operand) })), outputs });
+  return Object.fromEntries(graph.outputs.map((o, i) => {
+    const type = graph.nodes[o.id]!.type;
+    if (isTuple(type)) throw new SluiceError({ code: "PROC007", message: `output ${o.name} is not a tensor`, span: userSpan() });
+    return [o.name, hostTensor(outputs[i]!.slot, type)];
+  }));
+}
+
+export interface Text { readonly parts: TextExpr }
+export interface Picture {
+  /** [H, W, 3]: u8 as it is stored (sRGB), or f32 from 0 to 1. */
+  pixels(opts?: { resize?: readonly [number, number] }): U8<[any, any, 3]>;
+  pixels(opts: { dtype: "f32"; resize?: readonly [number, number] }): F32<[any, any, 3]>;
+}
+export interface Arg<T> { readonly kind: ProcedureArg["kind"]; readonly help: string; readonly init?: number | string; readonly make: (slot: Slot) => T }
+const arg = <T>(kind: ProcedureArg["kind"], help: string, make: (slot: Slot) => T, init?: number | string): Arg<T> => ({ kind, help, make, ...(init === undefined ? {} : { init }) });
+
+// what a procedure may ask of its caller; each is a flag of the command line and of the executable
+export const int = (init: number, help = ""): Arg<Scalar<"i32">> => arg("int", help, slot => scalarSlot(slot, "i32"), init);
+export const real = (init: number, help = ""): Arg<Scalar<"f32">> => arg("real", help, slot => scalarSlot(slot, "f32"), init);
+export const flag = (help = ""): Arg<Scalar<"bool">> => arg("flag", help, slot => scalarSlot(slot, "bool"), 0);
+export const text = (help = "", init?: string): Arg<Text> => arg("text", help, slot => ({ parts: [{ slot }] }), init);
+export const file = (help = "", init?: string): Arg<Text> => arg("file", help, slot => ({ parts: [{ slot }] }), init);
+export const picture = (help = ""): Arg<Picture> => arg("picture", help, picture => ({
+  pixels({ dtype = "u8", resize }: { dtype?: "u8" | "f32"; resize?: readonly [number, number] } = {}) {
+    const slot = recording().slot();
+    step({ kind: "pixels", picture, dtype, slot, ...(resize ? { resize } : {}) });
+    return hostTensor(slot, { dtype, shape: [1, 1, 3], axes: ["H", "W", null] }) as never;
+  },
+}));
+
+export interface Procedure<A = any> { readonly args: A; readonly body: (a: never) => void; readonly span: ReturnType<typeof userSpan> }
+const procedures = new WeakSet<object>();
+/** Structured control around entries. Traced once: conditions are scalars, so no TypeScript is left in an executable. */
+export function procedure<const A extends { readonly [name: string]: Arg<any> }>(args: A, body: (a: { readonly [k in keyof A]: A[k] extends Arg<infer T> ? T : never }) => void): Procedure<A> {
+  const p: Procedure<A> = { args, body: body as (a: never) => void, span: userSpan() };
+  procedures.add(p);
+  return p;
+}
+export const procedureOf = (x: unknown): Procedure<{ readonly [name: string]: Arg<unknown> }> | undefined => (typeof x === "object" && x !== null && procedures.has(x) ? (x as Procedure<{ readonly [name: string]: Arg<unknown> }>) : undefined);
+
+export function traceProcedure(name: string, p: Procedure<{ readonly [name: string]: Arg<unknown> }>): { procedure: Traced; states: string[] } {
+  const r = new Recording();
+  const before = current;
+  current = r;
+  try {
+    const args = Object.entries(p.args).map(([key, a]) => ({ key, a, slot: r.slot() }));
+    (p.body as (a: object) => void)(Object.fromEntries(args.map(({ key, a, slot }) => [key, a.make(slot)])));
+    const declared = args.map(({ key, a, slot }): ProcedureArg => ({ name: key, kind: a.kind, help: a.help, slot, ...(a.init === undefined ? {} : { init: a.init }) }));
+    return { procedure: { name, args: declared, slots: r.slots, body: r.block }, states: [...r.states] };
+  } finally {
+    current = before;
+  }
+}
+
+export function repeat(count: Num, body: (i: Scalar<"i32">) => void): void {
+  const r = recording();
+  const index = r.slot();
+  const value = hostExpr(count as Operand);
+  step({ kind: "repeat", count: value, index, body: r.nested(() => body(scalarSlot(index, "i32"))) });
+}
+/** While the condition holds; it is evaluated anew before each round. */
+export function loop(condition: () => Scalar<"bool">, body: () => void): void {
+  const r = recording();
+  step({ kind: "while", condition: hostExpr(condition() as unknown as HasSource), body: r.nested(body) });
+}
+export function when(condition: Scalar<"bool">, yes: () => void, no: () => void = () => undefined): void {
+  const r = recording();
+  step({ kind: "if", condition: hostExpr(condition as unknown as HasSource), yes: r.nested(yes), no: r.nested(no) });
+}
+/** In the last of every n rounds. */
+export function every(n: number, i: Scalar<"i32">, body: () => void): void {
+  when(i.add(1).mod(n).eq(0), body);
+}
+
+export interface Variable<out D extends DType = any> extends Tensor<D, []> { set(value: Num): void }
+export function variable(init: Num): Variable<"i32">;
+export function variable<D extends DType>(init: Num, dtype: D): Variable<D>;
+export function variable(init: Num, dtype: DType = "i32"): Variable {
+  const slot = bind(hostExpr(init as Operand));
+  return Object.assign(scalarSlot(slot, dtype), { set: (value: Num) => step({ kind: "set", slot, value: hostExpr(value as Operand) }) }) as Variable;
+}
+
+/** A growing list of numbers in host memory; its length is a scalar. */
+export interface List<out D extends DType> { readonly length: Scalar<"i32">; push(x: Tensor<D, any> | number, count?: Num): void; at(i: Num): Scalar<D>; /** First index of a value, or −1. */ find(x: Num): Scalar<"i32">; clear(): void; range(start: Num, length: Num): Tensor<D, [any]> }
+export function list<D extends DType>(dtype: D): List<D> {
+  const slot = recording().slot();
+  step({ kind: "list_new", list: slot, dtype });
+  return {
+    get length() { return hostScalar({ kind: "list_length", list: slot }, "i32") as Scalar<"i32">; },
+    push(x, count) {
+      const isTensor = hasSource(x) && typeOfSource(x.source).shape.length > 0;
+      step({ kind: "list_push", list: slot, value: isTensor ? { tensor: slotOf(x, "what is pushed"), ...(count === undefined ? {} : { count: hostExpr(count as Operand) }) } : { scalar: hostExpr(x as Operand) } });
+    },
+    at: i => hostScalar({ kind: "list_at", list: slot, index: hostExpr(i as Operand) }, dtype) as Scalar<D>,
+    find: x => hostScalar({ kind: "list_find", list: slot, value: hostExpr(x as Operand) }, "i32") as Scalar<"i32">,
+    clear: () => step({ kind: "list_clear", list: slot }),
+    range(start, length) {
+      const out = recording().slot();
+      step({ kind: "list_range", list: slot, start: hostExpr(start as Operand), length: hostExpr(length as Operand), slot: out });
+      return hostTensor(out, { dtype, shape: [1], axes: [null] }) as Tensor<D, [any]>;
+    },
+  };
+}
+
+// what a procedure may do besides calling entries: a closed list
+const textParts = (x: Text | string): TextExpr => (typeof x === "string" ? [x] : x.parts);
+const statesIn = (of: Group): { name: string; state: string }[] => statesOf(of).map(({ path, state }) => {
+  if (state.name === null) throw new SluiceError({ code: "STATE003", message: "a state that the program does not export is saved or loaded", span: userSpan(), hint: "export it, or the module that holds it" });
+  recording().states.add(state.name);
+  return { name: path, state: state.name };
+});
+/** Metrics: a table on a terminal, one JSON object a line with --json. */
+export function log(values: { readonly [name: string]: Num }): void {
+  step({ kind: "log", values: Object.entries(values).map(([name, value]) => ({ name, value: hostExpr(value as Operand) })) });
+}
+/** Leaves the program at once, in order: text to the terminal, rows to a file, an async iterator in Node. */
+export function emit(name: string, value: Text | Tensor): void {
+  const scalar = hasSource(value) && typeOfSource(value.source).shape.length === 0;
+  step({ kind: "emit", name, value: !hasSource(value) ? { text: textParts(value as Text) } : scalar ? { scalar: hostExpr(value) } : { tensor: slotOf(value, "what is emitted") } });
+}
+/** A tensor to a .png, .npy or .safetensors file. */
+export const write = (path: Text | string, value: Tensor): void => step({ kind: "write", path: textParts(path), tensor: slotOf(value, "what is written") });
+export const save = (path: Text | string, of: Group): void => step({ kind: "save", path: textParts(path), states: statesIn(of) });
+/** By name, shape and dtype, all three checked. */
+export const load = (path: Text | string, of: Group): void => step({ kind: "load", path: textParts(path), states: statesIn(of) });
+/** Tensors by name from .safetensors or .npy. */
+export function read<const I extends { readonly [name: string]: Spec<any, any> }>(path: Text | string, tensors: I): { readonly [k in keyof I]: I[k] extends Spec<infer D, infer S> ? Tensor<D, S> : never } {
+  const shapeOf = (s: Spec): Size[] => s.dims.map(d => (typeof d === "number" ? d : d.value));
+  const rows = Object.entries(tensors).map(([name, spec]) => ({ name, dtype: spec.spec as DType, shape: shapeOf(spec), slot: recording().slot() }));
+  step({ kind: "read", path: textParts(path), tensors: rows });
+  return Object.fromEntries(rows.map(r => [r.name, hostTensor(r.slot, { dtype: r.dtype, shape: r.shape, axes: r.shape.map(() => null) })])) as never;
+}
+export const seconds = (): Scalar<"f64"> => scalarSlot(bind({ kind: "seconds" }), "f64") as Scalar<"f64">;

@@ -1,0 +1,157 @@
+// Programs: entries, settings, and tracing a module's exports. The exports name everything: states by their path, entries and
+// procedures by their key. Nothing runs at import.
+import { SluiceError } from "../base/diagnostics.ts";
+import type { DimDecl } from "../base/sizes.ts";
+import type { Span } from "../base/span.ts";
+import type { NdArray } from "../graph/field.ts";
+import { type Graph, type Program } from "../graph/graph.ts";
+import { interpret } from "../graph/interpret.ts";
+import type { Num, Spec } from "./dims.ts";
+import { callEntry, type EntryHandle, procedureOf, traceProcedure } from "./procedure.ts";
+import { isRandomStream, SEED } from "./random.ts";
+import type { Unnamed } from "./shapes.ts";
+import { userSpan } from "./source.ts";
+import { type DeclaredState, statesOf } from "./state.ts";
+import type { Tensor } from "./tensor.ts";
+import { type StateHandle, Trace, tracing, within } from "./trace.ts";
+import { tensorNode, wrap } from "./value.ts";
+
+type Specs = { readonly [name: string]: Spec<any, any> };
+type Values<I extends Specs> = { readonly [k in keyof I]: I[k] extends Spec<infer D, infer S> ? Tensor<D, S> : never };
+type Outputs = { readonly [name: string]: Tensor } | void;
+
+/** Called in a procedure. Sizes are bound by the arguments' shapes, or by `sizes` from scalars the procedure holds. */
+export interface Entry<I extends Specs = any, O = any> {
+  (...none: {} extends I ? [] : [never]): O;
+  (inputs: { readonly [k in keyof I]: I[k] extends Spec<infer D, infer S> ? Tensor<D, Unnamed<S>> | (S extends readonly [] ? Num : never) : never }, sizes?: { readonly [dim: string]: Num }): O;
+}
+
+interface EntryBody extends EntryHandle {
+  readonly inputs: Specs;
+  readonly body: (x: never) => Outputs;
+  readonly fixed: ReadonlyMap<string, number>;
+  readonly span: Span | null;
+}
+const bodies = new WeakMap<object, EntryBody>();
+
+/** A graph. `fixed` gives some of its sizes one value here: a decode step is a prefill with S fixed at 1. */
+export function entry<const I extends Specs, O extends Outputs>(inputs: I, body: (x: Values<I>) => O, fixed: { readonly [dim: string]: number } = {}): Entry<I, O> {
+  const handle: EntryBody = { name: null, inputs, outputs: null, body: body as (x: never) => Outputs, fixed: new Map(Object.entries(fixed)), span: userSpan() };
+  const call = (given: { readonly [name: string]: unknown } = {}, sizes: { readonly [dim: string]: Num } = {}) => {
+    if (tracing()) throw new SluiceError({ code: "TRACE006", message: "an entry is called inside an entry", span: userSpan(), hint: "share a function or a module between them; procedures call entries" });
+    return callEntry(handle, traceEntry(handle), given, sizes);
+  };
+  bodies.set(call, handle);
+  return call as unknown as Entry<I, O>;
+}
+
+const traced = new WeakMap<EntryBody, Graph>();
+function traceEntry(e: EntryBody): Graph {
+  const known = traced.get(e);
+  if (known) return known;
+  const t = new Trace(e.name ?? "entry", null, e.fixed);
+  within(t, () => {
+    const values = Object.fromEntries(Object.entries(e.inputs).map(([name, spec]) => [name, wrap(t.b.add("input", [], { name, type: t.typeOf(spec) }, e.span))]));
+    const outputs = (e.body as (x: object) => Outputs)(values) ?? {};
+    for (const [name, value] of Object.entries(outputs)) t.b.outputs.push({ name, id: tensorNode(value) });
+    for (const last of t.atEnd) last();
+  });
+  const graph = t.finish();
+  traced.set(e, graph);
+  return graph;
+}
+
+/** The first value of a state as a graph with one output. */
+function traceFirst(s: DeclaredState): Graph | undefined {
+  if (!s.first) return undefined;
+  const t = new Trace(`init:${s.name}`, null);
+  t.initial = s.name;
+  within(t, () => t.b.outputs.push({ name: "value", id: tensorNode(s.first!()) }));
+  return t.finish();
+}
+
+/** A graph whose one output is a key of two words. */
+function keyGraph(name: string, value: (t: Trace) => number): Graph {
+  const t = new Trace(name, null);
+  t.b.outputs.push({ name: "value", id: value(t) });
+  return t.finish();
+}
+
+/** Runs the functions of everything that a program exports. Throws SluiceError at the user's line where it is wrong. */
+export function traceProgram(exports: { readonly [name: string]: unknown }, name: string): Program {
+  const seen = new Set<unknown>();
+  const states = new Map<string, { handle: StateHandle; span: Span | null; init: () => Graph | undefined }>();
+  states.set("seed", { handle: SEED, span: null, init: () => keyGraph("init:seed", t => t.b.add("const", [], { value: [0, 0], type: SEED.type })) });
+  const own = (path: string, handle: StateHandle, span: Span | null, init: () => Graph | undefined) => {
+    handle.name = path;
+    states.set(path, { handle, span, init });
+  };
+  for (const [key, value] of Object.entries(exports)) {
+    if (isRandomStream(value)) own(key, value.stream, null, () => keyGraph(`init:${key}`, t => t.readState(SEED)));
+    else for (const { path, state } of statesOf(value, key, seen)) own(path, state, state.span, () => traceFirst(state));
+    const body = typeof value === "function" ? bodies.get(value) : undefined;
+    if (body) body.name = key;
+  }
+  const entries = Object.values(exports).flatMap(value => {
+    const body = typeof value === "function" ? bodies.get(value) : undefined;
+    return body ? [traceEntry(body)] : [];
+  });
+  const procedures = Object.entries(exports).flatMap(([key, value]) => {
+    const p = procedureOf(value);
+    return p ? [traceProcedure(key, p)] : [];
+  });
+  if (entries.length === 0) throw new SluiceError({ code: "PROGRAM001", message: `${name} exports no entry`, expected: "export const step = entry({ … }, …)", hint: "a program is a module whose exports are its entries, modules and procedures" });
+  const used = new Set(["seed", ...entries.flatMap(e => e.states.map(s => s.name)), ...procedures.flatMap(p => p.states)]);
+  const dims = new Map<string, DimDecl>();
+  for (const d of entries.flatMap(e => e.dims)) dims.set(d.name, d);
+  return {
+    name, dims: [...dims.values()], entries, procedures: procedures.map(p => p.procedure),
+    states: [...states].filter(([path]) => used.has(path)).map(([path, s]) => {
+      const init = s.init();
+      return { name: path, type: s.handle.type, span: s.span, ...(init ? { init } : {}) };
+    }),
+  };
+}
+
+/** Numbers a program is built with: `--set layers=24`. Read once, when the program's module is loaded. */
+export function settings<const C extends { readonly [name: string]: number | string | boolean }>(defaults: C): { readonly [k in keyof C]: C[k] extends number ? number : C[k] extends boolean ? boolean : string } {
+  const given: { [name: string]: number | string | boolean } = {};
+  for (const [key, value] of Object.entries(defaults)) {
+    const text = overrides.get(key);
+    if (text === undefined) given[key] = value;
+    else {
+      taken.add(key);
+      given[key] = typeof value === "number" ? number(key, text) : typeof value === "boolean" ? text === "true" || text === "1" : text;
+    }
+  }
+  return given as { readonly [k in keyof C]: C[k] extends number ? number : C[k] extends boolean ? boolean : string };
+}
+const overrides = new Map<string, string>();
+const taken = new Set<string>();
+function number(key: string, text: string): number {
+  const x = Number(text);
+  if (Number.isNaN(x) || text === "") throw new SluiceError({ code: "SET001", message: `--set ${key} needs a number`, found: text });
+  return x;
+}
+/** Imports a program under settings given as text; throws SluiceError SET002 for one that it does not have. */
+export async function withSettings<P>(load: () => Promise<P>, set: { readonly [name: string]: string }): Promise<P> {
+  overrides.clear();
+  taken.clear();
+  for (const [key, value] of Object.entries(set)) overrides.set(key, value);
+  try {
+    const program = await load();
+    const stranger = Object.keys(set).find(key => !taken.has(key));
+    if (stranger !== undefined) throw new SluiceError({ code: "SET002", message: `the program has no setting ${stranger}`, found: `--set ${stranger}=${set[stranger]}` });
+    return program;
+  } finally {
+    overrides.clear();
+  }
+}
+
+/** Traces a function of no inputs and interprets it in float64, at once: for tests of DSL functions. */
+export function evaluate(f: () => Tensor): NdArray & { item(): number } {
+  const t = new Trace("evaluate", null);
+  within(t, () => t.b.outputs.push({ name: "value", id: tensorNode(f()) }));
+  const value = interpret(t.finish(), {}).outputs["value"]!;
+  return { ...value, item: () => value.data[0]! };
+}
