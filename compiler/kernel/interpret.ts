@@ -4,9 +4,11 @@
 // written, races, divergent barriers and reads of copies still under way throw InternalError.
 import { InternalError } from "../base/diagnostics.ts";
 import { type DimValues, evaluateSize, type Size } from "../base/sizes.ts";
+import { KernelInvariantError } from "./invariant.ts";
 import { type Buffer, type Expr, type Kernel, type Stmt, typeOf } from "./ir.ts";
 import { AccessLog, type Agent, argumentMemory, type Memory, Scratch } from "./memory.ts";
 import { binaryValue, bitcastValue, castValue, fmaValue, ROUND, unaryValue } from "./scalar.ts";
+import { SUBGROUP } from "./uniformity.ts";
 
 export interface RunOptions {
   /** Of each parameter, its bytes as any typed array. Written in place. */
@@ -14,6 +16,8 @@ export interface RunOptions {
   readonly dims?: DimValues;
   /** Whether f32 fma rounds once. */
   readonly fused?: boolean;
+  /** Run the first so many grid points only. */
+  readonly tasks?: number;
 }
 
 type Value = number | readonly number[];
@@ -32,8 +36,6 @@ interface FragmentValue {
   readonly values: Float64Array;
 }
 
-export const SUBGROUP = 32;
-
 const number = (v: Value | undefined): number => v as number;
 const vectorOf = (v: Value, lanes: number): readonly number[] => (lanes === 1 ? [v as number] : (v as readonly number[]));
 const fold = { add: (a: number, b: number) => a + b, max: Math.max, min: Math.min };
@@ -45,6 +47,7 @@ export function interpretKernel(kernel: Kernel, options: RunOptions): void {
 class Interpreter {
   readonly #kernel: Kernel;
   readonly #fused: boolean;
+  readonly #tasks: number;
   readonly #dims: DimValues;
   readonly #slots = new Map<string, number>();
   readonly #memories = new Map<string, { id: number; buffer: Buffer }>();
@@ -57,9 +60,10 @@ class Interpreter {
   #workgroup: readonly Thread[] = [];
   readonly #fragments = new Map<string, FragmentValue[]>();
 
-  constructor(kernel: Kernel, { buffers, dims = {}, fused = true }: RunOptions) {
+  constructor(kernel: Kernel, { buffers, dims = {}, fused = true, tasks = Infinity }: RunOptions) {
     this.#kernel = kernel;
     this.#fused = fused;
+    this.#tasks = tasks;
     this.#dims = dims;
     this.#arguments = kernel.params.map((p, id) => {
       this.#memories.set(p.name, { id, buffer: p });
@@ -75,7 +79,7 @@ class Interpreter {
     const extents = this.#kernel.grid.map(v => evaluateSize(v.extent, this.#dims));
     const threadExtents = this.#kernel.threads.map(v => evaluateSize(v.extent, this.#dims));
     const threadCount = threadExtents.reduce((n, e) => n * e, 1);
-    const tasks = extents.reduce((n, e) => n * e, 1);
+    const tasks = Math.min(extents.reduce((n, e) => n * e, 1), this.#tasks);
     for (let task = 0; task < tasks; task++) {
       const threads: Thread[] = [];
       for (let thread = 0; thread < threadCount; thread++) {
@@ -94,12 +98,12 @@ class Interpreter {
       }
       this.#workgroup = threads;
       body(threads);
-      if (threads.some(t => t.copies.some(group => group.length > 0))) throw this.#fault("a copy is still under way when the kernel ends");
+      if (threads.some(t => t.copies.some(group => group.length > 0))) throw this.#fault(8, "a copy is still under way when the kernel ends");
     }
   }
 
-  #fault(message: string): InternalError {
-    return new InternalError(`kernel ${this.#kernel.name}: ${message}`);
+  #fault(invariant: number, message: string): KernelInvariantError {
+    return new KernelInvariantError(invariant, message, this.#kernel.name);
   }
 
   #slot(name: string): number {
@@ -109,12 +113,12 @@ class Interpreter {
   }
   #slotOf(name: string): number {
     const id = this.#slots.get(name);
-    if (id === undefined) throw this.#fault(`${name} is used before it is defined`);
+    if (id === undefined) throw this.#fault(1, `${name} is used before it is defined`);
     return id;
   }
   #memoryOf(name: string): { id: number; buffer: Buffer } {
     const m = this.#memories.get(name);
-    if (!m) throw this.#fault(`no buffer ${name}`);
+    if (!m) throw this.#fault(1, `no buffer ${name}`);
     return m;
   }
 
@@ -210,7 +214,7 @@ class Interpreter {
       const extent = m.shape[axis]!;
       const width = axis === index.length - 1 ? lanes : 1;
       if (i < 0 || i + width > extent) {
-        throw this.#fault(`${m.name}[${index.join(", ")}]${lanes > 1 ? ` of ${lanes} elements` : ""} is outside its shape [${m.shape.join(", ")}] in task ${t.task} thread ${t.thread}`);
+        throw this.#fault(3, `${m.name}[${index.join(", ")}]${lanes > 1 ? ` of ${lanes} elements` : ""} is outside its shape [${m.shape.join(", ")}] in task ${t.task} thread ${t.thread}`);
       }
       flat = flat * extent + i;
     }
@@ -274,7 +278,7 @@ class Interpreter {
     for (const t of threads) groups.set(t.subgroup, [...(groups.get(t.subgroup) ?? []), t]);
     for (const [id, group] of groups) {
       const size = Math.min(SUBGROUP, this.#workgroup.length - id * SUBGROUP);
-      if (group.length !== size) throw this.#fault(`${what} is reached by ${group.length} of the ${size} threads of a subgroup`);
+      if (group.length !== size) throw this.#fault(6, `${what} is reached by ${group.length} of the ${size} threads of a subgroup`);
     }
     return [...groups.values()];
   }
@@ -348,7 +352,7 @@ class Interpreter {
         const index = s.index.map(i => this.#expr(i));
         const value = this.#expr(s.value);
         const scalar = typeOf(s.value).scalar;
-        if (buffer.space === "register") throw this.#fault("atomic on registers");
+        if (buffer.space === "register") throw this.#fault(2, "atomic on registers");
         return threads => {
           for (const t of threads) {
             const m = t.memories[id]!;
@@ -361,7 +365,7 @@ class Interpreter {
       case "barrier": return threads => {
         if (s.scope === "subgroup") for (const group of this.#subgroups(threads, "a subgroup barrier")) for (const t of group) t.subgroupEpoch++;
         else {
-          if (threads.length !== this.#workgroup.length) throw this.#fault(`a barrier is reached by ${threads.length} of ${this.#workgroup.length} threads`);
+          if (threads.length !== this.#workgroup.length) throw this.#fault(6, `a barrier is reached by ${threads.length} of ${this.#workgroup.length} threads`);
           for (const t of threads) t.epoch++;
         }
       };
@@ -457,7 +461,7 @@ class Interpreter {
       for (const t of threads) {
         const source = t.memories[from]!;
         const target = t.memories[to]!;
-        if (!(target instanceof Scratch)) throw this.#fault(`async copy into ${target.name}, which is not shared`);
+        if (!(target instanceof Scratch)) throw this.#fault(2, `async copy into ${target.name}, which is not shared`);
         const read = this.#position(source, fromIndex.map(i => number(i(t))), s.elements, t);
         const written = this.#position(target, toIndex.map(i => number(i(t))), s.elements, t);
         for (let i = 0; i < s.elements; i++) {
@@ -474,7 +478,7 @@ class Interpreter {
       for (const [t] of this.#subgroups(threads, what)) {
         f(names.map(name => {
           const held = this.#fragments.get(name)?.[t!.subgroup];
-          if (!held) throw this.#fault(`no fragment ${name}`);
+          if (!held) throw this.#fault(1, `no fragment ${name}`);
           return held;
         }), t!);
       }

@@ -2,6 +2,7 @@
 // who wrote and read each element, so that a read of what nobody wrote, or a race, is an error and not a wrong result.
 import { InternalError } from "../base/diagnostics.ts";
 import { type DType, DTYPES } from "../base/dtypes.ts";
+import { KernelInvariantError } from "./invariant.ts";
 
 /** One buffer at run time. Indices are checked by the caller. */
 export interface Memory {
@@ -72,6 +73,10 @@ export function argumentMemory(name: string, dtype: DType, shape: readonly numbe
   return { name, shape, lanes: 1, log, get: i => get(view, i), set: (i, x) => set(view, i, x) };
 }
 
+const UNWRITTEN = 0;
+const WRITTEN = 1;
+const COPYING = 2;
+
 /** Scratch memory, every element of which must be written before it is read. */
 export class Scratch implements Memory {
   readonly name: string;
@@ -79,7 +84,7 @@ export class Scratch implements Memory {
   readonly lanes: number;
   readonly log: AccessLog | undefined;
   readonly #values: Float64Array;
-  readonly #written: Uint8Array;
+  readonly #state: Uint8Array;
   readonly #round: (x: number) => number;
 
   constructor(name: string, dtype: DType, shape: readonly number[], lanes: number, log: AccessLog | undefined) {
@@ -88,20 +93,21 @@ export class Scratch implements Memory {
     this.lanes = lanes;
     this.log = log;
     this.#values = new Float64Array(elementCount(shape) * lanes);
-    this.#written = new Uint8Array(this.#values.length);
+    this.#state = new Uint8Array(this.#values.length);
     this.#round = DTYPES[dtype].round;
   }
   get(i: number): number {
-    if (this.#written[i] === 0) throw new InternalError(`read of ${this.name} at flat index ${i} before anything was written there`);
+    if (this.#state[i] === COPYING) throw new KernelInvariantError(8, `read of ${this.name} at flat index ${i} while a copy into it is under way`);
+    if (this.#state[i] === UNWRITTEN) throw new KernelInvariantError(9, `read of ${this.name} at flat index ${i} before anything was written there`);
     return this.#values[i]!;
   }
   set(i: number, value: number): void {
     this.#values[i] = this.#round(value);
-    this.#written[i] = 1;
+    this.#state[i] = WRITTEN;
   }
   /** Makes the element unreadable until it is set: an asynchronous copy is under way. */
   forget(i: number): void {
-    this.#written[i] = 0;
+    this.#state[i] = COPYING;
   }
 }
 
@@ -161,5 +167,5 @@ function ordered(before: Mark, now: Agent): boolean {
 }
 
 const who = (a: Pick<Agent, "task" | "thread">): string => `task ${a.task} thread ${a.thread}`;
-const race = (name: string, i: number, now: string, before: Mark, was: string, by: Agent): InternalError =>
-  new InternalError(`race on ${name} at flat index ${i}: ${now} by ${who(by)} after a ${was} by ${who(before)} with no barrier between`);
+const race = (name: string, i: number, now: string, before: Mark, was: string, by: Agent): KernelInvariantError =>
+  new KernelInvariantError(before.task === by.task ? 7 : 5, `race on ${name} at flat index ${i}: ${now} by ${who(by)} after a ${was} by ${who(before)} with no barrier between`);

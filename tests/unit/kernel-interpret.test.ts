@@ -164,7 +164,7 @@ describe("faults", () => {
     ["a task that reads what another writes", "param a: f32[8] readwrite grid i: 2", "a[i] = a[0]", "race on a at flat index 0"],
     ["a race of threads", "param a: f32[8] write grid i: 1 thread t: 32", "shared s: f32[32] s[t] = f32(1) a[mod(t, 8)] = s[31 - t]", "race on s"],
     ["a barrier that not all reach", "param a: f32[8] write grid i: 1 thread t: 32", "if lt(t, 4) { barrier workgroup }", "a barrier is reached by 4 of 32 threads"],
-    ["a copy that is read before it is waited for", "param a: f32[32] readwrite grid i: 1 thread t: 32", "shared s: f32[32] async_copy s[t] from a[t] count 1 async_commit let v = s[t]", "before anything was written"],
+    ["a copy that is read before it is waited for", "param a: f32[32] readwrite grid i: 1 thread t: 32", "shared s: f32[32] async_copy s[t] from a[t] count 1 async_commit let v = s[t]", "while a copy into it is under way"],
     ["a copy that is never waited for", "param a: f32[32] read grid i: 1 thread t: 32", "shared s: f32[32] async_copy s[t] from a[t] count 1 async_commit", "still under way"],
   ])("%s is refused", async (_, head, body, message) => {
     await expect(run(head, body, { buffers })).rejects.toThrow(message);

@@ -1,0 +1,156 @@
+// Invariant 5 of the verifier: grid points keep apart. For a buffer that is written, two points are shown to differ at some
+// axis of the index wherever they touch it: there the index is c·g + rest with the rest spanning less than c, or several
+// such digits in a mixed radix. Grid variables whose equality is already forced count as equal from then on.
+import { addSize, type Atom, dimsOf, floorDivSize, mulSize, type Size, sizeText, subSize } from "../base/sizes.ts";
+import type { Kernel } from "./ir.ts";
+import type { Knowledge } from "./prove.ts";
+
+/** One place in the kernel that touches global memory. */
+export interface Access {
+  readonly buffer: string;
+  readonly kind: "read" | "write" | "atomic";
+  readonly index: readonly Size[];
+  /** Elements along the last axis, and along the one before it. */
+  readonly lanes: number;
+  readonly rows: number;
+  readonly knows: Knowledge;
+}
+
+/** True, or why it could not be shown. */
+export function provesTasksApart(kernel: Kernel, accesses: readonly Access[]): true | string {
+  for (const { name } of kernel.params) {
+    const here = accesses.filter(a => a.buffer === name);
+    if (here.every(a => a.kind === "read") || here.every(a => a.kind === "atomic")) continue;
+    const unresolved = new Separation(kernel, here).unresolved();
+    if (unresolved.length > 0) {
+      return `grid points that differ in ${unresolved.join(", ")} are not shown to touch different elements of ${name}: ${[...new Set(here.map(a => `${a.kind} [${a.index.map(sizeText).join(", ")}]`))].join("; ")}`;
+    }
+  }
+  return true;
+}
+
+/** A grid variable, or a quotient or remainder of one: how a flat grid variable is taken apart. */
+interface Digit {
+  readonly key: string;
+  readonly variable: string;
+  readonly extent: Size;
+}
+interface Split {
+  readonly coefficients: ReadonlyMap<string, Size>;
+  readonly rest: Size;
+}
+
+class Separation {
+  readonly #kernel: Kernel;
+  readonly #accesses: readonly Access[];
+  readonly #digits = new Map<string, Digit>();
+  /** Keys of digits that are equal at any two points that touch the same element. */
+  readonly #equal = new Set<string>();
+
+  constructor(kernel: Kernel, accesses: readonly Access[]) {
+    this.#kernel = kernel;
+    this.#accesses = accesses;
+    for (const { name, extent } of kernel.grid) {
+      this.#digits.set(name, { key: name, variable: name, extent });
+      // Under a condition that admits one grid point only there is nothing to tell apart.
+      const ranges = accesses.map(a => a.knows.range({ terms: [{ coefficient: 1, atoms: [{ kind: "dim", name, key: name }] }], key: name }));
+      if (ranges.every(r => r.min === r.max && r.min === ranges[0]!.min)) this.#equal.add(name);
+    }
+  }
+
+  unresolved(): string[] {
+    const axes = this.#accesses[0]!.index.map((_, axis) => this.#splits(axis));
+    for (let progress = true; progress; ) {
+      const before = this.#equal.size;
+      axes.forEach((splits, axis) => {
+        if (splits) this.#resolve(splits, axis);
+      });
+      for (const { name } of this.#kernel.grid) {
+        const parts = [...this.#digits.values()].filter(d => d.variable === name && d.key !== name);
+        if (this.#equal.has(name)) for (const p of parts) this.#equal.add(p.key);
+        else if (parts.some(p => this.#equal.has(p.key) && this.#equal.has(counterpart(p.key)))) this.#equal.add(name);
+      }
+      progress = this.#equal.size > before;
+    }
+    return this.#kernel.grid.map(g => g.name).filter(name => !this.#equal.has(name));
+  }
+
+  /** Of each access, the index at the axis as digits and a rest without grid variables; undefined if one is neither. */
+  #splits(axis: number): Split[] | undefined {
+    const splits = this.#accesses.map(a => this.#split(a.knows.resolve(a.index[axis]!)));
+    return splits.every(s => s !== undefined) ? splits : undefined;
+  }
+  #split(s: Size): Split | undefined {
+    const coefficients = new Map<string, Size>();
+    let rest: Size = 0;
+    if (typeof s === "number") return { coefficients, rest: s };
+    for (const t of s.terms) {
+      const digits = t.atoms.map(a => this.#digit(a));
+      if (digits.includes("opaque") || digits.filter(d => d !== undefined).length > 1) return undefined;
+      const at = digits.findIndex(d => d !== undefined);
+      const factor = t.atoms.filter((_, i) => i !== at).reduce<Size>((p, a) => mulSize(p, { terms: [{ coefficient: 1, atoms: [a] }], key: a.key }), t.coefficient);
+      const digit = digits[at];
+      if (digit === undefined || digit === "opaque") rest = addSize(rest, factor);
+      else coefficients.set(digit.key, addSize(coefficients.get(digit.key) ?? 0, factor));
+    }
+    return { coefficients, rest };
+  }
+  #digit(atom: Atom): Digit | "opaque" | undefined {
+    const isGrid = (name: string): boolean => this.#kernel.grid.some(g => g.name === name);
+    if (atom.kind === "dim") return isGrid(atom.name) ? this.#digits.get(atom.name) : undefined;
+    const names = [...dimsOf(atom.a), ...dimsOf(atom.b)];
+    if (!names.some(isGrid)) return undefined;
+    const [name] = names;
+    const whole = this.#kernel.grid.find(g => g.name === name);
+    if (!whole || names.length !== 1 || typeof atom.b !== "number" || typeof atom.a === "number" || atom.a.key !== name || (atom.kind !== "mod" && atom.kind !== "floordiv")) return "opaque";
+    const digit = { key: atom.key, variable: whole.name, extent: atom.kind === "mod" ? atom.b : floorDivSize(addSize(whole.extent, atom.b - 1), atom.b) };
+    this.#digits.set(atom.key, digit);
+    return digit;
+  }
+
+  /** Marks the digits of the axis equal if the index tells all of them. */
+  #resolve(splits: readonly Split[], axis: number): void {
+    const first = splits[0]!.coefficients;
+    const text = (s: Split): string => [...s.coefficients].map(([k, c]) => `${sizeText(c)}*${k}`).sort().join();
+    if (splits.some(s => text(s) !== text(splits[0]!))) return;
+    const open = [...first].filter(([key]) => !this.#equal.has(key));
+    if (open.length === 0) return;
+    if (!this.#widths(splits, axis).some(width => this.#isMixedRadix(open, width))) return;
+    for (const [key] of open) this.#equal.add(key);
+  }
+
+  /** Whether the digits can be ordered so that each one's step is more than all before it span together. */
+  #isMixedRadix(digits: readonly (readonly [string, Size])[], span: Size): boolean {
+    if (digits.length === 0) return true;
+    const knows = this.#accesses[0]!.knows;
+    return digits.some(digit => {
+      const [key, step] = digit;
+      if (!knows.isNonNegative(subSize(subSize(step, span), 1))) return false;
+      const wider = addSize(span, mulSize(step, subSize(this.#digits.get(key)!.extent, 1)));
+      return this.#isMixedRadix(digits.filter(d => d !== digit), wider);
+    });
+  }
+
+  /** The greatest distance between two elements that the rests reach: by intervals, and in terms of the dims. */
+  #widths(splits: readonly Split[], axis: number): Size[] {
+    const extra = this.#accesses.map(a => (axis === a.index.length - 1 ? a.lanes - 1 : axis === a.index.length - 2 ? a.rows - 1 : 0));
+    const widths: Size[] = [];
+    const ranges = splits.map((s, i) => this.#accesses[i]!.knows.range(s.rest));
+    const numeric = Math.max(...ranges.map((r, i) => r.max + extra[i]!)) - Math.min(...ranges.map(r => r.min));
+    if (Number.isFinite(numeric)) widths.push(numeric);
+    const isDim = (name: string): boolean => this.#kernel.dims.some(d => d.name === name);
+    const bounds = (side: "upper" | "lower"): Size[] =>
+      splits.flatMap((s, i) => this.#accesses[i]!.knows.bound(side === "upper" ? addSize(s.rest, extra[i]!) : s.rest, side, isDim) ?? []);
+    const uppers = bounds("upper");
+    const lowers = bounds("lower");
+    if (uppers.length < splits.length || lowers.length < splits.length) return widths;
+    const knows = this.#accesses[0]!.knows;
+    const top = uppers.find(u => uppers.every(v => knows.isNonNegative(subSize(u, v))));
+    const bottom = lowers.find(l => lowers.every(m => knows.isNonNegative(subSize(m, l))));
+    if (top !== undefined && bottom !== undefined) widths.push(subSize(top, bottom));
+    return widths;
+  }
+}
+
+/** The remainder's key for a quotient's, and the other way round. */
+const counterpart = (key: string): string => (key.startsWith("mod(") ? `floordiv(${key.slice(4)}` : `mod(${key.slice("floordiv(".length)}`);
