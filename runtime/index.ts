@@ -21,6 +21,8 @@ export interface LoadOptions {
   readonly threads?: number;
   /** Values of the dims that are bound when a program is loaded. */
   readonly dims?: DimValues;
+  /** Where the random streams start; 0 without one. */
+  readonly seed?: number;
   /** "nan": stop at the first kernel that makes one, naming the op and the user's line. */
   readonly check?: "nan";
   /** Where `print` goes; by default to standard output. */
@@ -37,7 +39,9 @@ export async function load(source: Loadable, options: LoadOptions = {}): Promise
     program, modules, dims, features: engineFeatures(), threads: options.threads ?? availableParallelism(), checkNan: options.check === "nan",
     spawn: spawnWorker, perform: effectsOver(nodeFiles), print: options.print ?? (text => process.stdout.write(`${text}\n`)),
   });
-  return new Program(infoOf(program), backend, dims);
+  const loaded = new Program(infoOf(program), backend, dims);
+  if (options.seed !== undefined) await loaded.seed(options.seed);
+  return loaded;
 }
 
 function spawnWorker(): WorkerHandle {

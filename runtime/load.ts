@@ -44,6 +44,9 @@ export interface ProgramState {
   set(name: string, value: HostIn): Promise<void>;
 }
 
+/** The state that every random stream starts from: the seed, and a step of 0. */
+const SEED_STATE = "seed";
+
 export class Program {
   readonly info: ProgramInfo;
   readonly state: ProgramState;
@@ -105,6 +108,12 @@ export class Program {
     const running = start();
     running.then(() => rows.end(null), error => rows.end({ error }));
     return Object.assign(running, { [Symbol.asyncIterator]: () => rows.iterate(running, () => abort.abort()) });
+  }
+
+  /** Starts the random streams, and the first values drawn from them, from another seed; before anything has run. */
+  async seed(seed: number): Promise<void> {
+    if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) throw new SluiceError({ code: "SEED001", message: "a seed is an integer from 0 to 2^32 - 1", found: String(seed) });
+    if (this.info.states.some(s => s.name === SEED_STATE)) await this.state.set(SEED_STATE, [seed, 0]);
   }
 
   async close(): Promise<void> {

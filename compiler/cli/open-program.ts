@@ -14,7 +14,8 @@ export async function openForCommand(path: string, options: ProgramOptions): Pro
     const [name, value] = assignment("--dim", text);
     return [name, numberOf(`dim ${name}`, value)];
   }));
-  return load(await nodeFiles.read(path), { threads, dims, check: options.check, print: text => (options.json ? process.stderr : process.stdout).write(`${text}\n`) });
+  const seed = options.seed === undefined ? undefined : numberOf("--seed", options.seed);
+  return load(await nodeFiles.read(path), { threads, dims, seed, check: options.check, print: text => (options.json ? process.stderr : process.stdout).write(`${text}\n`) });
 }
 
 /** A program's container, for a folder or a file that is built. */

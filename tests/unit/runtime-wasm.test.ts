@@ -2,9 +2,11 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeContainer } from "../../compiler/container/write.ts";
 import { readSafetensors } from "../../runtime/io/safetensors.ts";
+import { type Block, Heap } from "../../runtime/wasm/heap.ts";
 import { load, type LoadOptions, type Program } from "../../runtime/index.ts";
 import { sample, sampleModule } from "./runtime-sample.ts";
 
@@ -98,6 +100,27 @@ describe.each(kinds)("%s", (_, options, modules) => {
     }, modules);
     await withSample({ ...options, print: () => {} }, async p => expect(Number.isNaN((await p.call("root", { x: [-1] })).y!.item())).toBe(true), modules);
   });
+});
+
+test("blocks of the heap never overlap, and freed memory is used again", () => {
+  const step = fc.oneof(fc.integer({ min: 0, max: 5000 }).map(bytes => ({ bytes })), fc.nat().map(release => ({ release })));
+  fc.assert(fc.property(fc.array(step, { maxLength: 60 }), steps => {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 100 });
+    const heap = new Heap(memory, 512);
+    const live: Block[] = [];
+    for (const s of steps) {
+      if ("bytes" in s) live.push(heap.allocate(s.bytes, "a test"));
+      else for (const block of live.splice(s.release % (live.length || 1), 1)) heap.release(block);
+      const ordered = [...live].sort((a, b) => a.address - b.address);
+      for (const [i, b] of ordered.entries()) {
+        expect(b.address % 64).toBe(0);
+        expect(b.address).toBeGreaterThanOrEqual(512);
+        expect(b.address + b.bytes).toBeLessThanOrEqual(ordered[i + 1]?.address ?? memory.buffer.byteLength);
+      }
+    }
+    for (const block of live) heap.release(block);
+    expect(heap.allocate(64, "a test").address).toBe(512);
+  }));
 });
 
 describe("refusals", () => {
