@@ -22,7 +22,7 @@ const atLeast = (x: Expr, low: number): Expr => select(lt(x, low), low, x);
 const atMost = (x: Expr, high: number): Expr => select(gt(x, high), high, x);
 const clamp = (x: Expr, low: number, high: number): Expr => atMost(atLeast(x, low), high);
 
-const LOG2_E = 1.4426950408889634;
+const LOG2_E = Math.LOG2E;
 const LN2_HIGH = 0.693359375;
 const LN2_LOW = -2.1219444005469057e-4;
 const SMALLEST_NORMAL = 2 ** -126;

@@ -68,7 +68,7 @@ function logOf<T>(a: Arithmetic<T>, x: T): T {
     .reduce<T | null>((p, c) => (p === null ? a.real(c) : a.add(a.mul(p, m), a.real(c))), null) as T;
   const square = a.mul(m, m);
   const rest = a.add(a.mul(square, a.mul(m, tail)), a.mul(square, a.real(-0.5)));
-  const low = a.mul(exponent, a.real(-2.12194440e-4));
+  const low = a.mul(exponent, a.real(-2.1219444e-4));
   return a.add(a.mul(exponent, a.real(0.693359375)), a.add(m, a.add(rest, low)));
 }
 
@@ -78,7 +78,7 @@ function cosOfTurns<T>(a: Arithmetic<T>, v: T): T {
   const inFirst = a.whereLess(half, a.real(0.25), half, a.sub(a.real(0.5), half));
   const square = a.mul(inFirst, inFirst);
   // Taylor coefficients of cos 2πx in x², highest power first; the first term left out is below 1e-8 at x = 1/4.
-  const value = [7.903536371318467, -26.42625678337438, 60.24464137187666, -85.45681720669373, 64.93939402266829, -19.739208802178716, 1]
+  const value = [7.903536371318467, -26.42625678337438, 60.24464137187666, -85.45681720669373, 64.9393940226683, -19.739208802178716, 1]
     .reduce<T | null>((p, c) => (p === null ? a.real(c) : a.add(a.mul(p, square), a.real(c))), null) as T;
   return a.whereLess(half, a.real(0.25), value, a.sub(a.real(0), value));
 }
@@ -94,8 +94,17 @@ export function streamWord(name: string): number {
 export const drawWords = <T>(a: Arithmetic<T>, seed: T, step: T, stream: string, call: number, index: T): [T, T] =>
   threefry(a, [a.xor(seed, a.word(streamWord(stream))), step], [index, a.word(call)]);
 
-const view = new DataView(new ArrayBuffer(4));
 const f = Math.fround;
+const word = new Uint32Array(1);
+const real = new Float32Array(word.buffer);
+function bitsOf(x: number): number {
+  real[0] = x;
+  return word[0] as number;
+}
+function realOf(x: number): number {
+  word[0] = x;
+  return real[0] as number;
+}
 
 /** On JavaScript numbers. */
 export const numberArithmetic: Arithmetic<number> = {
@@ -103,7 +112,7 @@ export const numberArithmetic: Arithmetic<number> = {
   addWord: (a, b) => (a + b) >>> 0, xor: (a, b) => (a ^ b) >>> 0, and: (a, b) => (a & b) >>> 0, or: (a, b) => (a | b) >>> 0,
   shiftLeft: (a, by) => (a << by) >>> 0, shiftRight: (a, by) => a >>> by,
   toReal: f,
-  bitsOf: x => (view.setFloat32(0, x), view.getUint32(0)), realOf: x => (view.setUint32(0, x), view.getFloat32(0)),
+  bitsOf, realOf,
   add: (a, b) => f(a + b), sub: (a, b) => f(a - b), mul: (a, b) => f(a * b), sqrt: a => f(Math.sqrt(a)),
   whereLess: (a, b, yes, no) => (a < b ? yes : no),
 };

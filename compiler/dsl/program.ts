@@ -4,7 +4,7 @@ import { SluiceError } from "../base/diagnostics.ts";
 import type { DimDecl } from "../base/sizes.ts";
 import type { Span } from "../base/span.ts";
 import type { NdArray } from "../graph/field.ts";
-import { type Graph, type Program } from "../graph/graph.ts";
+import type { Graph, Program } from "../graph/graph.ts";
 import { interpret } from "../graph/interpret.ts";
 import type { Num, Spec } from "./dims.ts";
 import { callEntry, type EntryHandle, procedureOf, traceProcedure } from "./procedure.ts";

@@ -103,45 +103,44 @@ export function kernelText(k: Kernel): string {
     block(body, `${indent}  `);
   }
   function statement(s: Stmt, indent: string): void {
-    const line = (content: string): void => {
-      lines.push(indent + content);
-    };
     switch (s.kind) {
-      case "for": {
-        const head = `${s.mode === "unroll" ? "unroll" : "for"} ${s.variable} in ${sizeText(s.from)} .. ${sizeText(s.to)}${s.step === 1 ? "" : ` step ${s.step}`}`;
-        nested(head, s.body, indent);
-        return line("}");
-      }
+      case "for":
+        nested(`${s.mode === "unroll" ? "unroll" : "for"} ${s.variable} in ${sizeText(s.from)} .. ${sizeText(s.to)}${s.step === 1 ? "" : ` step ${s.step}`}`, s.body, indent);
+        lines.push(`${indent}}`);
+        break;
       case "while":
         nested(`while ${text(s.condition)}`, s.body, indent);
-        return line("}");
+        lines.push(`${indent}}`);
+        break;
       case "if":
         nested(`if ${text(s.condition)}`, s.yes, indent);
         if (s.no.length > 0) nested("} else", s.no, indent);
-        return line("}");
-      case "let":
-        line(`let ${s.name} = ${text(s.value)}`);
-        values.add(s.name);
-        return;
-      case "mutable":
-        line(`mut ${s.name}: ${typeText(s.type)} = ${text(s.init)}`);
-        values.add(s.name);
-        return;
-      case "assign": return line(`${s.name} := ${text(s.value)}`);
+        lines.push(`${indent}}`);
+        break;
+      default:
+        lines.push(indent + simple(s));
+        if (s.kind === "let" || s.kind === "mutable") values.add(s.name);
+    }
+  }
+  function simple(s: Exclude<Stmt, { kind: "for" | "while" | "if" }>): string {
+    switch (s.kind) {
+      case "let": return `let ${s.name} = ${text(s.value)}`;
+      case "mutable": return `mut ${s.name}: ${typeText(s.type)} = ${text(s.init)}`;
+      case "assign": return `${s.name} := ${text(s.value)}`;
       case "alloc":
         if (s.buffer.space === "register") registers.add(s.buffer.name);
-        return line(`${s.buffer.space} ${bufferText(s.buffer)}`);
-      case "store": return line(`${access(s.buffer, s.index, 1)} = ${text(s.value)}`);
-      case "atomic": return line(`atomic_${s.op} ${access(s.buffer, s.index, 1)} by ${text(s.value)}`);
-      case "barrier": return line(`barrier ${s.scope}`);
-      case "async_copy": return line(`async_copy ${access(s.to, s.toIndex, 1)} from ${access(s.from, s.fromIndex, 1)} count ${s.elements}`);
-      case "async_commit": return line("async_commit");
-      case "async_wait": return line(`async_wait ${s.pending}`);
-      case "fragment": return line(`fragment ${s.name}: ${s.role} ${s.dtype} ${s.m} by ${s.n} by ${s.k}`);
-      case "fragment_fill": return line(`fragment_fill ${s.fragment} with ${numberText(s.value)}`);
-      case "fragment_load": return line(`fragment_load ${s.fragment} from ${access(s.buffer, s.index, 1)} ${s.order}`);
-      case "fragment_mma": return line(`fragment_mma ${s.d} by ${s.a}, ${s.b}`);
-      case "fragment_store": return line(`fragment_store ${s.fragment} to ${access(s.buffer, s.index, 1)}`);
+        return `${s.buffer.space} ${bufferText(s.buffer)}`;
+      case "store": return `${access(s.buffer, s.index, 1)} = ${text(s.value)}`;
+      case "atomic": return `atomic_${s.op} ${access(s.buffer, s.index, 1)} by ${text(s.value)}`;
+      case "barrier": return `barrier ${s.scope}`;
+      case "async_copy": return `async_copy ${access(s.to, s.toIndex, 1)} from ${access(s.from, s.fromIndex, 1)} count ${s.elements}`;
+      case "async_commit": return "async_commit";
+      case "async_wait": return `async_wait ${s.pending}`;
+      case "fragment": return `fragment ${s.name}: ${s.role} ${s.dtype} ${s.m} by ${s.n} by ${s.k}`;
+      case "fragment_fill": return `fragment_fill ${s.fragment} with ${numberText(s.value)}`;
+      case "fragment_load": return `fragment_load ${s.fragment} from ${access(s.buffer, s.index, 1)} ${s.order}`;
+      case "fragment_mma": return `fragment_mma ${s.d} by ${s.a}, ${s.b}`;
+      case "fragment_store": return `fragment_store ${s.fragment} to ${access(s.buffer, s.index, 1)}`;
     }
   }
 

@@ -1,7 +1,7 @@
 // How far a value may differ between the threads of a workgroup: not at all (0), between subgroups only (1), or between any
 // threads (2). Found for every name and buffer of a kernel at once, by iterating until nothing changes.
 import { type Atom, dimsOf, type Size } from "../base/sizes.ts";
-import { type Expr, type Kernel, type Param, type Space, type Stmt } from "./ir.ts";
+import type { Expr, Kernel, Param, Space, Stmt } from "./ir.ts";
 import { mapOperands } from "./share.ts";
 
 export const SUBGROUP = 32;
