@@ -1,0 +1,23 @@
+// What generators read and write instead of buffers, so that any of them takes fused producers and consumers. The caller
+// owns the kernel's parameters; a generator owns its grid and loops.
+import type { DType } from "../compiler/base/dtypes.ts";
+import type { Size } from "../compiler/base/sizes.ts";
+import type { Expr } from "../compiler/kernel/ir.ts";
+import type { KernelBuilder } from "./builder.ts";
+
+/** A tensor computed where it is read: a buffer, or an expression over buffers. */
+export interface Source {
+  readonly dtype: DType;
+  readonly shape: readonly Size[];
+  /** `lanes` elements from the index on along the last axis, all inside the shape; typed REGISTER_TYPE[dtype]. */
+  read(k: KernelBuilder, at: readonly Size[], lanes: number): Expr;
+}
+
+/** Where results go: each element once. A generator calls `open` once its grid is declared, in every task before the first
+ *  write, and `close` in every task after the last. */
+export interface Sink {
+  open?(k: KernelBuilder): void;
+  /** As many elements as the value has lanes, from the index on along the last axis. */
+  write(k: KernelBuilder, at: readonly Size[], value: Expr): void;
+  close?(k: KernelBuilder): void;
+}
