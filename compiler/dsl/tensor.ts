@@ -84,6 +84,8 @@ export interface Tensor<out D extends DType = any, out S = any> {
   clamp(low: Num, high: Num): Tensor<D, S>;
   isFinite(): Bool<S>;
   /** A bool chooses: `hit.where(colour, background)`. */
+  where<E extends DType, X extends Shape>(yes: Tensor<E, X>, no: number): Tensor<E, Join<S, X>>;
+  where<E extends DType, Y extends Shape>(yes: number, no: Tensor<E, Y>): Tensor<E, Join<S, Y>>;
   where<E extends DType, X extends Shape, Y extends Shape>(yes: Tensor<E, X> | number, no: Tensor<E, Y> | number): Tensor<E, Join<S, Join<X, Y>>>;
   cast<E extends DType>(dtype: E): Tensor<E, S>;
   /** The same bits as another dtype of 32 bits. */
