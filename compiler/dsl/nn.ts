@@ -3,6 +3,7 @@
 import { SluiceError } from "../base/diagnostics.ts";
 import type { DType, FloatType } from "../base/dtypes.ts";
 import { allAxes } from "../graph/build.ts";
+import type { TensorType } from "../graph/graph.ts";
 import { composite } from "./composite.ts";
 import { Dim, type DimLike, type Spec } from "./dims.ts";
 import { arange, constant } from "./functions.ts";
@@ -61,6 +62,13 @@ const specOf = (spec: FloatType, dims: readonly DimLike[]): Spec<any, any> => ({
 const pair = (x: number | readonly [number, number]): [number, number] => (typeof x === "number" ? [x, x] : [x[0], x[1]]);
 const typeOf = (x: Tensor) => typeOfSource((x as unknown as HasSource).source);
 
+/** A layer takes other sizes at the end of its input. */
+function endError(layer: string, input: TensorType, ends: Pick<TensorType, "shape" | "axes">, hint?: string): SluiceError {
+  const lead = input.shape.length - ends.shape.length;
+  const [taken, given] = [shapeText(ends).slice(1, -1), lead < 0 ? shapeText(input) : shapeText({ shape: input.shape.slice(lead), axes: input.axes.slice(lead) }).slice(1, -1)];
+  return new SluiceError({ code: "SHAPE008", message: `${layer}: the input ends in ${given} where the layer takes ${taken}`, span: userSpan(), found: shapeText(input), expected: `[…, ${taken}]`, ...(hint ? { hint } : {}) });
+}
+
 /** Layers whose weights are kept in a dtype; they compute in the dtype of what they are given. */
 export function layers(dtype: FloatType) {
   const inDtype = (w: Tensor, x: Tensor): Tensor => w.cast(x.dtype);
@@ -74,7 +82,7 @@ export function layers(dtype: FloatType) {
       const [t, w] = [typeOf(x), typeOf(weight)];
       const lead = t.shape.length - ins.length;
       const fits = lead >= 0 && ins.every((d, i) => (d instanceof Dim ? d.value : d) === t.shape[lead + i]);
-      if (!fits) throw new SluiceError({ code: "SHAPE008", message: `linear: the input ends in the wrong sizes`, span: userSpan(), found: shapeText(t), expected: `[…, ${shapeText({ shape: w.shape.slice(0, ins.length), axes: w.axes.slice(0, ins.length) }).slice(1)}`, hint: `the layer's weight is ${shapeText(w)}` });
+      if (!fits) throw endError("linear", t, { shape: w.shape.slice(0, ins.length), axes: w.axes.slice(0, ins.length) }, `the layer's weight is ${shapeText(w)}`);
       const labels = { x: allAxes(t.shape.length), w: [...allAxes(ins.length).map(i => lead + i), ...allAxes(outs.length).map(i => 100 + i)] };
       const y = wrap(build().node("contract", [tensorNode(x), tensorNode(inDtype(weight, x))], { a: labels.x, b: labels.w, out: [...allAxes(lead), ...allAxes(outs.length).map(i => 100 + i)] }));
       return bias ? y.add(inDtype(bias, x)) : y;
@@ -120,7 +128,7 @@ export function layers(dtype: FloatType) {
       const t = typeOf(x);
       const lead = t.shape.length - dims.length;
       if (lead < 0 || dims.some((d, i) => (d instanceof Dim ? d.value : d) !== t.shape[lead + i])) {
-        throw new SluiceError({ code: "SHAPE008", message: "norm: the input ends in the wrong sizes", span: userSpan(), found: shapeText(t), expected: `[…, ${dims.map(d => (d instanceof Dim ? d.name : d)).join(", ")}]` });
+        throw endError("norm", t, { shape: dims.map(d => (d instanceof Dim ? d.value : d)), axes: dims.map(d => (d instanceof Dim ? d.name : null)) });
       }
       const y = norm(x, allAxes(dims.length).map(i => lead + i));
       const scaled = weight ? y.mul(inDtype(weight, x)) : y;

@@ -1,13 +1,13 @@
 // What the words of the DSL work on: values, and how numbers, dims and tensors become operands of one shape and dtype.
 import { SluiceError } from "../base/diagnostics.ts";
 import { type DType, isFloat } from "../base/dtypes.ts";
-import { sameSize, type Size, sizeText } from "../base/sizes.ts";
+import { sameSize, type Size } from "../base/sizes.ts";
 import { allAxes } from "../graph/build.ts";
 import type { NodeId, TensorType } from "../graph/graph.ts";
 import type { ScalarExpr } from "../plan/procedure.ts";
 import { Dim, type Num } from "./dims.ts";
 import { userSpan } from "./source.ts";
-import { build, shapeText, type StateHandle, trace, type Trace, tracing } from "./trace.ts";
+import { axisText, build, shapeText, type StateHandle, trace, type Trace, tracing } from "./trace.ts";
 
 /** What a tensor stands for: a node of a trace, a state's current value, or a value that a procedure holds. */
 export type Source =
@@ -77,17 +77,18 @@ export function broadcastShapes(op: string, types: readonly TensorType[]): Pick<
         shape[at] = size;
         axes[at] = t.axes[i]!;
       } else if (size !== 1 && !sameSize(seen, size)) {
-        const names = [axes[at] ?? sizeText(seen), t.axes[i] ?? sizeText(size)];
         throw new SluiceError({
           code: "SHAPE002", message: `${op}: shapes ${types.map(shapeText).join(" and ")} do not broadcast`, span: userSpan(),
-          found: `${sizeText(seen)} against ${sizeText(size)} (axes ${names.join(" and ")}, counted from the right: ${rank - at})`,
-          expected: "equal sizes, or 1", hint: reduceHint(types) ?? "reshape, transpose or unsqueeze one of them",
+          found: `${axisText(seen, axes[at]!)} against ${axisText(size, t.axes[i]!)} at the ${fromTheRight(rank - at)}`,
+          expected: "equal sizes, or 1, counting axes from the right", hint: reduceHint(types) ?? "a size of 1 repeats: unsqueeze makes one; rearrange and reshape move what is there",
         });
       } else if (sameSize(seen, size)) axes[at] ??= t.axes[i]!;
     });
   }
   return { shape, axes };
 }
+
+const fromTheRight = (n: number): string => (n === 1 ? "last axis" : n === 2 ? "last axis but one" : `axis ${n} from the right`);
 
 function reduceHint(types: readonly TensorType[]): string | undefined {
   const [a, b] = types;

@@ -1,5 +1,5 @@
 // The patterns of einsum and rearrange, parsed with Chevrotain; errors point at the column.
-import { createToken, EmbeddedActionsParser, Lexer } from "chevrotain";
+import { createToken, EmbeddedActionsParser, EOF, Lexer } from "chevrotain";
 import { SluiceError } from "../base/diagnostics.ts";
 import { userSpan } from "./source.ts";
 
@@ -83,7 +83,7 @@ export function parsePattern(word: string, pattern: string): Pattern {
   const result = parser.pattern();
   const error = parser.errors[0];
   if (error) {
-    const offset = Number.isNaN(error.token.startOffset) ? pattern.length : error.token.startOffset;
+    const offset = error.token.tokenType === EOF ? pattern.length : error.token.startOffset;
     throw patternError(word, pattern, offset + 1, error.token.image ? `unexpected ${JSON.stringify(error.token.image)}` : "the pattern ends too early", found.some(t => t.tokenType === Arrow) ? undefined : "an arrow: inputs -> output");
   }
   parsed.set(pattern, result);

@@ -59,7 +59,7 @@ function bindGroup(pattern: string, group: Group, t: TensorType, i: number, know
   if (missing.length > 1) throw patternError("rearrange", pattern, missing[1]!.column, `the sizes of ${missing.map(w => w.letter).join(" and ")} are not known`, "sizes for all but one: rearrange(pattern, { letter: size })");
   const rest = divideExactly(size, others);
   if (missing.length === 0 ? !sameSize(size, others) : rest === undefined) {
-    throw patternError("rearrange", pattern, column, `axis ${i} is ${sizeText(size)}, which is not ${missing.length ? "a multiple of " : ""}${sizeText(others)}`, shapeText(t));
+    throw patternError("rearrange", pattern, column, `axis ${i} of ${shapeText(t)} is ${sizeText(size)}, which is not ${missing.length ? "a multiple of " : ""}${sizeText(others)}`, `sizes whose product is ${sizeText(size)}`);
   }
   const only = missing[0];
   if (!only || rest === undefined) return;

@@ -3,6 +3,7 @@
 import { SluiceError } from "../base/diagnostics.ts";
 import type { DType } from "../base/dtypes.ts";
 import { type Size, sizeText, substituteSize } from "../base/sizes.ts";
+import { type Span, spanText } from "../base/span.ts";
 import { Build } from "../graph/build.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import type { Graph, NodeId, TensorType } from "../graph/graph.ts";
@@ -21,7 +22,8 @@ export class Trace {
   /** What the body uses of its parent: the parent's node, and the input standing for it. */
   readonly captured = new Map<NodeId, NodeId>();
   readonly #states = new Map<StateHandle, NodeId>();
-  readonly #set = new Set<StateHandle>();
+  /** States that are set as a whole, and where. */
+  readonly #set = new Map<StateHandle, Span | null>();
   readonly #written = new Set<StateHandle>();
   /** Draws so far of each random stream, for their keys. */
   readonly draws = new Map<string, number>();
@@ -66,9 +68,9 @@ export class Trace {
   writeState(s: StateHandle, value: NodeId, whole: boolean): void {
     if (this.parent) throw new SluiceError({ code: "STATE002", message: `state ${s.name ?? "?"} is written inside a loop or composite body`, span: userSpan(), hint: "carry the value through the loop and write it after" });
     if (whole && this.#set.has(s)) {
-      throw new SluiceError({ code: "STATE001", message: `state ${s.name ?? "?"} is written twice in entry ${this.b.name}`, span: userSpan(), expected: "one set of each state in an entry", hint: "compute the final value first, then set it once" });
+      throw new SluiceError({ code: "STATE001", message: `state ${s.name ?? "?"} is written twice in entry ${this.b.name}`, span: userSpan(), found: `set first at ${spanText(this.#set.get(s)!)}`, expected: "one set of each state in an entry", hint: "compute the final value first, then set it once" });
     }
-    if (whole) this.#set.add(s);
+    if (whole) this.#set.set(s, userSpan());
     this.b.declareState({ name: stateName(s), type: s.type });
     this.#states.set(s, value);
     this.#written.add(s);
@@ -126,6 +128,7 @@ export function within<R>(t: Trace | null, f: () => R): R {
 /** Words for nodes at the user's line. */
 export const build = (): Build => new Build(trace().b, userSpan());
 
-/** A shape as the user wrote it: `[B, 784]`. */
-export const shapeText = (t: Pick<TensorType, "shape" | "axes">): string =>
-  `[${t.shape.map((s, i) => (t.axes[i] && t.axes[i] !== sizeText(s) ? `${t.axes[i]}=${sizeText(s)}` : sizeText(s))).join(", ")}]`;
+/** A size with its axis' name, where that says more: `B`, `H=768`, `10`. */
+export const axisText = (size: Size, name: string | null): string => (name && name !== sizeText(size) ? `${name}=${sizeText(size)}` : sizeText(size));
+/** A shape as the user wrote it: `[B, H=768]`. */
+export const shapeText = (t: Pick<TensorType, "shape" | "axes">): string => `[${t.shape.map((s, i) => axisText(s, t.axes[i]!)).join(", ")}]`;

@@ -11,7 +11,7 @@ import { axesOf, axisOf, broadcastShapes, hasSource, type HasSource, hostExpr, i
 import { rearrangePattern } from "./rearrange.ts";
 import { userSpan } from "./source.ts";
 import type { State, Tensor } from "./tensor.ts";
-import { build, shapeText, type StateHandle, trace } from "./trace.ts";
+import { axisText, build, shapeText, type StateHandle, trace } from "./trace.ts";
 
 type Axes = string | number | readonly (string | number)[];
 interface Keep { readonly keepdims?: boolean }
@@ -182,7 +182,7 @@ class Value implements HasSource {
     if (ra < 2 || rb < 2 || !sameSize(s.shape[ra - 1]!, t.shape[rb - 2]!)) {
       throw new SluiceError({
         code: "SHAPE003", message: `matmul: shapes ${shapeText(s)} and ${shapeText(t)} do not fit`, span: userSpan(),
-        found: ra < 2 || rb < 2 ? `ranks ${ra} and ${rb}` : `inner sizes ${sizeText(s.shape[ra - 1]!)} (${s.axes[ra - 1] ?? "last axis of the left"}) and ${sizeText(t.shape[rb - 2]!)} (${t.axes[rb - 2] ?? "last but one of the right"})`,
+        found: ra < 2 || rb < 2 ? `ranks ${ra} and ${rb}` : `inner sizes ${axisText(s.shape[ra - 1]!, s.axes[ra - 1]!)} on the left and ${axisText(t.shape[rb - 2]!, t.axes[rb - 2]!)} on the right`,
         expected: "[…, m, k] with […, k, n]", hint: rb >= 2 && ra >= 2 && sameSize(s.shape[ra - 1]!, t.shape[rb - 1]!) ? "the right side looks transposed: rearrange it first" : "check which axis is summed",
       });
     }
