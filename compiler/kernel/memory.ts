@@ -62,6 +62,18 @@ const ACCESS: { readonly [D in DType]: Access } = {
 };
 const float = new DataView(new ArrayBuffer(4));
 
+/** Values as a buffer of the dtype holds them, and back. */
+export function encodeElements(dtype: DType, values: ArrayLike<number>): Uint8Array {
+  const bytes = new Uint8Array(Math.ceil((values.length * DTYPES[dtype].bits) / 8));
+  const view = new DataView(bytes.buffer);
+  for (let i = 0; i < values.length; i++) ACCESS[dtype].set(view, i, values[i]!);
+  return bytes;
+}
+export function decodeElements(dtype: DType, bytes: Uint8Array, count: number): Float64Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Float64Array.from({ length: count }, (_, i) => ACCESS[dtype].get(view, i));
+}
+
 export const elementCount = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
 
 /** An argument: the bytes of the caller's array. */

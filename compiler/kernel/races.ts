@@ -86,8 +86,10 @@ class Separation {
     if (typeof s === "number") return { coefficients, rest: s };
     for (const t of s.terms) {
       const digits = t.atoms.map(a => this.#digit(a));
-      if (digits.includes("opaque") || digits.filter(d => d !== undefined).length > 1) return undefined;
-      const at = digits.findIndex(d => d !== undefined);
+      // What is neither a digit nor free of grid variables is part of the rest: its bounds hold at every grid point.
+      const isRest = digits.every(d => d === undefined || d === "opaque");
+      if (!isRest && (digits.includes("opaque") || digits.filter(d => d !== undefined).length > 1)) return undefined;
+      const at = isRest ? -1 : digits.findIndex(d => d !== undefined);
       const factor = t.atoms.filter((_, i) => i !== at).reduce<Size>((p, a) => mulSize(p, { terms: [{ coefficient: 1, atoms: [a] }], key: a.key }), t.coefficient);
       const digit = digits[at];
       if (digit === undefined || digit === "opaque") rest = addSize(rest, factor);
@@ -135,12 +137,20 @@ class Separation {
   #widths(splits: readonly Split[], axis: number): Size[] {
     const extra = this.#accesses.map(a => (axis === a.index.length - 1 ? a.lanes - 1 : axis === a.index.length - 2 ? a.rows - 1 : 0));
     const widths: Size[] = [];
-    const ranges = splits.map((s, i) => this.#accesses[i]!.knows.range(s.rest));
-    const numeric = Math.max(...ranges.map((r, i) => r.max + extra[i]!)) - Math.min(...ranges.map(r => r.min));
-    if (Number.isFinite(numeric)) widths.push(numeric);
     const isDim = (name: string): boolean => this.#kernel.dims.some(d => d.name === name);
-    const bounds = (side: "upper" | "lower"): Size[] =>
-      splits.flatMap((s, i) => this.#accesses[i]!.knows.bound(side === "upper" ? addSize(s.rest, extra[i]!) : s.rest, side, isDim) ?? []);
+    const bound = (i: number, side: "upper" | "lower"): Size | undefined => {
+      const { rest } = splits[i]!;
+      return this.#accesses[i]!.knows.bound(side === "upper" ? addSize(rest, extra[i]!) : rest, side, isDim);
+    };
+    const bounds = (side: "upper" | "lower"): Size[] => splits.flatMap((_, i) => bound(i, side) ?? []);
+    // Either way of bounding may see what the other does not.
+    const numbers = splits.map((s, i) => {
+      const range = this.#accesses[i]!.knows.range(s.rest);
+      const [low, high] = [bound(i, "lower"), bound(i, "upper")];
+      return { min: Math.max(range.min, typeof low === "number" ? low : -Infinity), max: Math.min(range.max + extra[i]!, typeof high === "number" ? high : Infinity) };
+    });
+    const numeric = Math.max(...numbers.map(n => n.max)) - Math.min(...numbers.map(n => n.min));
+    if (Number.isFinite(numeric)) widths.push(numeric);
     const uppers = bounds("upper");
     const lowers = bounds("lower");
     if (uppers.length < splits.length || lowers.length < splits.length) return widths;

@@ -1,0 +1,104 @@
+// A traced program becomes a compiled one: graphs are optimised, fused into kernels, and given places and an order.
+import { InternalError } from "./base/diagnostics.ts";
+import { sizeText } from "./base/sizes.ts";
+import { type Graph, inputsOf, isTuple, type Program, type TensorType } from "./graph/graph.ts";
+import type { Kernel } from "./kernel/ir.ts";
+import { kernelText } from "./kernel/text.ts";
+import { verifyKernel } from "./kernel/verify.ts";
+import { placeArena } from "./plan/arena.ts";
+import type { BufferId, CompiledProgram, Constant, Schedule, ScheduleBuffer } from "./plan/schedule.ts";
+import { planGraph, type Target } from "./plan/steps.ts";
+import { encodeElements } from "./kernel/memory.ts";
+
+type Placed = { dtype: ScheduleBuffer["dtype"]; shape: ScheduleBuffer["shape"]; place: ScheduleBuffer["place"] | null };
+
+/** The kernels and constants of one program. */
+class Pool {
+  readonly kernels: Kernel[] = [];
+  readonly constants: Constant[] = [];
+  readonly #kernelByText = new Map<string, number>();
+  readonly #constantByText = new Map<string, number>();
+
+  kernel(k: Kernel): number {
+    const { name, ...rest } = k;
+    const text = kernelText({ ...rest, name: "", spans: [] });
+    const known = this.#kernelByText.get(text);
+    if (known !== undefined) return known;
+    verifyKernel(k);
+    this.#kernelByText.set(text, this.kernels.length);
+    return this.kernels.push({ ...rest, name: this.#uniqueName(name) }) - 1;
+  }
+  #uniqueName(name: string): string {
+    return this.kernels.some(k => k.name === name) ? `${name}_${this.kernels.length}` : name;
+  }
+
+  constant({ dtype, shape }: TensorType, value: readonly number[]): number {
+    const sizes = shape.map(s => {
+      if (typeof s !== "number") throw new InternalError(`a constant of size ${sizeText(s)}`);
+      return s;
+    });
+    const key = `${dtype} ${sizes.join()} ${value.join()}`;
+    const known = this.#constantByText.get(key);
+    if (known !== undefined) return known;
+    const bytes = encodeElements(dtype, value);
+    this.#constantByText.set(key, this.constants.length);
+    return this.constants.push({ dtype, shape: sizes, bytes }) - 1;
+  }
+}
+
+function scheduleOf(graph: Graph, pool: Pool): Schedule {
+  const buffers: Placed[] = [];
+  const add = ({ dtype, shape }: Pick<Placed, "dtype" | "shape">, place: Placed["place"]): BufferId => buffers.push({ dtype, shape, place }) - 1;
+  const bound = new Map<number, BufferId>();
+  const inputs = inputsOf(graph).map(({ name, id, type }) => {
+    const buffer = add(type, null);
+    bound.set(id, buffer);
+    return { name, type, buffer };
+  });
+  const states = new Map<string, BufferId>();
+  const stateBuffer = (name: string, type: TensorType): BufferId => {
+    const known = states.get(name) ?? add(type, { kind: "state", name });
+    states.set(name, known);
+    return known;
+  };
+  const nodeOfState = new Map<string, number>();
+  graph.nodes.forEach((n, id) => {
+    if (n.op !== "state") return;
+    bound.set(id, stateBuffer(n.attrs.name, n.attrs.type));
+    nodeOfState.set(n.attrs.name, id);
+  });
+  const typeOf = (id: number): TensorType => {
+    const { type } = graph.nodes[id]!;
+    if (isTuple(type)) throw new InternalError(`output ${id} of ${graph.name} is a tuple`);
+    return type;
+  };
+  const outputs = graph.outputs.map(o => ({ name: o.name, type: typeOf(o.id), buffer: add(typeOf(o.id), null), id: o.id }));
+  const targets: Target[] = [
+    ...graph.updates.map(u => ({ value: u.id, buffer: stateBuffer(u.name, typeOf(u.id)), old: nodeOfState.get(u.name) ?? null, state: u.name })),
+    ...outputs.map(o => ({ value: o.id, buffer: o.buffer, old: null, state: null })),
+  ];
+  const steps = planGraph({
+    kernel: k => pool.kernel(k),
+    constant: (type, value) => add(type, { kind: "constant", index: pool.constant(type, value) }),
+    buffer: type => add(type, null),
+  }, graph, bound, targets);
+  const { offsets, arena } = placeArena(buffers, b => buffers[b]!.place === null, steps, inputs.map(i => i.buffer), outputs.map(o => o.buffer), graph.dims);
+  return {
+    entry: graph.name, dims: graph.dims, inputs, outputs: outputs.map(({ name, type, buffer }) => ({ name, type, buffer })),
+    reads: [...nodeOfState.keys()], writes: graph.updates.map(u => u.name),
+    buffers: buffers.map(({ dtype, shape, place }, i) => ({ dtype, shape, place: place ?? { kind: "arena", offset: offsets.get(i) ?? 0 } })),
+    steps, arena,
+  };
+}
+
+/** Compiles the graphs of a program that have been optimised. */
+export function compileProgram(program: Program): CompiledProgram {
+  const pool = new Pool();
+  const inits = program.states.flatMap(s => (s.init ? [scheduleOf(s.init, pool)] : []));
+  const schedules = [...program.entries.map(g => scheduleOf(g, pool)), ...inits];
+  return {
+    name: program.name, dims: program.dims,
+    states: program.states.map(s => ({ name: s.name, type: s.type, init: s.init?.name ?? null, span: s.span })),
+    constants: pool.constants, kernels: pool.kernels, schedules, procedures: program.procedures,
+  };
+}

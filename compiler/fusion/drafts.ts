@@ -1,0 +1,87 @@
+// A graph as kernels over values: each group of the partition becomes one or two kernel drafts.
+import { InternalError } from "../base/diagnostics.ts";
+import { type Graph, isTuple, type NodeId, type TensorType } from "../graph/graph.ts";
+import { combineKernel, isFlat, loopKernel, needsPartials, partialKernel, PARTIALS, reduceKernel } from "./loops.ts";
+import { argReduceKernel, contractNest, convFilterNest, convInputNest, convNest, scanKernel, scatterKernel, searchSortedKernel, sortKernel, updateKernel } from "./nests.ts";
+import { type Group, partition } from "./partition.ts";
+import { type Draft, KernelScope, type ValueId } from "./scope.ts";
+
+/** What a schedule does for a graph, over values that have no place yet. */
+export type Work =
+  | { readonly kind: "kernel"; readonly draft: Draft }
+  | { readonly kind: "copy"; readonly from: ValueId; readonly to: ValueId }
+  /** An update of part of x in the buffer of the result: `x` is copied there first unless it lies there already. */
+  | { readonly kind: "update"; readonly draft: Draft; readonly x: ValueId; readonly to: ValueId }
+  | { readonly kind: "loop"; readonly node: NodeId; readonly carries: readonly ValueId[] }
+  | { readonly kind: "effect"; readonly node: NodeId };
+
+export interface Drafted {
+  readonly works: readonly Work[];
+  readonly stored: readonly boolean[];
+  readonly typeOf: (value: ValueId) => TensorType;
+  /** A value that no node has. */
+  readonly temporary: (type: TensorType) => ValueId;
+}
+
+/** `wanted`: nodes whose values must be left in a buffer. */
+export function draftKernels(graph: Graph, wanted: readonly NodeId[]): Drafted {
+  const { stored, groups } = partition(graph, wanted);
+  const temporaries: TensorType[] = [];
+  const temporary = (type: TensorType): ValueId => {
+    temporaries.push(type);
+    return -temporaries.length;
+  };
+  const typeOf = (value: ValueId): TensorType => {
+    const type = value < 0 ? temporaries[-value - 1]! : graph.nodes[value]!.type;
+    if (isTuple(type)) throw new InternalError(`value ${value} of ${graph.name} is a tuple`);
+    return type;
+  };
+  const items = new Map<string, NodeId>();
+  graph.nodes.forEach((n, id) => {
+    if (n.op === "item" && stored[id]) items.set(`${n.inputs[0]}.${n.attrs.index}`, id);
+  });
+  const itemsOf = (id: NodeId): ValueId[] => {
+    const { type } = graph.nodes[id]!;
+    return isTuple(type) ? type.items.map((t, i) => items.get(`${id}.${i}`) ?? temporary(t)) : [];
+  };
+  const scope = (roots: readonly NodeId[], flat = false): KernelScope =>
+    new KernelScope({ graph, stored, roots, name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat });
+
+  const worksOf = ({ kind, roots }: Group): Work[] => {
+    if (kind === "loop") {
+      const flat = isFlat(graph, stored, roots);
+      return [{ kind: "kernel", draft: loopKernel(scope(roots, flat), roots, flat) }];
+    }
+    if (kind === "reduce") {
+      const first = scope(roots);
+      if (!needsPartials(first, roots[0]!)) return [{ kind: "kernel", draft: reduceKernel(first, roots) }];
+      const parts = roots.map(id => {
+        const { dtype, shape } = typeOf(id);
+        return temporary({ dtype, shape: [PARTIALS, ...shape], axes: [null, ...shape.map(() => null)] });
+      });
+      return [{ kind: "kernel", draft: partialKernel(first, roots, parts) }, { kind: "kernel", draft: combineKernel(scope(roots), roots, parts) }];
+    }
+    const id = roots[0]!;
+    const node = graph.nodes[id]!;
+    switch (node.op) {
+      case "contract": return [{ kind: "kernel", draft: contractNest(scope(roots), id) }];
+      case "conv": return [{ kind: "kernel", draft: convNest(scope(roots), id) }];
+      case "conv_input": return [{ kind: "kernel", draft: convInputNest(scope(roots), id) }];
+      case "conv_filter": return [{ kind: "kernel", draft: convFilterNest(scope(roots), id) }];
+      case "scan": return [{ kind: "kernel", draft: scanKernel(scope(roots), id) }];
+      case "arg_reduce": return [{ kind: "kernel", draft: argReduceKernel(scope(roots), id) }];
+      case "search_sorted": return [{ kind: "kernel", draft: searchSortedKernel(scope(roots), id) }];
+      case "sort": case "topk": {
+        const [values, ids] = itemsOf(id) as [ValueId, ValueId];
+        return [{ kind: "kernel", draft: sortKernel(scope(roots), id, { values, ids }) }];
+      }
+      case "scatter": return [{ kind: "update", draft: scatterKernel(scope(roots), id), x: node.inputs[0]!, to: id }];
+      case "dynamic_update": return [{ kind: "update", draft: updateKernel(scope(roots), id), x: node.inputs[0]!, to: id }];
+      case "loop": return [{ kind: "loop", node: id, carries: itemsOf(id) }];
+      default: throw new InternalError(`${node.op} (node ${id} of ${graph.name}) is not lowered`);
+    }
+  };
+  const works = groups.flatMap(worksOf);
+  for (const node of graph.effects) works.push({ kind: "effect", node });
+  return { works, stored, typeOf, temporary };
+}

@@ -1,0 +1,355 @@
+// The value of any node at an index, as a kernel expression: producers are computed where they are read, down to buffers.
+// An index is a list of sizes in the kernel's variables; when a vector is asked for, its lanes differ in the symbol LANE,
+// which stands for 0 … lanes − 1. What has no vector form is computed lane by lane.
+import { InternalError } from "../base/diagnostics.ts";
+import { DTYPES, isFloat } from "../base/dtypes.ts";
+import { drawWords, normalOf, uniformOf } from "../base/random.ts";
+import { addSize, dimSize, floorDivSize, maxSize, minSize, mulSize, type Size, sizeText, subSize, substituteSize } from "../base/sizes.ts";
+import { type Graph, isTuple, type NodeId, type NodeOf, type TensorType } from "../graph/graph.ts";
+import * as e from "../kernel/expr.ts";
+import { type Buffer, type Expr, REGISTER_TYPE, typeOf } from "../kernel/ir.ts";
+import type { KernelBuilder } from "../../kernels/builder.ts";
+import { binaryOperator, castOperator, expressionArithmetic, unaryOperator } from "../../kernels/operators.ts";
+import { flatten, inputIndex, type MovementOp } from "./maps.ts";
+
+const LANE_NAME = "lane#";
+export const LANE: Size = dimSize(LANE_NAME);
+export const dependsOnLane = (s: Size): boolean => typeof s !== "number" && s.key.includes(LANE_NAME);
+export const atLane = (s: Size, lane: number): Size => (dependsOnLane(s) ? substituteSize(s, d => (d === LANE_NAME ? lane : undefined)) : s);
+
+const BINARY: ReadonlySet<string> = new Set(["add", "sub", "mul", "div", "mod", "pow", "max", "min", "atan2", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "shl", "shr", "mulhi"]);
+const UNARY: ReadonlySet<string> = new Set(["neg", "abs", "sign", "exp", "log", "sqrt", "rsqrt", "sin", "cos", "tanh", "erf", "floor", "ceil", "round", "not", "is_finite"]);
+const MOVEMENT: ReadonlySet<string> = new Set(["broadcast", "reshape", "transpose", "slice", "flip"]);
+
+export const isBinaryOp = (op: string): boolean => BINARY.has(op);
+export const isUnaryOp = (op: string): boolean => UNARY.has(op);
+export const isMovementOp = (op: string): boolean => MOVEMENT.has(op);
+
+export type ReduceKind = "sum" | "prod" | "max" | "min";
+
+/** Where an element that is not computed here comes from: a buffer, or a value that the kernel holds. */
+export type Origin = { readonly buffer: Buffer } | { readonly value: (at: readonly Size[], lanes: number) => Expr };
+
+/** The neutral element of a reduction in registers. */
+export function neutral(kind: ReduceKind, { dtype }: TensorType): Expr {
+  const scalar = REGISTER_TYPE[dtype];
+  if (scalar === "bool") return e.constant("bool", kind === "min" ? 1 : 0);
+  if (kind === "sum" || kind === "prod") return e.constant(scalar, kind === "sum" ? 0 : 1);
+  if (isFloat(dtype)) return e.constant(scalar, kind === "max" ? -Infinity : Infinity);
+  const { bits, kind: sign } = DTYPES[dtype];
+  const [low, high] = sign === "signed" ? [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1];
+  return e.constant(scalar, kind === "max" ? low : high);
+}
+export const COMBINE = { sum: "add", prod: "mul", max: "max", min: "min" } as const;
+
+export class Elements {
+  readonly k: KernelBuilder;
+  readonly graph: Graph;
+  readonly #origin: (id: NodeId) => Origin | undefined;
+  /** Of flat kernels: every tensor is one row of all its elements. */
+  readonly #flat: boolean;
+  #known: Map<string, Expr>[] = [new Map()];
+
+  constructor(k: KernelBuilder, graph: Graph, origin: (id: NodeId) => Origin | undefined, flat = false) {
+    this.k = k;
+    this.graph = graph;
+    this.#origin = origin;
+    this.#flat = flat;
+  }
+
+  type(id: NodeId): TensorType {
+    const t = this.graph.nodes[id]!.type;
+    if (isTuple(t)) throw new InternalError(`node ${id} of ${this.graph.name} is a tuple`);
+    return t;
+  }
+
+  /** Values found inside are forgotten at its end, since they are bound in an inner block. */
+  scoped(body: () => void): void {
+    this.#known.push(new Map());
+    body();
+    this.#known.pop();
+  }
+
+  /** `lanes` elements from the index on along the last axis. */
+  read(id: NodeId, at: readonly Size[], lanes: number): Expr {
+    const index = lanes === 1 ? at : at.map((x, i) => (i === at.length - 1 ? addSize(x, LANE) : x));
+    return e.splat(this.value(id, index, lanes), lanes);
+  }
+
+  /** The elements at an index in LANE; a scalar if all lanes are equal. */
+  value(id: NodeId, at: readonly Size[], lanes: number): Expr {
+    const wide = lanes > 1 && at.some(dependsOnLane);
+    const key = keyOf(id, at, wide ? lanes : 1);
+    for (let i = this.#known.length - 1; i >= 0; i--) {
+      const known = this.#known[i]!.get(key);
+      if (known) return known;
+    }
+    const value = this.#compute(id, at, wide ? lanes : 1);
+    this.#known.at(-1)!.set(key, value);
+    return value;
+  }
+
+  /** Evaluates a scalar here, for all the blocks inside this one. */
+  bind(id: NodeId, at: readonly Size[]): void {
+    this.#known.at(-1)!.set(keyOf(id, at, 1), this.k.let_("scalar", this.value(id, at, 1)));
+  }
+
+  #byLane(id: NodeId, at: readonly Size[], lanes: number): Expr {
+    return e.vector(Array.from({ length: lanes }, (_, l) => this.value(id, at.map(x => atLane(x, l)), 1)));
+  }
+
+  #compute(id: NodeId, at: readonly Size[], lanes: number): Expr {
+    const origin = this.#origin(id);
+    if (origin) return "value" in origin ? origin.value(at, lanes) : this.load(origin.buffer, at, lanes);
+    const node = this.graph.nodes[id]!;
+    const type = this.type(id);
+    const operand = (i: number): Expr => this.value(node.inputs[i]!, at, lanes);
+    if (isBinaryOp(node.op)) return binaryOperator(node.op as Parameters<typeof binaryOperator>[0], ...both(operand(0), operand(1)), this.type(node.inputs[0]!).dtype);
+    if (isUnaryOp(node.op)) return unaryOperator(node.op as Parameters<typeof unaryOperator>[0], operand(0), type.dtype === "bool" ? this.type(node.inputs[0]!).dtype : type.dtype);
+    if (isMovementOp(node.op)) {
+      const from = node.inputs[0]!;
+      if (this.#flat) return this.value(from, this.type(from).shape.length === 0 ? [] : at, lanes);
+      return this.value(from, inputIndex(node as NodeOf<MovementOp>, at, this.type(from).shape, type.shape), lanes);
+    }
+    switch (node.op) {
+      case "select": return e.select(operand(0), ...both(operand(1), operand(2)));
+      case "cast": return castOperator(operand(0), this.type(node.inputs[0]!).dtype, type.dtype);
+      case "bitcast": return e.bitcast(REGISTER_TYPE[type.dtype], operand(0));
+      case "stop_gradient": case "tag": case "print": case "assert": return operand(0);
+      case "const":
+        if (typeof node.attrs.value !== "number") break;
+        return e.constant(REGISTER_TYPE[type.dtype], DTYPES[type.dtype].kind === "float" ? node.attrs.value : DTYPES[type.dtype].round(node.attrs.value));
+      case "size": return e.index(node.attrs.size);
+      case "iota": return castOperator(this.#number(at[node.attrs.axis]!, lanes), "i32", type.dtype);
+      case "random": return this.#random(node, at, lanes);
+      case "pad": return this.#padded(node, at, lanes);
+      case "concat": return this.#joined(node, at, lanes);
+      case "dynamic_slice": return this.value(node.inputs[0]!, this.#offset(node.inputs.slice(1), node.attrs.axes, type.shape, this.type(node.inputs[0]!).shape, at), lanes);
+      case "gather": return this.#gathered(id, node, at, lanes);
+      case "reduce": return this.reduced([id], at, lanes)[0]!;
+      default:
+    }
+    throw new InternalError(`${node.op} (node ${id} of ${this.graph.name}) has no value at an index`);
+  }
+
+  /** An index as an i32, a vector where its lanes differ. */
+  #number(x: Size, lanes: number): Expr {
+    if (lanes === 1 || !dependsOnLane(x)) return e.index(x);
+    const [first, second] = [atLane(x, 0), atLane(x, 1)];
+    const step = subSize(second, first);
+    const isLinear = typeof step === "number" && sizeText(atLane(x, 2)) === sizeText(addSize(second, step));
+    if (!isLinear) return e.vector(Array.from({ length: lanes }, (_, l) => e.index(atLane(x, l))));
+    const offsets = e.vector(Array.from({ length: lanes }, (_, l) => e.constant("i32", l * step)));
+    return e.add(e.splat(e.index(first), lanes), offsets);
+  }
+
+  /** Elements of a buffer: one load where the lanes are neighbours, else lane by lane. */
+  load(buffer: Buffer, at: readonly Size[], lanes: number): Expr {
+    const { k } = this;
+    if (lanes === 1 || !at.some(dependsOnLane)) return k.load(buffer, at);
+    const start = at.map(x => atLane(x, 0));
+    if (isContiguous(at)) return k.load(buffer, start, lanes);
+    return e.vector(Array.from({ length: lanes }, (_, l) => k.load(buffer, at.map(x => atLane(x, l)))));
+  }
+
+  /** Stores the lanes of a value at an index in LANE. */
+  store(buffer: Buffer, at: readonly Size[], value: Expr, lanes: number): void {
+    const wide = e.splat(value, lanes);
+    if (lanes === 1) this.k.store(buffer, at, value);
+    else if (isContiguous(at)) this.k.store(buffer, at.map(x => atLane(x, 0)), wide);
+    else {
+      const held = this.k.let_("v", wide);
+      for (let l = 0; l < lanes; l++) this.k.store(buffer, at.map(x => atLane(x, l)), e.lane(held, l));
+    }
+  }
+
+  #random(node: NodeOf<"random">, at: readonly Size[], lanes: number): Expr {
+    const key = node.inputs[0]!;
+    const word = (i: number): Expr => this.value(key, [i], 1);
+    const position = this.#flat ? at[0]! : flatten(at, node.attrs.shape);
+    const index = e.bitcast("u32", this.#number(position, lanes));
+    const a = { ...expressionArithmetic, word: (x: number) => e.constant("u32", x, lanes), real: (x: number) => e.constant("f32", x, lanes) };
+    const words = drawWords(a, e.splat(word(0), lanes), e.splat(word(1), lanes), node.attrs.stream, node.attrs.call, index);
+    return node.attrs.kind === "bits" ? words[0] : node.attrs.kind === "uniform" ? uniformOf(a, words[0]) : normalOf(a, words);
+  }
+
+  /** Whether low ≤ x < high, of an index in LANE; undefined where that is plain. */
+  #inside(x: Size, low: Size, high: Size, lanes: number): Expr | undefined {
+    const number = this.#number(x, lanes);
+    const conditions: Expr[] = [];
+    if (low !== 0 || !isNonNegative(x)) conditions.push(e.ge(number, e.index(low)));
+    conditions.push(e.lt(number, e.index(high)));
+    return conditions.reduce((a, b) => e.and(a, b));
+  }
+
+  #padded(node: NodeOf<"pad">, at: readonly Size[], lanes: number): Expr {
+    const from = node.inputs[0]!;
+    const type = this.type(from);
+    const fill = e.constant(REGISTER_TYPE[type.dtype], node.attrs.value);
+    let condition: Expr | undefined;
+    const inner = at.map((x, i) => {
+      const [low, high] = [node.attrs.low[i]!, node.attrs.high[i]!];
+      if (low === 0 && high === 0) return x;
+      const inside = this.#inside(x, low, addSize(low, type.shape[i]!), lanes);
+      condition = condition && inside ? e.and(...both(condition, inside)) : (inside ?? condition);
+      return clampIndex(subSize(x, low), type.shape[i]!);
+    });
+    const value = this.value(from, inner, lanes);
+    return condition ? e.select(condition, ...both(value, fill)) : value;
+  }
+
+  #joined(node: NodeOf<"concat">, at: readonly Size[], lanes: number): Expr {
+    const { axis } = node.attrs;
+    const x = at[axis]!;
+    let start: Size = 0;
+    let result: Expr | undefined;
+    for (const from of node.inputs) {
+      const extent = this.type(from).shape[axis]!;
+      const value = this.value(from, at.map((y, i) => (i === axis ? clampIndex(subSize(x, start), extent) : y)), lanes);
+      result = result === undefined ? value : e.select(e.ge(this.#number(x, lanes), e.index(start)), ...both(value, result));
+      start = addSize(start, extent);
+    }
+    return result!;
+  }
+
+  /** The index moved by starts that are data, clamped so that the part fits. */
+  #offset(starts: readonly NodeId[], axes: readonly number[], part: readonly Size[], whole: readonly Size[], at: readonly Size[]): Size[] {
+    return at.map((x, i) => {
+      const which = axes.indexOf(i);
+      return which < 0 ? x : addSize(x, this.start(starts[which]!, part[i]!, whole[i]!));
+    });
+  }
+  /** A start that is data, clamped, as an index. */
+  start(id: NodeId, part: Size, whole: Size): Size {
+    const room = subSize(whole, part);
+    if (room === 0) return 0;
+    return this.k.index("start", e.min(e.max(this.value(id, [], 1), e.index(0)), e.index(room)));
+  }
+
+  #gathered(id: NodeId, node: NodeOf<"gather">, at: readonly Size[], lanes: number): Expr {
+    const { axis, batch } = node.attrs;
+    const [from, ids] = [node.inputs[0]!, node.inputs[1]!];
+    const x = this.type(from);
+    const idType = this.type(ids);
+    const picked = idType.shape.length - batch;
+    const idAt = [...at.slice(0, batch), ...at.slice(axis, axis + picked)];
+    if (lanes > 1 && idAt.some(dependsOnLane)) return this.#byLane(id, at, lanes);
+    const row = clampedId(this.value(ids, idAt, 1), x.shape[axis]!);
+    return this.value(from, [...at.slice(0, axis), this.k.index("row", row), ...at.slice(axis + picked)], lanes);
+  }
+
+  /**
+   * Reductions of one domain and the same axes, in one nest of loops, at an index of their result.
+   * `part`: only that range of the axis that `splitAxis` names.
+   */
+  reduced(ids: readonly NodeId[], at: readonly Size[], lanes: number, part?: { readonly from: Size; readonly count: Size }): Expr[] {
+    const { k } = this;
+    const nodes = ids.map(id => this.graph.nodes[id] as NodeOf<"reduce">);
+    const { axes } = nodes[0]!.attrs;
+    const shape = this.type(nodes[0]!.inputs[0]!).shape;
+    const reduced = [...axes].sort((a, b) => a - b);
+    const kept = shape.map((_, i) => i).filter(i => !axes.includes(i));
+    const inner = reduced.at(-1)!;
+    // Lanes run along the last axis: of the result when it is kept, else of what is summed.
+    const acrossLanes = lanes === 1 && inner === shape.length - 1 && nodes.every(n => DTYPES[this.type(n.inputs[0]!).dtype].bits <= 32 && this.type(n.inputs[0]!).dtype !== "bool" && n.attrs.kind !== "prod");
+    const width = acrossLanes ? 4 : lanes;
+    const totals = nodes.map(n => k.mutable("total", e.splat(neutral(n.attrs.kind, this.type(n.inputs[0]!)), width)));
+    const index: Size[] = [];
+    kept.forEach((axis, i) => (index[axis] = at[i]!));
+    const accumulate = (onto: readonly ReturnType<KernelBuilder["mutable"]>[], count: number): void =>
+      this.scoped(() => {
+        const values = nodes.map(n => this.value(n.inputs[0]!, index, count));
+        nodes.forEach((n, i) => k.assign(onto[i]!, combine(n.attrs.kind, onto[i]!, e.splat(values[i]!, count))));
+      });
+    const loop = (level: number): void => {
+      const axis = reduced[level]!;
+      const [from, count] = part && axis === splitAxis(shape, axes) ? [part.from, part.count] : [0, shape[axis]!];
+      if (level < reduced.length - 1) {
+        k.for_("r", count, r => {
+          index[axis] = addSize(from, r);
+          loop(level + 1);
+        });
+      } else if (!acrossLanes) {
+        k.for_("r", count, r => {
+          index[axis] = addSize(from, r);
+          accumulate(totals, lanes);
+        });
+      } else {
+        forVectors(k, count, 4, (r, step) => {
+          index[axis] = addSize(addSize(from, r), step === 4 ? LANE : 0);
+          if (step === 4) accumulate(totals, 4);
+          else {
+            this.scoped(() => {
+              const values = nodes.map(n => this.value(n.inputs[0]!, index, 1));
+              nodes.forEach((n, i) => k.assign(totals[i]!, combine(n.attrs.kind, totals[i]!, firstLane(n.attrs.kind, values[i]!, this.type(n.inputs[0]!)))));
+            });
+          }
+        });
+      }
+    };
+    loop(0);
+    return nodes.map((n, i) => {
+      const total = k.let_("total", totals[i]!);
+      const kind = n.attrs.kind;
+      const scalar = acrossLanes ? (kind === "prod" ? total : e.horizontal(kind === "sum" ? "add" : kind, total)) : total;
+      // Sums of narrow integers wrap once, at the end.
+      const { dtype } = this.type(n.inputs[0]!);
+      return isFloat(dtype) || dtype === "bool" ? scalar : castOperator(scalar, REGISTER_TYPE[dtype] as "i32" | "u32", dtype);
+    });
+  }
+}
+
+/** The reduced axis that is divided among tasks: the first that is longer than 1. */
+export function splitAxis(shape: readonly Size[], axes: readonly number[]): number {
+  const ascending = [...axes].sort((a, b) => a - b);
+  return ascending.find(a => shape[a] !== 1) ?? ascending[0]!;
+}
+
+const keyOf = (id: NodeId, at: readonly Size[], lanes: number): string => `${id}@${at.map(sizeText).join()}x${lanes}`;
+
+/** The value in lane 0 and the neutral element in the others. */
+function firstLane(kind: ReduceKind, x: Expr, type: TensorType): Expr {
+  const rest = neutral(kind, type);
+  return e.vector([x, rest, rest, rest]);
+}
+
+export function combine(kind: ReduceKind, a: Expr, b: Expr): Expr {
+  if (typeOf(a).scalar === "bool") return kind === "max" ? e.or(a, b) : e.and(a, b);
+  return e.binary(COMBINE[kind], a, b);
+}
+
+/** A loop over `count` elements, `width` at once and then one by one. */
+export function forVectors(k: KernelBuilder, count: Size, width: number, body: (at: Size, lanes: number) => void): void {
+  if (width === 1) return k.for_("i", count, i => body(i, 1));
+  if (typeof count === "number") {
+    const whole = count - (count % width);
+    if (whole > 0) k.for_("i", whole, i => body(i, width), { step: width });
+    if (whole < count) k.for_("i", count, i => body(i, 1), { from: whole });
+    return;
+  }
+  const whole = mulSize(floorDivSize(count, width), width);
+  k.for_("i", whole, i => body(i, width), { step: width });
+  k.for_("i", count, i => body(i, 1), { from: whole });
+}
+
+const isContiguous = (at: readonly Size[]): boolean => {
+  const last = at.at(-1);
+  return last !== undefined && !at.slice(0, -1).some(dependsOnLane) && dependsOnLane(last) && !dependsOnLane(subSize(last, LANE));
+};
+
+const both = (a: Expr, b: Expr): [Expr, Expr] => {
+  const lanes = Math.max(typeOf(a).lanes, typeOf(b).lanes);
+  return [e.splat(a, lanes), e.splat(b, lanes)];
+};
+
+/** Sums of non-negative multiples of variables, which are never negative themselves. */
+const isNonNegative = (x: Size): boolean => (typeof x === "number" ? x >= 0 : x.terms.every(t => t.coefficient > 0));
+
+const clampIndex = (x: Size, extent: Size): Size => minSize(isNonNegative(x) ? x : maxSize(x, 0), subSize(extent, 1));
+
+export function clampedId(id: Expr, extent: Size): Expr {
+  const last = e.index(subSize(extent, 1));
+  // Ids of u32 that are too large for i32 are large all the same.
+  if (typeOf(id).scalar === "u32") return e.cast("i32", e.min(id, e.bitcast("u32", last)));
+  return e.min(e.max(id, e.index(0)), last);
+}

@@ -1,0 +1,172 @@
+// A kernel that is being written for a part of a graph: its parameters are declared as values are read and written, and
+// every read is recorded, so that the plan knows what may be written in place.
+import { addSize, productSize, type Size, sizeText } from "../base/sizes.ts";
+import type { Span } from "../base/span.ts";
+import { type Graph, isTuple, type NodeId, type TensorType } from "../graph/graph.ts";
+import { typeOf, type Expr, type Kernel, type Param } from "../kernel/ir.ts";
+import { KernelBuilder } from "../../kernels/builder.ts";
+import type { Sink, Source } from "../../kernels/fused.ts";
+import { Elements, LANE, type Origin } from "./elements.ts";
+import * as e from "../kernel/expr.ts";
+
+/** A node's value, or (negative) a temporary of the plan. */
+export type ValueId = number;
+
+export interface Draft {
+  readonly kernel: Kernel;
+  /** In the order of the kernel's parameters. */
+  readonly operands: readonly { readonly value: ValueId; readonly access: Param["access"] }[];
+  /** Values read anywhere but at the index that is being written, so that their buffer cannot be written at the same time. */
+  readonly readElsewhere: ReadonlySet<ValueId>;
+}
+
+export interface ScopeOptions {
+  readonly graph: Graph;
+  readonly stored: readonly boolean[];
+  readonly name: string;
+  readonly roots: readonly NodeId[];
+  /** Type of a temporary. */
+  temporary(value: ValueId): TensorType;
+  readonly flat?: boolean;
+}
+
+export class KernelScope {
+  readonly k: KernelBuilder;
+  readonly graph: Graph;
+  readonly elements: Elements;
+  readonly #options: ScopeOptions;
+  readonly #operands: { value: ValueId; access: Param["access"]; buffer: Param }[] = [];
+  readonly #held = new Map<NodeId, Origin>();
+  /** What this kernel computes: not read from the buffer that it goes to. */
+  readonly #own: ReadonlySet<NodeId>;
+  readonly #readElsewhere = new Set<ValueId>();
+  readonly #spans = new Map<string, Span>();
+  readonly #words: string[] = [];
+  /** The index being written, as text; reads at it are reads in place. */
+  #writing: string | null = null;
+
+  constructor(options: ScopeOptions) {
+    this.#options = options;
+    this.#own = new Set(options.roots);
+    this.graph = options.graph;
+    this.k = new KernelBuilder({ name: options.name, machine: "simd", summary: "", dims: options.graph.dims });
+    this.elements = new Elements(this.k, options.graph, id => this.#origin(id), options.flat ?? false);
+  }
+
+  typeOf(value: ValueId): TensorType {
+    return value < 0 ? this.#options.temporary(value) : this.elements.type(value);
+  }
+  #shape(value: ValueId): readonly Size[] {
+    const { shape } = this.typeOf(value);
+    return this.#options.flat && shape.length > 0 ? [productSize(shape)] : shape;
+  }
+
+  #origin(id: NodeId): Origin | undefined {
+    const held = this.#held.get(id);
+    if (held) return held;
+    this.#describe(id);
+    if (!this.#options.stored[id] || this.#own.has(id)) return undefined;
+    const buffer = this.input(id);
+    return {
+      value: (at, lanes) => {
+        if (at.map(sizeText).join() !== this.#writing) this.#readElsewhere.add(id);
+        return this.elements.load(buffer, at, lanes);
+      },
+    };
+  }
+
+  /** A node whose value this kernel computes by other means than its op. */
+  hold(id: NodeId, origin: Origin): void {
+    this.#held.set(id, origin);
+  }
+  release(id: NodeId): void {
+    this.#held.delete(id);
+  }
+
+  #describe(id: NodeId): void {
+    const node = this.graph.nodes[id]!;
+    if (node.span) this.#spans.set(`${node.span.file}:${node.span.line}`, node.span);
+    if (!["const", "broadcast", "reshape", "input", "state", "size", "cast", "item"].includes(node.op)) this.#words.push(node.op);
+  }
+
+  /** The parameter from which a value is read. */
+  input(value: ValueId): Param {
+    return this.#parameter(value, "read");
+  }
+  output(value: ValueId, access: "write" | "readwrite" = "write"): Param {
+    if (value >= 0) this.#describe(value);
+    return this.#parameter(value, access);
+  }
+  #parameter(value: ValueId, access: Param["access"]): Param {
+    const known = this.#operands.find(o => o.value === value && o.access === access);
+    if (known) return known.buffer;
+    const node = this.graph.nodes[value];
+    const hint = !node ? "part" : node.op === "input" || node.op === "state" ? node.attrs.name.replace(/[^A-Za-z0-9_]/g, "_") : node.op;
+    const buffer = this.k.param(/^[A-Za-z_]/.test(hint) ? hint : `_${hint}`, this.typeOf(value).dtype, this.#shape(value), access);
+    this.#operands.push({ value, access, buffer });
+    return buffer;
+  }
+
+  /** Values of all roots at one index, then their stores: in place, none is overwritten before the others have read it. */
+  storeAll(roots: readonly { readonly value: ValueId; compute(): Expr }[], at: readonly Size[], lanes: number): void {
+    this.elements.scoped(() => {
+      this.#writing = at.map(sizeText).join();
+      const values = roots.map(r => this.k.let_("y", r.compute()));
+      this.#writing = null;
+      roots.forEach((r, i) => this.elements.store(this.output(r.value), at, values[i]!, lanes));
+    });
+  }
+
+  /** A node as generators read it. */
+  source(id: NodeId): Source {
+    const { dtype, shape } = this.elements.type(id);
+    return { dtype, shape, read: (_k, at, lanes) => this.elements.read(id, at, lanes) };
+  }
+
+  /** Where a generator leaves an anchor's result: `roots` are computed from it at once, each at the index of the anchor. */
+  sink(anchor: NodeId, roots: readonly NodeId[], index: (at: readonly Size[]) => readonly Size[] = at => at): Sink {
+    return {
+      write: (k, at, value) => {
+        const { lanes } = typeOf(value);
+        const to = index(lanes === 1 ? at : at.map((x, i) => (i === at.length - 1 ? addSize(x, LANE) : x)));
+        const held = k.let_("y", value);
+        this.hold(anchor, { value: (_at, wanted) => (wanted === lanes ? held : e.lane(held, 0)) });
+        this.storeAll(roots.map(id => ({ value: id, compute: () => this.elements.value(id, to, lanes) })), to, lanes);
+        this.release(anchor);
+      },
+    };
+  }
+
+  /** Binds what does not depend on the element, before the loops begin. */
+  hoistScalars(roots: readonly NodeId[]): void {
+    const seen = new Set<NodeId>();
+    const visit = (id: NodeId): void => {
+      if (seen.has(id)) return;
+      seen.add(id);
+      const node = this.graph.nodes[id]!;
+      if (isTuple(node.type) || this.#held.has(id)) return;
+      if (node.type.shape.length === 0 && node.op !== "const") {
+        this.elements.bind(id, []);
+        return;
+      }
+      if (this.#options.stored[id] && !this.#own.has(id)) return;
+      if (node.op === "random") for (const i of [0, 1]) this.elements.bind(node.inputs[0]!, [i]);
+      for (const i of node.inputs) visit(i);
+    };
+    for (const id of roots) for (const i of this.#inputsToVisit(id)) visit(i);
+  }
+  #inputsToVisit(id: NodeId): readonly NodeId[] {
+    const node = this.graph.nodes[id]!;
+    return !isTuple(node.type) && node.type.shape.length === 0 && node.op !== "reduce" ? [] : node.inputs;
+  }
+
+  finish(flops: Size): Draft {
+    const kernel = this.k.finish({ flops });
+    const words = [...new Set(this.#words)];
+    return {
+      kernel: { ...kernel, spans: [...this.#spans.values()], summary: words.slice(0, 12).join(" + ") + (words.length > 12 ? " + …" : "") },
+      operands: this.#operands.map(({ value, access }) => ({ value, access })),
+      readElsewhere: this.#readElsewhere,
+    };
+  }
+}

@@ -1,0 +1,206 @@
+// From drafted works to the steps of a schedule: every value gets its buffer, works get an order. A value that replaces a
+// state is computed in the state's own buffer where all readers of the old value can go first; an update of part of a state
+// must be, or it is refused by name.
+import { SluiceError } from "../base/diagnostics.ts";
+import { type Drafted, draftKernels, type Work } from "../fusion/drafts.ts";
+import { isSource } from "../fusion/partition.ts";
+import type { Draft, ValueId } from "../fusion/scope.ts";
+import { type Graph, inputsOf, type NodeId, type TensorType } from "../graph/graph.ts";
+import { productSize } from "../base/sizes.ts";
+import type { Kernel } from "../kernel/ir.ts";
+import { Order } from "./order.ts";
+import type { BufferId, ScheduleBuffer, Step } from "./schedule.ts";
+
+/** What lowering adds to: kernels and constants are the program's, buffers the entry's. */
+export interface Plan {
+  /** Number of a kernel; equal kernels have one. */
+  kernel(k: Kernel): number;
+  constant(type: TensorType, value: readonly number[]): BufferId;
+  buffer(type: Pick<ScheduleBuffer, "dtype" | "shape">): BufferId;
+}
+
+/** Where a value must end. */
+export interface Target {
+  readonly value: NodeId;
+  readonly buffer: BufferId;
+  /** What lies in the buffer at first: a state, or a value that a loop carries. */
+  readonly old: NodeId | null;
+  /** Named when it cannot be done in place. */
+  readonly state: string | null;
+}
+
+export function planGraph(plan: Plan, graph: Graph, bound: ReadonlyMap<NodeId, BufferId>, targets: readonly Target[]): Step[] {
+  return new GraphPlan(plan, graph, bound, targets.filter(t => t.value !== t.old)).steps();
+}
+
+class GraphPlan {
+  readonly #plan: Plan;
+  readonly #graph: Graph;
+  readonly #drafted: Drafted;
+  readonly #works: Work[];
+  readonly #homes = new Map<ValueId, BufferId>();
+  readonly #targets: readonly { readonly value: ValueId; readonly target: Target }[];
+  readonly #order: Order;
+  readonly #writer = new Map<ValueId, number>();
+  readonly #readers = new Map<ValueId, number[]>();
+  /** Updates that find x in their own buffer. */
+  readonly #inPlace = new Set<Work>();
+
+  constructor(plan: Plan, graph: Graph, bound: ReadonlyMap<NodeId, BufferId>, targets: readonly Target[]) {
+    this.#plan = plan;
+    this.#graph = graph;
+    const wanted = [...targets.map(t => t.value), ...graph.effects.map(id => graph.nodes[id]!.inputs[0]!)];
+    this.#drafted = draftKernels(graph, wanted);
+    this.#works = [...this.#drafted.works];
+    for (const [id, buffer] of bound) this.#homes.set(id, buffer);
+    graph.nodes.forEach((n, id) => {
+      if (n.op === "const" && typeof n.attrs.value !== "number" && this.#drafted.stored[id]) this.#homes.set(id, plan.constant(n.attrs.type, n.attrs.value));
+    });
+    // What is no result of a kernel is copied, and the copy is a value like others.
+    this.#targets = targets.map(target => {
+      if (!isSource(graph.nodes[target.value]!)) return { value: target.value, target };
+      const copy = this.#drafted.temporary(this.#drafted.typeOf(target.value));
+      this.#works.push({ kind: "copy", from: target.value, to: copy });
+      return { value: copy, target };
+    });
+    this.#works.forEach((w, i) => {
+      for (const v of this.#writes(w)) this.#writer.set(v, i);
+      for (const v of this.#reads(w)) this.#readers.set(v, [...(this.#readers.get(v) ?? []), i]);
+    });
+    this.#order = new Order(this.#works.length);
+    for (const [v, readers] of this.#readers) {
+      const writer = this.#writer.get(v);
+      if (writer !== undefined) for (const r of readers) this.#order.add(writer, r);
+    }
+    const effects = this.#works.flatMap((w, i) => (w.kind === "effect" ? [i] : []));
+    effects.slice(1).forEach((second, i) => this.#order.add(effects[i]!, second));
+    for (const t of this.#targets) if (!this.#homes.has(t.value)) this.#settle(t.value, t.target.buffer, t.target.old, t.target.state);
+    // Updates of what no target holds still avoid a copy where they can.
+    for (const w of this.#works) if (w.kind === "update" && !this.#homes.has(w.to)) this.#settle(w.to, plan.buffer(this.#drafted.typeOf(w.to)), null, null);
+  }
+
+  #reads(w: Work): ValueId[] {
+    switch (w.kind) {
+      case "kernel": return w.draft.operands.filter(o => o.access === "read").map(o => o.value);
+      case "update": return [w.x, ...w.draft.operands.filter(o => o.access === "read").map(o => o.value)];
+      case "copy": return [w.from];
+      case "loop": return [...this.#graph.nodes[w.node]!.inputs];
+      case "effect": return [this.#graph.nodes[w.node]!.inputs[0]!];
+    }
+  }
+  #writes(w: Work): readonly ValueId[] {
+    switch (w.kind) {
+      case "kernel": return w.draft.operands.filter(o => o.access !== "read").map(o => o.value);
+      case "update": case "copy": return [w.to];
+      case "loop": return w.carries;
+      case "effect": return [];
+    }
+  }
+
+  /** Whether the writer may overwrite what others read: they go first, and it reads it only where it writes. */
+  #canOverwrite(writer: number, old: ValueId): boolean {
+    const w = this.#works[writer]!;
+    return (this.#readers.get(old) ?? []).every(r => {
+      if (r !== writer) return !this.#order.reaches(writer, r);
+      if (w.kind === "loop") return false;
+      return w.kind === "copy" || w.kind === "effect" || !w.draft.readElsewhere.has(old);
+    });
+  }
+  #readersFirst(writer: number, old: ValueId): void {
+    for (const r of this.#readers.get(old) ?? []) this.#order.add(r, writer);
+  }
+
+  /** Gives a value a buffer in which `old` lies, if its readers can go first. The buffer of a partial update is that of what it updates. */
+  #settle(value: ValueId, buffer: BufferId, old: ValueId | null, state: string | null): void {
+    const writer = this.#writer.get(value);
+    if (writer === undefined) return;
+    const w = this.#works[writer]!;
+    const cannot = (): void => {
+      if (state === null || w.kind !== "update") return;
+      throw new SluiceError({
+        code: "STATE201", span: this.#graph.nodes[w.to]?.span ?? null, message: `state \`${state}\` cannot be updated in place in \`${this.#graph.name}\``,
+        found: "its old value is read where the new one is already needed", hint: "read the state before it is written, or keep a second state",
+      });
+    };
+    if (old !== null && !this.#canOverwrite(writer, old)) return cannot();
+    if (w.kind === "update") {
+      if (w.x === old) {
+        this.#homes.set(value, buffer);
+        this.#inPlace.add(w);
+        return this.#readersFirst(writer, old);
+      }
+      const isOwn = !this.#homes.has(w.x) && this.#writer.has(w.x);
+      if (isOwn && this.#canOverwrite(writer, w.x) && !this.#targets.some(t => t.value === w.x)) {
+        if (old !== null) this.#readersFirst(writer, old);
+        this.#readersFirst(writer, w.x);
+        this.#settle(w.x, buffer, old, state);
+        if (this.#homes.get(w.x) === buffer) {
+          this.#homes.set(value, buffer);
+          this.#inPlace.add(w);
+          return;
+        }
+      }
+      if (state !== null && old !== null) return cannot();
+    }
+    this.#homes.set(value, buffer);
+    if (old !== null) this.#readersFirst(writer, old);
+  }
+
+  #home(value: ValueId): BufferId {
+    const known = this.#homes.get(value);
+    if (known !== undefined) return known;
+    const { dtype, shape } = this.#drafted.typeOf(value);
+    const fresh = this.#plan.buffer({ dtype, shape });
+    this.#homes.set(value, fresh);
+    return fresh;
+  }
+
+  steps(): Step[] {
+    const steps: Step[] = [];
+    for (const i of this.#order.sorted()) this.#emit(this.#works[i]!, steps);
+    for (const { value, target } of this.#targets) {
+      if (this.#home(value) !== target.buffer) steps.push({ kind: "copy", from: this.#home(value), to: target.buffer });
+    }
+    return steps;
+  }
+
+  #emit(w: Work, steps: Step[]): void {
+    switch (w.kind) {
+      case "kernel": return void steps.push(this.#launch(w.draft));
+      case "copy": return void steps.push({ kind: "copy", from: this.#home(w.from), to: this.#home(w.to) });
+      case "update":
+        if (!this.#inPlace.has(w)) steps.push({ kind: "copy", from: this.#home(w.x), to: this.#home(w.to) });
+        return void steps.push(this.#launch(w.draft));
+      case "effect": {
+        const node = this.#graph.nodes[w.node]!;
+        const buffer = this.#home(node.inputs[0]!);
+        if (node.op === "print") steps.push({ kind: "print", buffer, label: node.attrs.label, span: node.span });
+        else if (node.op === "assert") steps.push({ kind: "assert", buffer, message: node.attrs.message, span: node.span });
+        return;
+      }
+      case "loop": return this.#emitLoop(w, steps);
+    }
+  }
+
+  #launch(draft: Draft): Step {
+    return {
+      kind: "launch", kernel: this.#plan.kernel(draft.kernel), buffers: draft.operands.map(o => this.#home(o.value)),
+      tasks: productSize(draft.kernel.grid.map(g => g.extent)),
+    };
+  }
+
+  #emitLoop({ node: id, carries }: Work & { kind: "loop" }, steps: Step[]): void {
+    const node = this.#graph.nodes[id]!;
+    if (node.op !== "loop") return;
+    const { body, trips, until } = node.attrs;
+    const index = this.#plan.buffer({ dtype: "i32", shape: [] });
+    const held = carries.map(v => this.#home(v));
+    node.inputs.slice(0, carries.length).forEach((v, i) => steps.push({ kind: "copy", from: this.#home(v), to: held[i]! }));
+    const parameters = inputsOf(body);
+    const places = [index, ...held, ...node.inputs.slice(carries.length).map(v => this.#home(v))];
+    const stop = until ? this.#plan.buffer({ dtype: "bool", shape: [] }) : null;
+    const targets: Target[] = body.outputs.slice(0, carries.length).map((o, i) => ({ value: o.id, buffer: held[i]!, old: parameters[i + 1]!.id, state: null }));
+    if (stop !== null) targets.push({ value: body.outputs[carries.length]!.id, buffer: stop, old: null, state: null });
+    steps.push({ kind: "loop", trips, index, until: stop, body: planGraph(this.#plan, body, new Map(parameters.map((p, i) => [p.id, places[i]!])), targets) });
+  }
+}
