@@ -25,7 +25,7 @@ export interface Drafted {
 
 /** `wanted`: nodes whose values must be left in a buffer. */
 export function draftKernels(graph: Graph, wanted: readonly NodeId[]): Drafted {
-  const { stored, groups } = partition(graph, wanted);
+  const { stored, groups, ends } = partition(graph, wanted);
   const temporaries: TensorType[] = [];
   const temporary = (type: TensorType): ValueId => {
     temporaries.push(type);
@@ -44,8 +44,9 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[]): Drafted {
     const { type } = graph.nodes[id]!;
     return isTuple(type) ? type.items.map((t, i) => items.get(`${id}.${i}`) ?? temporary(t)) : [];
   };
+  const endOf = (id: NodeId): NodeId => ends.get(id) ?? id;
   const scope = (roots: readonly NodeId[], flat = false): KernelScope =>
-    new KernelScope({ graph, stored, roots, name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat });
+    new KernelScope({ graph, stored, roots: [...roots, ...roots.map(endOf)], name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat });
 
   const worksOf = ({ kind, roots }: Group): Work[] => {
     if (kind === "loop") {
@@ -54,20 +55,20 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[]): Drafted {
     }
     if (kind === "reduce") {
       const first = scope(roots);
-      if (!needsPartials(first, roots[0]!)) return [{ kind: "kernel", draft: reduceKernel(first, roots) }];
+      if (!needsPartials(first, roots[0]!)) return [{ kind: "kernel", draft: reduceKernel(first, roots, roots.map(endOf)) }];
       const parts = roots.map(id => {
         const { dtype, shape } = typeOf(id);
         return temporary({ dtype, shape: [PARTIALS, ...shape], axes: [null, ...shape.map(() => null)] });
       });
-      return [{ kind: "kernel", draft: partialKernel(first, roots, parts) }, { kind: "kernel", draft: combineKernel(scope(roots), roots, parts) }];
+      return [{ kind: "kernel", draft: partialKernel(first, roots, parts) }, { kind: "kernel", draft: combineKernel(scope(roots), roots, roots.map(endOf), parts) }];
     }
     const id = roots[0]!;
     const node = graph.nodes[id]!;
     switch (node.op) {
-      case "contract": return [{ kind: "kernel", draft: contractNest(scope(roots), id) }];
-      case "conv": return [{ kind: "kernel", draft: convNest(scope(roots), id) }];
-      case "conv_input": return [{ kind: "kernel", draft: convInputNest(scope(roots), id) }];
-      case "conv_filter": return [{ kind: "kernel", draft: convFilterNest(scope(roots), id) }];
+      case "contract": return [{ kind: "kernel", draft: contractNest(scope(roots), id, endOf(id)) }];
+      case "conv": return [{ kind: "kernel", draft: convNest(scope(roots), id, endOf(id)) }];
+      case "conv_input": return [{ kind: "kernel", draft: convInputNest(scope(roots), id, endOf(id)) }];
+      case "conv_filter": return [{ kind: "kernel", draft: convFilterNest(scope(roots), id, endOf(id)) }];
       case "scan": return [{ kind: "kernel", draft: scanKernel(scope(roots), id) }];
       case "arg_reduce": return [{ kind: "kernel", draft: argReduceKernel(scope(roots), id) }];
       case "search_sorted": return [{ kind: "kernel", draft: searchSortedKernel(scope(roots), id) }];

@@ -3,7 +3,6 @@
 import { addSize, floorDivSize, maxSize, minSize, mulSize, productSize, type Size, subSize } from "../base/sizes.ts";
 import { DTYPES } from "../base/dtypes.ts";
 import { type Graph, isTuple, type NodeId, type NodeOf } from "../graph/graph.ts";
-import { typeOf } from "../kernel/ir.ts";
 import { combine, forVectors, isBinaryOp, isUnaryOp, LANE, neutral, splitAxis } from "./elements.ts";
 import * as e from "../kernel/expr.ts";
 import type { Draft, KernelScope, ValueId } from "./scope.ts";
@@ -99,12 +98,13 @@ const domainOf = (scope: KernelScope, root: NodeId) => {
   return { axes: node.attrs.axes, shape: scope.elements.type(node.inputs[0]!).shape, flops: productSize(scope.elements.type(node.inputs[0]!).shape) };
 };
 
-export function reduceKernel(scope: KernelScope, roots: readonly NodeId[]): Draft {
+/** Reductions and the ends of their epilogues. */
+export function reduceKernel(scope: KernelScope, roots: readonly NodeId[], ends: readonly NodeId[]): Draft {
   const { flops } = domainOf(scope, roots[0]!);
   overShape(scope, scope.elements.type(roots[0]!).shape, lanesFor(scope, roots), () => {}, (at, lanes) => {
     const values: ReturnType<typeof scope.elements.reduced> = [];
     scope.elements.scoped(() => values.push(...scope.elements.reduced(roots, at, lanes)));
-    scope.storeAll(roots.map((id, i) => ({ value: id, compute: () => values[i]! })), at, lanes);
+    roots.forEach((id, i) => scope.finishAt(id, ends[i]!, at, values[i]!, lanes));
   });
   return scope.finish(mulSize(roots.length, flops));
 }
@@ -139,7 +139,7 @@ export function everyIndex(scope: KernelScope, shape: readonly Size[], widest: n
 }
 
 /** Combines the partials in their order. */
-export function combineKernel(scope: KernelScope, roots: readonly NodeId[], parts: readonly ValueId[]): Draft {
+export function combineKernel(scope: KernelScope, roots: readonly NodeId[], ends: readonly NodeId[], parts: readonly ValueId[]): Draft {
   const { k } = scope;
   const { shape } = scope.elements.type(roots[0]!);
   overShape(scope, shape, lanesFor(scope, roots), () => {}, (at, lanes) => {
@@ -151,7 +151,7 @@ export function combineKernel(scope: KernelScope, roots: readonly NodeId[], part
       const loaded = parts.map(p => scope.elements.load(scope.input(p), [part, ...at], lanes));
       roots.forEach((id, i) => k.assign(totals[i]!, combine((scope.graph.nodes[id] as NodeOf<"reduce">).attrs.kind, totals[i]!, loaded[i]!)));
     });
-    scope.storeAll(roots.map((id, i) => ({ value: id, compute: () => e.splat(totals[i]!, typeOf(totals[i]!).lanes) })), at, lanes);
+    roots.forEach((id, i) => scope.finishAt(id, ends[i]!, at, k.let_("total", totals[i]!), lanes));
   });
   return scope.finish(mulSize(PARTIALS, productSize(shape)));
 }

@@ -11,25 +11,24 @@ import type { Draft, KernelScope, ValueId } from "./scope.ts";
 const multiplyAdd = (a: Expr, b: Expr, total: Expr, float: boolean): Expr => (float ? e.fma(a, b, total) : e.add(total, e.mul(a, b)));
 
 /** One element at a time: `sum` calls `term` for every product of the element at the index. */
-function sumOfProducts(scope: KernelScope, id: NodeId, shape: readonly Size[], flops: Size,
-  sum: (at: readonly Size[], term: (a: () => Expr, b: () => Expr) => void) => void, output: ValueId = id): Draft {
+function sumOfProducts(scope: KernelScope, id: NodeId, end: NodeId, flops: Size, sum: (at: readonly Size[], term: (a: () => Expr, b: () => Expr) => void) => void): Draft {
   const { k, elements } = scope;
-  const { dtype } = elements.type(id);
+  const { dtype, shape } = elements.type(id);
   overShape(scope, shape, 1, () => scope.hoistScalars([id]), at => {
     const total = k.mutable("total", e.constant(REGISTER_TYPE[dtype], 0));
     sum(at, (a, b) => elements.scoped(() => k.assign(total, multiplyAdd(a(), b(), total, isFloat(dtype)))));
-    scope.storeAll([{ value: output, compute: () => e.splat(total, 1) }], at, 1);
+    scope.finishAt(id, end, at, k.let_("y", total), 1);
   });
   return scope.finish(flops);
 }
 
-export function contractNest(scope: KernelScope, id: NodeId): Draft {
+export function contractNest(scope: KernelScope, id: NodeId, end: NodeId): Draft {
   const { attrs, inputs } = scope.graph.nodes[id] as NodeOf<"contract">;
   const [x, y] = [inputs[0]!, inputs[1]!];
   const sizes = new Map<number, Size>();
   for (const [input, labels] of [[x, attrs.a], [y, attrs.b]] as const) labels.forEach((l, i) => sizes.set(l, scope.elements.type(input).shape[i]!));
   const summed = [...sizes.keys()].filter(l => !attrs.out.includes(l));
-  return sumOfProducts(scope, id, scope.elements.type(id).shape, productSize([2, ...sizes.values()]), (at, term) => {
+  return sumOfProducts(scope, id, end, productSize([2, ...sizes.values()]), (at, term) => {
     const index = new Map(attrs.out.map((l, i) => [l, at[i]!]));
     const nest = (level: number): void => {
       const label = summed[level];
@@ -55,13 +54,13 @@ function within(scope: KernelScope, position: Size, extent: Size, body: (at: Siz
 /** y = position in the image of x at which window element `tap` of output `o` reads. */
 const imagePosition = (a: ConvAttrs, axis: 0 | 1, o: Size, tap: Size): Size => subSize(addSize(mulSize(o, a.stride[axis]), mulSize(tap, a.dilation[axis])), a.padding[axis][0]);
 
-export function convNest(scope: KernelScope, id: NodeId): Draft {
+export function convNest(scope: KernelScope, id: NodeId, end: NodeId): Draft {
   const { attrs, inputs } = scope.graph.nodes[id] as NodeOf<"conv">;
   const [x, filter] = [inputs[0]!, inputs[1]!];
   const [, height, width] = scope.elements.type(x).shape as [Size, Size, Size, Size];
   const [kh, kw, channels, out] = scope.elements.type(filter).shape as [Size, Size, Size, Size];
   const shape = scope.elements.type(id).shape;
-  return sumOfProducts(scope, id, shape, productSize([2, ...shape, kh, kw, channels]), ([n, oy, ox, o], term) => {
+  return sumOfProducts(scope, id, end, productSize([2, ...shape, kh, kw, channels]), ([n, oy, ox, o], term) => {
     const group = groupOf(scope, o!, out, attrs.groups);
     scope.k.for_("ky", kh, ky => within(scope, imagePosition(attrs, 0, oy!, ky), height, iy => {
       scope.k.for_("kx", kw, kx => within(scope, imagePosition(attrs, 1, ox!, kx), width, ix => {
@@ -91,13 +90,13 @@ function throughStride(scope: KernelScope, a: ConvAttrs, axis: 0 | 1, i: Size, t
   });
 }
 
-export function convInputNest(scope: KernelScope, id: NodeId): Draft {
+export function convInputNest(scope: KernelScope, id: NodeId, end: NodeId): Draft {
   const { attrs, inputs } = scope.graph.nodes[id] as NodeOf<"conv_input">;
   const [dy, filter] = [inputs[0]!, inputs[1]!];
   const [, height, width] = scope.elements.type(dy).shape as [Size, Size, Size, Size];
   const [kh, kw, channels, out] = scope.elements.type(filter).shape as [Size, Size, number, number];
   const shape = scope.elements.type(id).shape;
-  return sumOfProducts(scope, id, shape, productSize([2, ...shape, kh, kw, out / attrs.groups]), ([n, iy, ix, c], term) => {
+  return sumOfProducts(scope, id, end, productSize([2, ...shape, kh, kw, out / attrs.groups]), ([n, iy, ix, c], term) => {
     const group = attrs.groups === 1 ? 0 : scope.k.index("group", e.div(e.index(c!), e.index(channels)));
     const inGroup = subSize(c!, mulSize(group, channels));
     scope.k.for_("ky", kh, ky => throughStride(scope, attrs, 0, iy!, ky, height, oy => {
@@ -111,13 +110,13 @@ export function convInputNest(scope: KernelScope, id: NodeId): Draft {
   });
 }
 
-export function convFilterNest(scope: KernelScope, id: NodeId): Draft {
+export function convFilterNest(scope: KernelScope, id: NodeId, end: NodeId): Draft {
   const { attrs, inputs } = scope.graph.nodes[id] as NodeOf<"conv_filter">;
   const [x, dy] = [inputs[0]!, inputs[1]!];
   const [batch, height, width] = scope.elements.type(x).shape as [Size, Size, Size, Size];
   const [, outHeight, outWidth] = scope.elements.type(dy).shape as [Size, Size, Size, Size];
   const shape = scope.elements.type(id).shape;
-  return sumOfProducts(scope, id, shape, productSize([2, ...shape, batch, outHeight, outWidth]), ([ky, kx, c, o], term) => {
+  return sumOfProducts(scope, id, end, productSize([2, ...shape, batch, outHeight, outWidth]), ([ky, kx, c, o], term) => {
     const group = groupOf(scope, o!, shape[3]!, attrs.groups);
     scope.k.for_("n", batch, n => scope.k.for_("oy", outHeight, oy => within(scope, imagePosition(attrs, 0, oy, ky!), height, iy => {
       scope.k.for_("ox", outWidth, ox => within(scope, imagePosition(attrs, 1, ox, kx!), width, ix => term(

@@ -3,12 +3,16 @@
 // is costly and wanted by several kernels. Everything else is fused into its readers.
 import { sizeText } from "../base/sizes.ts";
 import { type Graph, isTuple, type Node, type NodeId, type OpName } from "../graph/graph.ts";
+import { isBinaryOp, isUnaryOp } from "./elements.ts";
 
 const ANCHORS: ReadonlySet<OpName> = new Set([
   "conv", "conv_input", "conv_filter", "contract", "reduce", "arg_reduce", "scan", "sort", "topk", "search_sorted", "scatter", "dynamic_update", "loop", "composite",
 ]);
 /** Anchors that read their operands many times over, so that only cheap producers are computed in them. */
 const REREADS: ReadonlySet<OpName> = new Set(["contract", "conv_filter", "sort", "topk", "search_sorted", "arg_reduce"]);
+/** Anchors whose kernels write elementwise functions of their result. */
+const HAS_EPILOGUE: ReadonlySet<OpName> = new Set(["conv", "conv_input", "contract", "reduce"]);
+const ONE_TO_ONE: ReadonlySet<OpName> = new Set(["select", "cast", "bitcast", "stop_gradient", "tag"]);
 /** Ops whose operands must lie in memory. */
 const NEEDS_BUFFERS: ReadonlySet<OpName> = new Set(["loop", "print", "assert"]);
 const COSTLY: ReadonlySet<OpName> = new Set(["exp", "log", "sin", "cos", "tanh", "erf", "pow", "atan2"]);
@@ -33,6 +37,7 @@ export const isSource = (n: Node): boolean => n.op === "input" || n.op === "stat
 export interface Group {
   /** loop: elementwise roots over one shape. reduce: reductions over one shape and axes. anchor: one other anchor. */
   readonly kind: "loop" | "reduce" | "anchor";
+  /** Of the two latter the anchors themselves, whose results may go through an epilogue. */
   readonly roots: readonly NodeId[];
   /** Groups of a lower stage run before. */
   readonly stage: number;
@@ -41,37 +46,159 @@ export interface Partition {
   /** Whether a node is read from a buffer. */
   readonly stored: readonly boolean[];
   readonly groups: readonly Group[];
+  /** Anchors that have an epilogue: the last node of the path, which is stored instead of the anchor. */
+  readonly ends: ReadonlyMap<NodeId, NodeId>;
 }
 
+const withoutOnes = (n: Node): string => (isTuple(n.type) ? "" : n.type.shape.filter(s => s !== 1).map(sizeText).join());
 const shapeText = (n: Node): string => (isTuple(n.type) ? "" : n.type.shape.map(sizeText).join());
 
 /** `wanted`: the nodes whose values the graph must leave in a buffer. */
 export function partition(graph: Graph, wanted: readonly NodeId[]): Partition {
-  const { nodes } = graph;
-  const live = liveNodes(graph, wanted);
-  const stored = nodes.map((n, id) => live[id]! && (isSource(n) || isAnchor(n.op) || (n.op === "item" && isAnchor(nodes[n.inputs[0]!]!.op))));
-  /** Wanted but cheap: written, and still computed anew by its readers. */
-  const written = new Set(wanted);
-  for (const [id, n] of nodes.entries()) {
-    if (!live[id]) continue;
-    if (NEEDS_BUFFERS.has(n.op)) for (const i of n.inputs) stored[i] = true;
-    // What is updated in part must lie somewhere first.
-    if (n.op === "scatter" || n.op === "dynamic_update") stored[n.inputs[0]!] = true;
+  return new Partitioner(graph, wanted).run();
+}
+
+const SEVERAL = "several";
+
+class Partitioner {
+  readonly #nodes: readonly Node[];
+  readonly #live: boolean[];
+  readonly #readers: readonly NodeId[][];
+  readonly #stored: boolean[];
+  /** Wanted, be it cheap: written, and still computed anew by its readers if it is. */
+  readonly #written: ReadonlySet<NodeId>;
+  readonly #ends = new Map<NodeId, NodeId>();
+  readonly #anchorOfEnd = new Map<NodeId, NodeId>();
+
+  constructor(graph: Graph, wanted: readonly NodeId[]) {
+    this.#nodes = graph.nodes;
+    this.#written = new Set(wanted);
+    this.#live = liveNodes(graph, wanted);
+    this.#readers = readersOf(graph, this.#live);
+    const nodes = this.#nodes;
+    this.#stored = nodes.map((n, id) => this.#live[id]! && (isSource(n) || isAnchor(n.op) || (n.op === "item" && isAnchor(nodes[n.inputs[0]!]!.op))));
+    nodes.forEach((n, id) => {
+      if (!this.#live[id]) return;
+      if (NEEDS_BUFFERS.has(n.op)) for (const i of n.inputs) this.#stored[i] = true;
+      // What is updated in part must lie somewhere first.
+      if (n.op === "scatter" || n.op === "dynamic_update") this.#stored[n.inputs[0]!] = true;
+    });
+    nodes.forEach((n, id) => {
+      if (this.#live[id] && HAS_EPILOGUE.has(n.op)) this.#extend(id);
+    });
   }
-  const readers = readersOf(graph, live);
-  for (;;) {
-    const weight = weigh(graph, stored, live);
-    const stages = stagesOf(graph, stored, live);
-    const owners = ownersOf(graph, stored, written, stages, live);
-    const isRepeated = (id: NodeId): boolean => {
-      const shape = shapeText(nodes[id]!);
-      return readers[id]!.some(r => REREADS.has(nodes[r]!.op) || (nodes[r]!.op === "broadcast" && shape !== "" && shapeText(nodes[r]!) !== shape));
+
+  /** Follows the only reader of an anchor's result, and of that reader's, as long as each element gives one element. */
+  #extend(anchor: NodeId): void {
+    let end = anchor;
+    for (;;) {
+      const [reader, ...more] = new Set(this.#readers[end]);
+      if (reader === undefined || more.length > 0 || this.#written.has(end) || !this.#isOneToOne(end, reader) || (end !== anchor && this.#stored[end])) break;
+      end = reader;
+      if (this.#stored[end]) break;
+    }
+    if (end === anchor) return;
+    this.#stored[anchor] = false;
+    this.#stored[end] = true;
+    this.#ends.set(anchor, end);
+    this.#anchorOfEnd.set(end, anchor);
+  }
+  #isOneToOne(from: NodeId, to: NodeId): boolean {
+    const [a, b] = [this.#nodes[from]!, this.#nodes[to]!];
+    if (b.op === "reshape") return withoutOnes(a) === withoutOnes(b);
+    if (this.#anchorOfEnd.has(to)) return false;
+    return shapeText(a) === shapeText(b) && (isUnaryOp(b.op) || isBinaryOp(b.op) || ONE_TO_ONE.has(b.op));
+  }
+
+  run(): Partition {
+    for (;;) {
+      const weight = this.#weigh();
+      const stages = this.#stages();
+      const owners = this.#owners(stages);
+      const again = new Set([...this.#nodes.keys()].filter(id => this.#live[id] && !this.#stored[id] && weight[id]! > CHEAP && !isAnchor(this.#nodes[id]!.op) && (owners[id] === SEVERAL || this.#isRepeated(id))));
+      // Of a path of such values the last is kept: what feeds only it is fused into it.
+      const chosen = [...again].filter(id => !this.#readers[id]!.every(r => again.has(r)));
+      if (chosen.length === 0) return { stored: this.#stored, groups: this.#groups(stages), ends: this.#ends };
+      for (const id of chosen) this.#stored[id] = true;
+    }
+  }
+
+  /** Whether a kernel would compute the value anew for each of many elements that read it. */
+  #isRepeated(id: NodeId): boolean {
+    const shape = shapeText(this.#nodes[id]!);
+    return this.#readers[id]!.some(r => {
+      const reader = this.#nodes[r]!;
+      return REREADS.has(reader.op) || (reader.op === "broadcast" && shape !== "" && shapeText(reader) !== shape);
+    });
+  }
+
+  /** Operations along the longest path down to buffers. A path that grows too long is cut by storing a value of it. */
+  #weigh(): number[] {
+    const weight: number[] = [];
+    this.#nodes.forEach((n, id) => {
+      const below = Math.max(0, ...n.inputs.map(i => (this.#stored[i] ? 1 : weight[i]!)));
+      const own = isSource(n) || isAnchor(n.op) ? 1 : ownWeight(n.op) + below;
+      if (own > LONGEST && this.#live[id]) this.#stored[id] = true;
+      weight.push(own);
+    });
+    return weight;
+  }
+
+  /** When a value can first be read: after how many kernels in a row. */
+  #stages(): number[] {
+    const stage: number[] = [];
+    this.#nodes.forEach((n, id) => {
+      if (!this.#live[id] || isSource(n)) return void stage.push(0);
+      const before = Math.max(0, ...n.inputs.map(i => stage[i]!));
+      stage.push(n.op === "item" ? before : this.#stored[id] ? before + 1 : before);
+    });
+    return stage;
+  }
+
+  /** The kernel that computes a value that is stored or written. */
+  #key(id: NodeId, stages: readonly number[]): string {
+    const anchor = this.#anchorOfEnd.get(id) ?? id;
+    const n = this.#nodes[anchor]!;
+    if (n.op === "reduce") return `reduce ${shapeText(this.#nodes[n.inputs[0]!]!)} ${n.attrs.axes.join()} ${stages[id]}`;
+    return isAnchor(n.op) ? `anchor ${anchor}` : `loop ${shapeText(n)} ${this.#stageOf(id, stages)}`;
+  }
+  /** Written values are computed at the stage at which they could be read. */
+  #stageOf(id: NodeId, stages: readonly number[]): number {
+    return this.#stored[id] ? stages[id]! : stages[id]! + 1;
+  }
+
+  /** For each fused node the one kernel that computes it, or SEVERAL. */
+  #owners(stages: readonly number[]): (string | null)[] {
+    const owners = new Array<string | null>(this.#nodes.length).fill(null);
+    const own = (id: NodeId, owner: string | null): void => {
+      owners[id] = owners[id] === null || owners[id] === owner ? owner : SEVERAL;
     };
-    const again = new Set([...nodes.keys()].filter(id => live[id] && !stored[id] && weight[id]! > CHEAP && (owners[id] === SEVERAL || isRepeated(id))));
-    // Of a path of such values the last is kept: what feeds only it is fused into it.
-    const chosen = [...again].filter(id => !readers[id]!.every(r => again.has(r)));
-    if (chosen.length === 0) return { stored, groups: groupsOf(graph, stored, written, stages, live) };
-    for (const id of chosen) stored[id] = true;
+    for (let id = this.#nodes.length - 1; id >= 0; id--) {
+      const n = this.#nodes[id]!;
+      if (!this.#live[id] || isSource(n) || n.op === "item") continue;
+      const isRoot = this.#stored[id]!;
+      if (this.#written.has(id) && !isRoot) own(id, this.#key(id, stages));
+      const owner = isRoot ? this.#key(id, stages) : owners[id]!;
+      for (const i of n.inputs) if (!this.#stored[i]) own(i, owner);
+    }
+    return owners;
+  }
+
+  #groups(stages: readonly number[]): Group[] {
+    const byKey = new Map<string, { roots: NodeId[]; stage: number }>();
+    this.#nodes.forEach((n, id) => {
+      if (!this.#live[id] || isSource(n) || n.op === "item" || !(this.#stored[id] || this.#written.has(id))) return;
+      const key = this.#key(id, stages);
+      const group = byKey.get(key) ?? { roots: [], stage: this.#stageOf(id, stages) };
+      group.roots.push(this.#anchorOfEnd.get(id) ?? id);
+      byKey.set(key, group);
+    });
+    return [...byKey].flatMap(([key, { roots, stage }]) => {
+      const kind = key.slice(0, key.indexOf(" ")) as Group["kind"];
+      const groups: Group[] = [];
+      for (let i = 0; i < roots.length; i += MOST_ROOTS) groups.push({ kind, roots: roots.slice(i, i + MOST_ROOTS), stage });
+      return groups;
+    }).sort((a, b) => a.stage - b.stage);
   }
 }
 
@@ -90,70 +217,3 @@ function readersOf({ nodes }: Graph, live: readonly boolean[]): NodeId[][] {
   return readers;
 }
 
-/** Operations along the longest path down to buffers. A path that grows too long is cut by storing a value of it. */
-function weigh({ nodes }: Graph, stored: boolean[], live: readonly boolean[]): number[] {
-  const weight: number[] = [];
-  nodes.forEach((n, id) => {
-    const below = Math.max(0, ...n.inputs.map(i => (stored[i] ? 1 : weight[i]!)));
-    const own = isSource(n) || isAnchor(n.op) ? 1 : ownWeight(n.op) + below;
-    if (own > LONGEST && live[id]) stored[id] = true;
-    weight.push(own);
-  });
-  return weight;
-}
-
-/** When a value can first be read: after how many kernels in a row. */
-function stagesOf({ nodes }: Graph, stored: readonly boolean[], live: readonly boolean[]): number[] {
-  const stage: number[] = [];
-  nodes.forEach((n, id) => {
-    if (!live[id] || isSource(n)) return void stage.push(0);
-    const before = Math.max(0, ...n.inputs.map(i => stage[i]!));
-    stage.push(n.op === "item" ? before : stored[id] ? before + 1 : before);
-  });
-  return stage;
-}
-
-const SEVERAL = "several";
-
-/** The kernel that a node is a root of. Written values are computed at the stage at which they could be read. */
-function groupKey(n: Node, id: NodeId, stored: boolean, stage: number, input: Node | undefined): string {
-  if (n.op === "reduce") return `reduce ${shapeText(input!)} ${n.attrs.axes.join()} ${stage}`;
-  if (isAnchor(n.op)) return `anchor ${id}`;
-  return `loop ${shapeText(n)} ${stored ? stage : stage + 1}`;
-}
-
-/** For each fused node the one kernel that computes it, or SEVERAL. */
-function ownersOf(graph: Graph, stored: readonly boolean[], written: ReadonlySet<NodeId>, stages: readonly number[], live: readonly boolean[]): (string | null)[] {
-  const owners = new Array<string | null>(graph.nodes.length).fill(null);
-  const own = (id: NodeId, owner: string): void => {
-    owners[id] = owners[id] === null || owners[id] === owner ? owner : SEVERAL;
-  };
-  for (let id = graph.nodes.length - 1; id >= 0; id--) {
-    const n = graph.nodes[id]!;
-    if (!live[id] || isSource(n) || n.op === "item") continue;
-    const key = groupKey(n, id, stored[id]!, stages[id]!, graph.nodes[n.inputs[0]!]);
-    if (written.has(id) && !stored[id]) own(id, key);
-    const owner = stored[id] ? key : owners[id]!;
-    for (const i of n.inputs) if (!stored[i]) own(i, owner);
-  }
-  return owners;
-}
-
-function groupsOf(graph: Graph, stored: readonly boolean[], written: ReadonlySet<NodeId>, stages: readonly number[], live: readonly boolean[]): Group[] {
-  const byKey = new Map<string, NodeId[]>();
-  const stageOf = new Map<string, number>();
-  graph.nodes.forEach((n, id) => {
-    if (!live[id] || isSource(n) || n.op === "item" || !(stored[id] || written.has(id))) return;
-    const key = groupKey(n, id, stored[id]!, stages[id]!, graph.nodes[n.inputs[0]!]);
-    const list = byKey.get(key) ?? [];
-    list.push(id);
-    byKey.set(key, list);
-    stageOf.set(key, stored[id] ? stages[id]! : stages[id]! + 1);
-  });
-  return [...byKey].flatMap(([key, roots]) => {
-    const kind = key.slice(0, key.indexOf(" ")) as Group["kind"];
-    const groups: Group[] = [];
-    for (let i = 0; i < roots.length; i += MOST_ROOTS) groups.push({ kind, roots: roots.slice(i, i + MOST_ROOTS), stage: stageOf.get(key)! });
-    return groups;
-  }).sort((a, b) => a.stage - b.stage);
-}

@@ -1,13 +1,12 @@
 // A kernel that is being written for a part of a graph: its parameters are declared as values are read and written, and
 // every read is recorded, so that the plan knows what may be written in place.
-import { addSize, productSize, type Size, sizeText } from "../base/sizes.ts";
+import { addSize, productSize, sameSize, type Size, sizeText } from "../base/sizes.ts";
 import type { Span } from "../base/span.ts";
 import { type Graph, isTuple, type NodeId, type TensorType } from "../graph/graph.ts";
 import { typeOf, type Expr, type Kernel, type Param } from "../kernel/ir.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
 import type { Sink, Source } from "../../kernels/fused.ts";
 import { Elements, LANE, type Origin } from "./elements.ts";
-import * as e from "../kernel/expr.ts";
 
 /** A node's value, or (negative) a temporary of the plan. */
 export type ValueId = number;
@@ -79,9 +78,6 @@ export class KernelScope {
   hold(id: NodeId, origin: Origin): void {
     this.#held.set(id, origin);
   }
-  release(id: NodeId): void {
-    this.#held.delete(id);
-  }
 
   #describe(id: NodeId): void {
     const node = this.graph.nodes[id]!;
@@ -123,18 +119,28 @@ export class KernelScope {
     return { dtype, shape, read: (_k, at, lanes) => this.elements.read(id, at, lanes) };
   }
 
-  /** Where a generator leaves an anchor's result: `roots` are computed from it at once, each at the index of the anchor. */
-  sink(anchor: NodeId, roots: readonly NodeId[], index: (at: readonly Size[]) => readonly Size[] = at => at): Sink {
+  /** Where a generator leaves an anchor's result: its epilogue is computed there and then, and the end of it stored. */
+  sink(anchor: NodeId, end: NodeId): Sink {
     return {
       write: (k, at, value) => {
         const { lanes } = typeOf(value);
-        const to = index(lanes === 1 ? at : at.map((x, i) => (i === at.length - 1 ? addSize(x, LANE) : x)));
-        const held = k.let_("y", value);
-        this.hold(anchor, { value: (_at, wanted) => (wanted === lanes ? held : e.lane(held, 0)) });
-        this.storeAll(roots.map(id => ({ value: id, compute: () => this.elements.value(id, to, lanes) })), to, lanes);
-        this.release(anchor);
+        this.finishAt(anchor, end, lanes === 1 ? at : at.map((x, i) => (i === at.length - 1 ? addSize(x, LANE) : x)), k.let_("y", value), lanes);
       },
     };
+  }
+  /** Stores the epilogue of an anchor's value at an index in LANE. */
+  finishAt(anchor: NodeId, end: NodeId, at: readonly Size[], value: Expr, lanes: number): void {
+    this.#describe(anchor);
+    const to = this.#epilogueIndex(anchor, end, at);
+    this.#held.set(anchor, { value: () => value });
+    this.storeAll([{ value: end, compute: () => this.elements.value(end, to, lanes) }], to, lanes);
+    this.#held.delete(anchor);
+  }
+  /** Where the element of an anchor ends: epilogues move elements only between shapes that differ in axes of size 1. */
+  #epilogueIndex(anchor: NodeId, end: NodeId, at: readonly Size[]): readonly Size[] {
+    const [from, to] = [this.elements.type(anchor).shape, this.elements.type(end).shape];
+    const kept = at.filter((_, i) => from[i] !== 1);
+    return from.length === to.length && from.every((s, i) => sameSize(s, to[i]!)) ? at : to.map(s => (s === 1 ? 0 : kept.shift()!));
   }
 
   /** Binds what does not depend on the element, before the loops begin. */
