@@ -14,7 +14,7 @@ import type { Sink, Source } from "./fused.ts";
 /** Where the rows of an input come from: a tensor [N, H, W, C], or another convolution finished pointwise. */
 export type Rows =
   | { readonly source: Source }
-  | { readonly convolution: Convolution; then(k: KernelBuilder, at: readonly Size[], value: Expr): Expr };
+  | { readonly convolution: Convolution; finish(k: KernelBuilder, at: readonly Size[], value: Expr): Expr };
 
 export interface Convolution {
   readonly attrs: ConvAttrs;
@@ -42,7 +42,8 @@ export function registerDType(d: DType): "f64" | "f32" | "i32" | "u32" {
   if (r === "f16" || r === "bool") throw new InternalError(`no arithmetic on ${d}`);
   return r;
 }
-const lanesOf = (d: DType): number => (d === "f64" ? 1 : 4);
+/** Of the vectors that kernels use. */
+export const lanesOf = (d: DType): number => (d === "f64" ? 1 : 4);
 const ceilDiv = (a: Size, b: number): Size => floorDivSize(addSize(a, b - 1), b);
 
 const BAND = 16;
@@ -346,12 +347,12 @@ export function convolutionKernel(k: KernelBuilder, c: Convolution, sink: Sink):
         stages[i]!.row(group, (x, channel, value) => sink.write(k, [n, y, x, channel], value));
         return;
       }
-      const { then } = consumer.x;
+      const { finish } = consumer.x;
       const slot = k.index("slot", index(modSize(made, next.ring.slots)));
       const first = Math.max(0, -next.ring.left);
       k.if_(and(ge(index(y), 0), lt(index(y), index(chain[i]!.output[0]))), () => {
         stages[i]!.row(group, (x, channel, value) => {
-          const store = (): void => k.store(next.ring.buffer, [slot, addSize(mulSize(addSize(x, next.ring.left), next.ring.channels), channel)], then(k, [n, y, x, channel], value));
+          const store = (): void => k.store(next.ring.buffer, [slot, addSize(mulSize(addSize(x, next.ring.left), next.ring.channels), channel)], finish(k, [n, y, x, channel], value));
           if (first > 0) k.if_(ge(index(x), first), store);
           else store();
         });

@@ -7,6 +7,8 @@ import type { ConvAttrs } from "../../compiler/graph/graph.ts";
 import { convOutputSize } from "../../compiler/graph/ops/contraction.ts";
 import { add, max } from "../../compiler/kernel/expr.ts";
 import { type Convolution, convolutionKernel, convolutionShape, inputGradient } from "../../kernels/convolution.ts";
+import { type FilterGradient, filterGradientKernel, filterGradientShape } from "../../kernels/filter-gradient.ts";
+import type { Source } from "../../kernels/fused.ts";
 import { dim, H, integers, N, reference, verified, W } from "./kernels-sample.ts";
 
 const attrs = (stride = 1, padding = 1, dilation = 1, groups = 1): ConvAttrs => ({
@@ -54,8 +56,8 @@ describe("convolution", () => {
 describe("fused producers", () => {
   const chain = (x: NdArray, filters: readonly NdArray[], a: readonly ConvAttrs[]): NdArray =>
     filters.reduce((rows, w, i) => {
-      const input = i === 0 ? rows : { ...rows, data: rows.data.map(v => Math.max(v + 1, 0)) };
-      return reference("conv", [input, w], a[i]!);
+      const { dtype, shape, data } = rows;
+      return reference("conv", [{ dtype, shape, data: i === 0 ? data : data.map(v => Math.max(v + 1, 0)) }, w], a[i]!);
     }, x);
   it.each<[string, readonly (readonly [number, number, number, number])[], readonly ConvAttrs[], DimValues]>([
     ["3 to 32 to 3", [[3, 3, 3, 32], [3, 3, 32, 3]], [attrs(), attrs()], { N: 2, H: 19, W: 7 }],
@@ -80,7 +82,7 @@ describe("fused producers", () => {
         let size: [Size, Size] = [H, W];
         sources.forEach((filter, i) => {
           size = [convOutputSize(size[0], filters[i]![0], a[i]!, 0), convOutputSize(size[1], filters[i]![1], a[i]!, 1)];
-          c = { attrs: a[i]!, x: c ? { convolution: c, then: (_, __, v) => max(add(v, 1), 0) } : { source: xs! }, filter, output: size };
+          c = { attrs: a[i]!, x: c ? { convolution: c, finish: (_, __, v) => max(add(v, 1), 0) } : { source: xs! }, filter, output: size };
         });
         expect(convolutionShape(c!)).toEqual(shapeOf(ws));
         convolutionKernel(k, c!, sink);
@@ -113,11 +115,45 @@ describe("input gradient", () => {
   });
 });
 
+describe("filter gradient", () => {
+  it.each<[string, readonly [number, number, number, number], ConvAttrs, DimValues]>([
+    ["3 to 32", [3, 3, 3, 32], attrs(), { N: 2, H: 5, W: 7 }],
+    ["32 to 3", [3, 3, 32, 3], attrs(), { N: 1, H: 40, W: 6 }],
+    ["8 to 1", [1, 1, 8, 1], attrs(1, 0), { N: 1, H: 33, W: 6 }],
+    ["odd channels", [2, 3, 5, 7], attrs(1, 1), { N: 2, H: 6, W: 5 }],
+    ["few channels", [3, 3, 2, 3], attrs(), { N: 1, H: 65, W: 5 }],
+    ["stride and groups", [3, 3, 3, 12], attrs(2, 1, 1, 2), { N: 1, H: 9, W: 8 }],
+    ["groups over inputs", [3, 2, 8, 4], attrs(1, 1, 2, 2), { N: 1, H: 7, W: 8 }],
+    ["stride 3", [2, 2, 4, 5], attrs(3, 0), { N: 1, H: 10, W: 9 }],
+  ])("%s", (name, filter, a, bind) => {
+    for (const symbolic of [true, false]) {
+      const spatial: [Size, Size] = symbolic ? [H, W] : [bind["H"]!, bind["W"]!];
+      const output: [Size, Size] = [convOutputSize(spatial[0], filter[0], a, 0), convOutputSize(spatial[1], filter[1], a, 1)];
+      const xShape = [N, ...spatial, filter[2] * a.groups];
+      const x = integers(values(xShape, bind), 1);
+      const dy = integers(values([N, ...output, filter[3]], bind), 2);
+      const spec = (xs: Source, dys: Source): FilterGradient => ({ attrs: a, x: xs, dy: dys, size: [filter[0], filter[1]] });
+      const unread = (shape: readonly Size[]): Source => ({ dtype: "f32", shape, read: () => { throw new Error("read"); } });
+      const shape = filterGradientShape(spec(unread(xShape), unread([N, ...output, filter[3]])));
+      const partial = verified({
+        name, dims: symbolic ? DIMS.map(d => ({ ...d, min: d.name === "N" ? 1 : 5 })) : DIMS.slice(0, 1),
+        inputs: [{ name: "x", shape: xShape, data: x }, { name: "dy", shape: [N, ...output, filter[3]], data: dy }],
+        output: { dtype: "f32", shape },
+        body: (k, [xs, dys], sink) => filterGradientKernel(k, spec(xs!, dys!), sink),
+      }, bind);
+      expect(shape[0]).toBeLessThanOrEqual(32);
+      const [bands, size] = [shape[0] as number, filter.reduce((p, n) => p * n, 1)];
+      const sum = Array.from({ length: size }, (_, i) => Array.from({ length: bands }, (__, b) => partial[b * size + i]!).reduce((s, v) => s + v, 0));
+      expect(sum).toEqual([...reference("conv_filter", [x, dy], { ...a, size: [filter[0], filter[1]] }).data]);
+    }
+  });
+});
+
 describe("shapes", () => {
   it("of a chain end in the last filter's channels", () => {
     const source = (shape: readonly Size[]) => ({ dtype: "f32" as const, shape, read: () => { throw new Error("not read"); } });
     const first: Convolution = { attrs: attrs(), x: { source: source([N, H, W, 3]) }, filter: source([3, 3, 3, 32]), output: [H, W] };
-    const second: Convolution = { attrs: attrs(1, 0), x: { convolution: first, then: (_, __, v) => v }, filter: source([2, 2, 32, 3]), output: [addSize(H, -1), addSize(W, -1)] };
+    const second: Convolution = { attrs: attrs(1, 0), x: { convolution: first, finish: (_, __, v) => v }, filter: source([2, 2, 32, 3]), output: [addSize(H, -1), addSize(W, -1)] };
     expect(convolutionShape(second)).toEqual([N, addSize(H, -1), addSize(W, -1), 3]);
   });
 });
