@@ -33,7 +33,7 @@ describe("a program", () => {
     ["a file of another kind", "notes.txt", "hello", ["PROGRAM002", "is no program", ".txt"]],
     ["a module that exports no entry", "plain.mjs", "export const x = 1;", ["PROGRAM001", "plain exports no entry"]],
     ["a module that throws", "throws.mjs", "\nnull.x;", ["PROGRAM003", "throws.mjs:2:6", "Cannot read properties of null"]],
-    ["a module with a syntax error", "syntax.mjs", "const = 3;", ["PROGRAM003", "syntax.mjs:1", "cannot be loaded"]],
+    ["a module with a syntax error", "syntax.mjs", "const = 3;", ["PROGRAM003", "syntax.mjs cannot be loaded"]],
     ["a package that is not installed", "imports.mjs", "import \"no-such-package\";", ["PROGRAM003", "npm install no-such-package"]],
     ["a file that imports one that is not there", "relative.mjs", "import \"./nowhere.mjs\";", ["PROGRAM003", "nowhere.mjs"]],
   ])("refuses %s", async (_, name, text, said) => {
