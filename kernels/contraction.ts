@@ -1,0 +1,288 @@
+// Matrix products for simd machines, batched: c[…, m, n] = Σ a[…, m, k]·b[…, k, n]. A task makes one block of c from panels
+// of a and b that it packs in local memory, with a register tile of 6 rows by 2 vectors; few rows, or few columns, are
+// made without packing. Floats accumulate by fma in the order of k; where columns are few, in as many partial sums as a
+// vector has lanes. The order follows from shapes alone.
+import { addSize, type DimDecl, floorDivSize, maxSize, minSize, mulSize, type Size, sizeRange, subSize } from "../compiler/base/sizes.ts";
+import type { DType } from "../compiler/base/dtypes.ts";
+import { add, constant, eq, fma, horizontal, index, le, lt, mul, splat } from "../compiler/kernel/expr.ts";
+import { type Buffer, type Expr, REGISTER_TYPE } from "../compiler/kernel/ir.ts";
+import { isFloatScalar } from "../compiler/kernel/scalar.ts";
+import type { KernelBuilder } from "./builder.ts";
+import { lanesOf, registerDType } from "./convolution.ts";
+import type { Sink, Source } from "./fused.ts";
+
+export interface Contraction {
+  readonly batch: readonly Size[];
+  readonly m: Size;
+  readonly n: Size;
+  readonly k: Size;
+  /** [batch…, m, k] */
+  readonly a: Source;
+  /** [batch…, k, n] */
+  readonly b: Source;
+  readonly dtype: DType;
+  /** Bounds of the dims in the sizes, by which symbolic sizes are told to be small. */
+  readonly dims?: readonly DimDecl[];
+}
+
+const TILE_ROWS = 6;
+/** Rows or columns up to here are few. */
+const FEW = 4;
+/** Steps of k whose panels stay in the cache nearest to the registers. */
+const DEPTH = 256;
+/** Tasks that keep several workers busy. */
+const ENOUGH_TASKS = 8;
+
+/** How c is cut into tasks of rows × columns. */
+interface Cut {
+  readonly by: "panels" | "rows" | "columns";
+  readonly rows: number;
+  readonly columns: number;
+}
+
+const ceilDiv = (a: Size, b: number): Size => floorDivSize(addSize(a, b - 1), b);
+const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
+
+function cutOf(c: Contraction): Cut {
+  const most = (s: Size): number => sizeRange(s, name => c.dims?.find(d => d.name === name) ?? { min: 0, max: Infinity }).max;
+  const lanes = lanesOf(registerDType(c.dtype));
+  const [m, n] = [most(c.m), most(c.n)];
+  if (n <= FEW && n <= m) return { by: "columns", rows: 16 * columnTile(n), columns: n };
+  if (m <= FEW) return { by: "rows", rows: m, columns: Math.min(Math.floor(12 / m), Math.max(1, Math.ceil(n / lanes))) * lanes };
+  const blocks = ([[96, 128], [48, 128], [48, 64], [24, 64]] as const).map(([rows, columns]): Cut => ({
+    by: "panels", rows: Math.min(rows, roundUp(m, TILE_ROWS)), columns: Math.min(columns * (lanes / 4), roundUp(n, 2 * lanes)),
+  }));
+  const images = c.batch.reduce<number>((p, s) => p * (typeof s === "number" ? s : 1), 1);
+  return blocks.find(b => images * Math.ceil(m / b.rows) * Math.ceil(n / b.columns) >= ENOUGH_TASKS) ?? blocks.at(-1)!;
+}
+/** Rows of a register tile over so many columns. */
+const columnTile = (columns: number): number => [8, 6, 4, 3][columns - 1]!;
+
+/** Extents of the grid: the batch, then blocks of rows and of columns. */
+export function contractionGrid(c: Contraction): Size[] {
+  const { rows, columns } = cutOf(c);
+  return [...c.batch, ceilDiv(c.m, rows), ceilDiv(c.n, columns)];
+}
+
+/** Writes grid and body: results go to the sink at [batch…, row, column], vectors along the columns. */
+export function contractionKernel(k: KernelBuilder, c: Contraction, sink: Sink): void {
+  const cut = cutOf(c);
+  const grid = contractionGrid(c).map((extent, i) => k.grid(["rows", "columns"][i - c.batch.length] ?? "batch", extent));
+  sink.open?.(k);
+  const first = { row: mulSize(grid.at(-2)!, cut.rows), column: mulSize(grid.at(-1)!, cut.columns) };
+  new Product(k, c, cut, grid.slice(0, -2), first, sink).write();
+  sink.close?.(k);
+}
+
+class Product {
+  readonly #k: KernelBuilder;
+  readonly #c: Contraction;
+  readonly #cut: Cut;
+  readonly #batch: readonly Size[];
+  readonly #first: { readonly row: Size; readonly column: Size };
+  readonly #sink: Sink;
+  readonly #dtype: ReturnType<typeof registerDType>;
+  readonly #lanes: number;
+
+  constructor(k: KernelBuilder, c: Contraction, cut: Cut, batch: readonly Size[], first: { row: Size; column: Size }, sink: Sink) {
+    this.#k = k;
+    this.#c = c;
+    this.#cut = cut;
+    this.#batch = batch;
+    this.#first = first;
+    this.#sink = sink;
+    this.#dtype = registerDType(c.dtype);
+    this.#lanes = lanesOf(this.#dtype);
+  }
+
+  write(): void {
+    switch (this.#cut.by) {
+      case "panels": this.#panels(); break;
+      case "rows": this.#fewRows(); break;
+      case "columns": this.#fewColumns(); break;
+    }
+  }
+
+  #a(row: Size, k: Size, lanes: number): Expr {
+    return this.#c.a.read(this.#k, [...this.#batch, row, k], lanes);
+  }
+  #b(k: Size, column: Size, lanes: number): Expr {
+    return this.#c.b.read(this.#k, [...this.#batch, k, column], lanes);
+  }
+  #put(row: Size, column: Size, value: Expr): void {
+    this.#sink.write(this.#k, [...this.#batch, row, column], value);
+  }
+  #multiplyAdd(x: Expr, y: Expr, sum: Expr): Expr {
+    return isFloatScalar(REGISTER_TYPE[this.#dtype]) ? fma(x, y, sum) : add(mul(x, y), sum);
+  }
+  get #zero(): Expr {
+    return constant(REGISTER_TYPE[this.#dtype], 0);
+  }
+
+  /** Runs over the elements from `first` on, `most` at most and none beyond `end`: in steps while they fit, then one by one. */
+  #steps(name: string, step: number, most: number, first: Size, end: Size, body: (i: Size, count: number) => void): void {
+    const k = this.#k;
+    const count = minSize(most, subSize(end, first));
+    k.for_(name, ceilDiv(count, step), round => {
+      const i = mulSize(round, step);
+      const last = addSize(addSize(first, i), step);
+      if (typeof count === "number" && count % step === 0) body(i, step);
+      else {
+        k.if_(le(index(last), index(end)), () => body(i, step), () => k.for_(name, step - 1, one => {
+          k.if_(lt(index(addSize(addSize(first, i), one)), index(end)), () => body(addSize(i, one), 1));
+        }));
+      }
+    });
+  }
+
+  // ---- panels
+
+  #panels(): void {
+    const k = this.#k;
+    const { m, n, k: depth } = this.#c;
+    const { row, column } = this.#first;
+    const { rows: mostRows, columns: mostColumns } = this.#cut;
+    const width = 2 * this.#lanes;
+    const step = typeof depth === "number" ? roundUp(Math.ceil(depth / Math.ceil(depth / DEPTH)), 4) : DEPTH;
+    const rows = minSize(mostRows, subSize(m, row));
+    const columns = minSize(mostColumns, subSize(n, column));
+    const a = k.alloc("a_panels", this.#dtype, [mostRows / TILE_ROWS, TILE_ROWS, step], "local");
+    const b = k.alloc("b_panels", this.#dtype, [mostColumns / width, step, width], "local");
+    const sums = k.alloc("sums", this.#dtype, [mostRows, mostColumns], "local");
+    const once = typeof depth === "number" && depth <= step;
+    k.for_("part", ceilDiv(depth, step), part => {
+      const from = mulSize(part, step);
+      const count = once ? depth : minSize(step, subSize(depth, from));
+      this.#packB(b, from, count);
+      this.#packA(a, from, step, rows);
+      k.for_("right", ceilDiv(columns, width), right => k.for_("left", ceilDiv(rows, TILE_ROWS), left => {
+        this.#tile(a, b, sums, left, right, count, once ? undefined : part);
+      }));
+    });
+    k.for_("i", rows, i => this.#steps("j", this.#lanes, mostColumns, column, n, (j, lanes) => this.#put(addSize(row, i), addSize(column, j), k.load(sums, [i, j], lanes))));
+  }
+
+  /** Rows from `from` on, side by side in panels; zeros beyond the last column. */
+  #packB(b: Buffer, from: Size, count: Size): void {
+    const k = this.#k;
+    const lanes = this.#lanes;
+    const width = 2 * lanes;
+    const { column } = this.#first;
+    const { n } = this.#c;
+    const columns = minSize(this.#cut.columns, subSize(n, column));
+    k.for_("i", count, i => k.for_("panel", ceilDiv(columns, width), panel => {
+      const at = addSize(column, mulSize(panel, width));
+      const whole = (): void => { for (let v = 0; v < width; v += lanes) k.store(b, [panel, i, v], this.#b(addSize(from, i), addSize(at, v), lanes)); };
+      if (typeof columns === "number" && columns % width === 0) whole();
+      else {
+        k.if_(le(index(addSize(at, width)), index(n)), whole, () => k.for_("j", width, j => {
+          k.if_(lt(index(addSize(at, j)), index(n)), () => k.store(b, [panel, i, j], this.#b(addSize(from, i), addSize(at, j), 1)), () => k.store(b, [panel, i, j], this.#zero));
+        }));
+      }
+    }));
+  }
+
+  /** Rows as they are, so that a tile's are at constant distances; zeros beyond the last. */
+  #packA(a: Buffer, from: Size, step: number, rows: Size): void {
+    const k = this.#k;
+    const { m, k: depth } = this.#c;
+    k.for_("panel", ceilDiv(rows, TILE_ROWS), panel => k.for_("r", TILE_ROWS, r => {
+      const row = addSize(addSize(this.#first.row, mulSize(panel, TILE_ROWS)), r);
+      k.if_(lt(index(row), index(m)), () => this.#steps("i", this.#lanes, step, from, depth, (i, lanes) => k.store(a, [panel, r, i], this.#a(row, addSize(from, i), lanes))),
+        () => k.for_("i", step, i => k.store(a, [panel, r, i], this.#zero)));
+    }));
+  }
+
+  #tile(a: Buffer, b: Buffer, sums: Buffer, left: Size, right: Size, count: Size, part: Size | undefined): void {
+    const k = this.#k;
+    const lanes = this.#lanes;
+    const acc = k.tile("acc", this.#dtype, [TILE_ROWS, 2], lanes);
+    const each = (f: (r: Size, v: number, at: readonly Size[]) => void): void => k.unroll("r", TILE_ROWS, r => {
+      for (let v = 0; v < 2; v++) f(r, v, [addSize(mulSize(left, TILE_ROWS), r), addSize(mulSize(right, 2 * lanes), v * lanes)]);
+    });
+    const clear = (): void => each((r, v) => k.store(acc, [r, v], 0));
+    if (part === undefined) clear();
+    else k.if_(eq(index(part), 0), clear, () => each((r, v, at) => k.store(acc, [r, v], k.load(sums, at, lanes))));
+    const multiply = (i: Size): void => {
+      const columns = [0, 1].map(v => k.load(b, [right, i, v * lanes], lanes));
+      k.unroll("r", TILE_ROWS, r => {
+        const value = splat(k.load(a, [left, r, i]), lanes);
+        columns.forEach((column, v) => k.store(acc, [r, v], this.#multiplyAdd(value, column, k.load(acc, [r, v]))));
+      });
+    };
+    // The maximum changes nothing, but shows the verifier that what is left starts at 0 or later.
+    const whole = mulSize(floorDivSize(maxSize(0, count), 4), 4);
+    if (whole !== 0) k.for_("i", whole, i => k.unroll("u", 4, u => multiply(addSize(i, u))), { step: 4 });
+    if (subSize(count, whole) !== 0) k.for_("i", count, multiply, { from: whole });
+    each((r, v, at) => k.store(sums, at, k.load(acc, [r, v])));
+  }
+
+  // ---- few rows: every element of b is read once, where it lies
+
+  #fewRows(): void {
+    const k = this.#k;
+    const { m, n, k: depth } = this.#c;
+    const { rows, columns } = this.#cut;
+    const { column } = this.#first;
+    const exact = m === rows;
+    const product = (at: Size, vectors: number, lanes: number): void => {
+      const acc = k.tile("acc", this.#dtype, [rows, vectors], lanes);
+      for (let r = 0; r < rows; r++) for (let v = 0; v < vectors; v++) k.store(acc, [r, v], 0);
+      k.for_("i", depth, i => {
+        const bs = Array.from({ length: vectors }, (_, v) => this.#b(i, addSize(at, v * lanes), lanes));
+        for (let r = 0; r < rows; r++) {
+          const value = splat(this.#a(exact ? r : minSize(r, subSize(m, 1)), i, 1), lanes);
+          bs.forEach((b, v) => k.store(acc, [r, v], this.#multiplyAdd(value, b, k.load(acc, [r, v]))));
+        }
+      });
+      for (let r = 0; r < rows; r++) {
+        const put = (): void => { for (let v = 0; v < vectors; v++) this.#put(r, addSize(at, v * lanes), k.load(acc, [r, v])); };
+        if (exact) put();
+        else k.if_(lt(index(r), index(m)), put);
+      }
+    };
+    const full = (): void => product(column, columns / this.#lanes, this.#lanes);
+    if (typeof n === "number" && n % columns === 0) full();
+    else k.if_(le(index(addSize(column, columns)), index(n)), full, () => this.#steps("j", this.#lanes, columns, column, n, (j, lanes) => product(addSize(column, j), 1, lanes)));
+  }
+
+  // ---- few columns: every element of a is read once, where it lies, against columns turned into rows
+
+  #fewColumns(): void {
+    const k = this.#k;
+    const { m, n, k: depth } = this.#c;
+    const { rows: mostRows, columns } = this.#cut;
+    const { row } = this.#first;
+    const exact = n === columns;
+    const turned = k.alloc("columns_of_b", this.#dtype, [columns, depth], "local");
+    k.for_("i", depth, i => {
+      for (let j = 0; j < columns; j++) k.store(turned, [j, i], this.#b(i, exact ? j : minSize(j, subSize(n, 1)), 1));
+    });
+    const whole = mulSize(floorDivSize(depth, this.#lanes), this.#lanes);
+    const hasRest = this.#lanes > 1 && subSize(depth, whole) !== 0;
+    const product = (at: Size, rows: number): void => {
+      const acc = k.tile("acc", this.#dtype, [rows, columns], this.#lanes);
+      const rest = k.tile("rest", this.#dtype, [rows, columns]);
+      for (let r = 0; r < rows; r++) for (let j = 0; j < columns; j++) for (const t of hasRest ? [acc, rest] : [acc]) k.store(t, [r, j], 0);
+      const multiply = (into: Buffer, i: Size, lanes: number): void => {
+        const bs = Array.from({ length: columns }, (_, j) => k.load(turned, [j, i], lanes));
+        for (let r = 0; r < rows; r++) {
+          const value = this.#a(addSize(at, r), i, lanes);
+          bs.forEach((b, j) => k.store(into, [r, j], this.#multiplyAdd(value, b, k.load(into, [r, j]))));
+        }
+      };
+      if (whole !== 0) k.for_("i", whole, i => multiply(acc, i, this.#lanes), { step: this.#lanes });
+      if (hasRest) k.for_("i", depth, i => multiply(rest, i, 1), { from: whole });
+      const total = (r: number, j: number): Expr => {
+        const sum = horizontal("add", k.load(acc, [r, j]));
+        return hasRest ? add(sum, k.load(rest, [r, j])) : sum;
+      };
+      for (let j = 0; j < columns; j++) {
+        const put = (): void => { for (let r = 0; r < rows; r++) this.#put(addSize(at, r), j, total(r, j)); };
+        if (exact) put();
+        else k.if_(lt(index(j), index(n)), put);
+      }
+    };
+    this.#steps("r", columnTile(columns), mostRows, row, m, (r, count) => product(addSize(row, r), count));
+  }
+}
