@@ -1,0 +1,168 @@
+// Where elements lie: an access is a pointer plus a constant. Pointers that differ by constants only are one; each is
+// computed at the outermost level where its symbols are known, and one that is linear in the variable of the loop that it
+// changes in is advanced once a round instead.
+import { DTYPES } from "../../base/dtypes.ts";
+import { addSize, type Atom, dimSize, dimsOf, floorDivSize, mulSize, productSize, type Size, type SizeExpr, subSize, type Term } from "../../base/sizes.ts";
+import { indexSize } from "../../kernel/indices.ts";
+import type { Buffer, Expr } from "../../kernel/ir.ts";
+import { mapOperands } from "../../kernel/share.ts";
+import type { Code, Loop, Ref } from "./code.ts";
+import { atomSize, type Sizes, termSize } from "./sizes.ts";
+
+/** No buffer lies below: a pointer may be so much less than the address that is meant. */
+const LOWEST_ADDRESS = 256;
+
+/** An element in memory. `pointer` may be called any number of times in a statement. */
+export interface Address {
+  pointer(): Ref;
+  readonly offset: number;
+  /** Of i4: which nibble of the byte; null if that is known at run time only, by `flat`. */
+  readonly nibble: 0 | 1 | null;
+  /** Of i4: the number of the element. */
+  flat(): Ref;
+}
+
+/** An access before loops are unrolled: the number of its element, apart from indices that are data. */
+interface Shape {
+  readonly flat: Size;
+  readonly data: readonly { readonly index: Expr; readonly stride: Size }[];
+}
+
+export const baseName = (buffer: string): string => `@${buffer}`;
+
+export class Addresses {
+  readonly #code: Code;
+  readonly #sizes: Sizes;
+  readonly #shapes = new WeakMap<readonly Expr[], Shape>();
+  /** Dims every value of which is even. */
+  readonly #even: ReadonlySet<string>;
+
+  constructor(code: Code, sizes: Sizes, even: ReadonlySet<string>) {
+    this.#code = code;
+    this.#sizes = sizes;
+    this.#even = even;
+  }
+
+  /** The element at the index, whose last axis may be left out; `evaluate` computes indices that are data. */
+  element(buffer: Buffer, index: readonly Expr[], evaluate: (e: Expr) => Ref): Address {
+    const { m, b } = this.#code.target;
+    const shape = this.#shape(buffer, index);
+    const flat = this.#sizes.resolve(shape.flat);
+    const data = shape.data.map(({ index: e, stride }) => {
+      const s = this.#sizes.resolve(stride);
+      return s === 1 ? evaluate(e) : m.i32.mul(evaluate(e), this.#sizes.resolvedValue(s));
+    });
+    const number = data.length > 0 ? this.#code.hold(data.reduce((x, y) => m.i32.add(x, y)), b.i32) : undefined;
+    if (buffer.dtype === "i4") return this.#nibble(buffer, flat, number);
+    const bytes = DTYPES[buffer.dtype].bits / 8;
+    const shift = Math.log2(bytes);
+    return this.#address(buffer.name, mulSize(flat, bytes), number && (() => m.i32.shl(number(), m.i32.const(shift))));
+  }
+
+  #shape(buffer: Buffer, index: readonly Expr[]): Shape {
+    const known = this.#shapes.get(index);
+    if (known) return known;
+    let flat: Size = 0;
+    const data: Shape["data"][number][] = [];
+    index.forEach((e, axis) => {
+      const stride = productSize(buffer.shape.slice(axis + 1));
+      const polynomial = indexSize(this.#withNames(e));
+      if (polynomial === undefined) data.push({ index: e, stride });
+      else flat = addSize(flat, mulSize(polynomial, stride));
+    });
+    const shape = { flat, data };
+    this.#shapes.set(index, shape);
+    return shape;
+  }
+
+  /** Bound i32 names as symbols. */
+  #withNames(e: Expr): Expr {
+    if (e.kind === "var" && this.#sizes.names.has(e.name)) return { kind: "size", size: dimSize(e.name) };
+    return mapOperands(e, x => this.#withNames(x));
+  }
+
+  #address(buffer: string, bytes: Size, number?: () => Ref): Address {
+    const { m, b } = this.#code.target;
+    const { rest, constant } = splitConstant(bytes);
+    // The sum of pointer and constant does not wrap, so the pointer itself must be an address.
+    const isSafe = constant >= 0 && constant < 2 ** 31 && number === undefined && this.#sizes.range(rest).min >= 0;
+    const offset = isSafe ? constant : constant - Math.floor(constant / LOWEST_ADDRESS) * LOWEST_ADDRESS;
+    const base = addSize(addSize(rest, constant - offset), this.#sizes.resolve(dimSize(baseName(buffer))));
+    const moved = number && this.#code.hold(m.i32.add(this.#pointer(base), number()), b.i32);
+    return { pointer: moved ?? (() => this.#pointer(base)), offset, nibble: 0, flat: () => m.i32.const(0) };
+  }
+
+  #nibble(buffer: Buffer, flat: Size, number?: () => Ref): Address {
+    const { m } = this.#code.target;
+    const { rest, constant } = splitConstant(flat);
+    const halved = number === undefined ? this.#half(rest) : undefined;
+    if (halved !== undefined) {
+      const nibble = (constant & 1) as 0 | 1;
+      return { ...this.#address(buffer.name, addSize(halved, (constant - nibble) / 2)), nibble };
+    }
+    const element = this.#code.hold(number ? m.i32.add(this.#sizes.resolvedValue(flat), number()) : this.#sizes.resolvedValue(flat), this.#code.target.b.i32);
+    return { pointer: () => this.#pointer(this.#sizes.resolve(dimSize(baseName(buffer.name)))), offset: 0, nibble: null, flat: element };
+  }
+
+  /** Half of a size every term of which is even; undefined if one may be odd. */
+  #half(s: Size): Size | undefined {
+    if (typeof s === "number") return s / 2;
+    let half: Size = 0;
+    for (const t of s.terms) {
+      const even = t.atoms.find(a => a.kind === "dim" && this.#even.has(a.name));
+      if (t.coefficient % 2 === 0) half = addSize(half, termSize({ ...t, coefficient: t.coefficient / 2 }));
+      else if (even) half = addSize(half, mulSize(termSize({ ...t, atoms: without(t.atoms, even) }), floorDivSize(atomSize(even), 2)));
+      else return undefined;
+    }
+    return half;
+  }
+
+  #pointer(s: Size): Ref {
+    if (typeof s === "number") return this.#sizes.resolvedValue(s);
+    const code = this.#code;
+    const level = code.levels[this.#sizes.level(s)]!;
+    const known = level.known.get(s.key);
+    if (known !== undefined) return code.get(known);
+    const factor = level.loop ? linearFactor(s, level.loop.variable) : undefined;
+    if (!level.loop || factor === undefined) return this.#sizes.resolvedValue(s);
+    return this.#advancing(s, factor, level.loop, level.known);
+  }
+
+  #advancing(s: SizeExpr, factor: Size, loop: Loop, known: Map<string, number>): Ref {
+    const code = this.#code;
+    const { m, b } = code.target;
+    const local = code.fresh(b.i32);
+    const start = addSize(subSize(s, mulSize(factor, dimSize(loop.variable))), mulSize(factor, loop.from));
+    const first = this.#sizes.value(start);
+    code.within(loop.before, () => code.set(local, first));
+    const step = this.#sizes.value(mulSize(factor, loop.step));
+    code.within(loop.after, () => code.set(local, m.i32.add(code.get(local), step)));
+    known.set(s.key, local);
+    return code.get(local);
+  }
+}
+
+const without = (atoms: readonly Atom[], one: Atom): Atom[] => {
+  const at = atoms.indexOf(one);
+  return atoms.filter((_, i) => i !== at);
+};
+
+function splitConstant(s: Size): { rest: Size; constant: number } {
+  if (typeof s === "number") return { rest: 0, constant: s };
+  const last = s.terms.at(-1)!;
+  return last.atoms.length === 0 ? { rest: subSize(s, last.coefficient), constant: last.coefficient } : { rest: s, constant: 0 };
+}
+
+/** What the variable is multiplied with in the size; undefined if the size is not linear in it. */
+function linearFactor(s: SizeExpr, variable: string): Size | undefined {
+  let factor: Size = 0;
+  for (const t of s.terms) {
+    const uses = t.atoms.filter(a => dimsOf(atomSize(a)).has(variable));
+    const [atom] = uses;
+    if (!atom) continue;
+    if (uses.length > 1 || atom.kind !== "dim") return undefined;
+    const rest: Term = { ...t, atoms: without(t.atoms, atom) };
+    factor = addSize(factor, termSize(rest));
+  }
+  return factor;
+}

@@ -1,0 +1,171 @@
+// A WebAssembly function while it is being written: its locals, the statements written so far, and the levels of nesting
+// at which values become known. A level's `start` is a place in code that was already passed, so that what an inner loop
+// needs can still be computed outside of it.
+import type binaryen from "binaryen";
+import type { Size } from "../../base/sizes.ts";
+import type { ScalarType, ValueType } from "../../kernel/ir.ts";
+
+export type Ref = binaryen.ExpressionRef;
+/** Statements; a list within the list is a place that may still be filled. */
+export type Items = (Ref | Items)[];
+
+/** What the module is made for and made with. */
+export interface Target {
+  readonly b: typeof binaryen;
+  readonly m: binaryen.Module;
+  /** Fused multiply-add and selection by lane masks may be used. */
+  readonly relaxed: boolean;
+  readonly shared: boolean;
+  /** a·b + c of a v128, fused; its constructor is missing from binaryen's typed interface. */
+  fusedMultiplyAdd(scalar: "f32" | "f64", a: Ref, b: Ref, c: Ref): Ref;
+  /** yes where all bits of a lane of the mask are set, no where none is. */
+  laneSelect(yes: Ref, no: Ref, mask: Ref): Ref;
+  /** The name of the function for the remainder of two f64. */
+  remainder(): string;
+}
+
+/** A loop whose variable a pointer can follow. */
+export interface Loop {
+  readonly variable: string;
+  readonly from: Size;
+  readonly step: number;
+  /** Runs once before the first round. */
+  readonly before: Items;
+  /** Runs at the end of each round. */
+  readonly after: Items;
+}
+
+export interface Level {
+  readonly start: Items;
+  /** Locals that hold sizes and pointers known from here on, by the size's text. */
+  readonly known: Map<string, number>;
+  readonly owned: number[];
+  readonly loop: Loop | null;
+}
+
+/** Lanes of one v128. */
+export const lanesPerPart = (s: ScalarType): number => (s === "f64" ? 2 : 4);
+/** How many wasm values a value is made of: a vector is one v128 or more. */
+export const partCount = ({ scalar, lanes }: ValueType): number => (lanes === 1 ? 1 : Math.ceil(lanes / lanesPerPart(scalar)));
+
+/** The parameters of a kernel function, in order. */
+export const PARAMS = { args: 0, low: 1, high: 2, scratch: 3 };
+
+export class Code {
+  readonly target: Target;
+  readonly levels: Level[] = [];
+  readonly #types: binaryen.Type[];
+  readonly #free = new Map<binaryen.Type, number[]>();
+  #temporaries: number[] = [];
+  #out: Items = [];
+
+  constructor(target: Target) {
+    this.target = target;
+    this.#types = Object.keys(PARAMS).map(() => target.b.i32);
+  }
+
+  /** The types of all locals that are no parameters. */
+  get locals(): readonly binaryen.Type[] {
+    return this.#types.slice(Object.keys(PARAMS).length);
+  }
+
+  typeOf({ scalar, lanes }: ValueType): binaryen.Type {
+    const { b } = this.target;
+    if (lanes !== 1) return b.v128;
+    return scalar === "f64" ? b.f64 : scalar === "f32" || scalar === "f16" ? b.f32 : b.i32;
+  }
+
+  /** A local that nothing else uses, anywhere: its value may be set in code that was already passed. */
+  fresh(type: binaryen.Type): number {
+    this.#types.push(type);
+    return this.#types.length - 1;
+  }
+  #reused(type: binaryen.Type): number {
+    return this.#free.get(type)?.pop() ?? this.fresh(type);
+  }
+  #release(locals: readonly number[]): void {
+    for (const local of locals) {
+      const type = this.#types[local]!;
+      const free = this.#free.get(type);
+      if (free) free.push(local);
+      else this.#free.set(type, [local]);
+    }
+  }
+
+  /** Locals for a value that lives until the innermost level ends. */
+  scoped(type: ValueType): number[] {
+    const locals = Array.from({ length: partCount(type) }, () => this.#reused(this.typeOf(type)));
+    this.levels.at(-1)!.owned.push(...locals);
+    return locals;
+  }
+
+  get(local: number): Ref {
+    return this.target.m.local.get(local, this.#types[local]!);
+  }
+  set(local: number, value: Ref): void {
+    this.#out.push(this.target.m.local.set(local, value));
+  }
+  emit(statement: Ref | Items): void {
+    this.#out.push(statement);
+  }
+
+  /** Computes the value here; what is returned may be used any number of times in this statement. */
+  hold(value: Ref, type: binaryen.Type = this.target.b.v128): () => Ref {
+    const local = this.#reused(type);
+    this.#temporaries.push(local);
+    this.set(local, value);
+    return () => this.get(local);
+  }
+
+  /** Temporaries of what is written within are free again after it. */
+  statement(write: () => void): void {
+    const outer = this.#temporaries;
+    this.#temporaries = [];
+    write();
+    this.#release(this.#temporaries);
+    this.#temporaries = outer;
+  }
+
+  /** Writes into the list instead of here. */
+  within(list: Items, write: () => void): void {
+    const outer = this.#out;
+    this.#out = list;
+    write();
+    this.#out = outer;
+  }
+  /** A place here that can be filled later. */
+  place(): Items {
+    const list: Items = [];
+    this.#out.push(list);
+    return list;
+  }
+
+  /** Opens a level that starts here and lasts until `block` ends. */
+  open(loop: Loop | null = null): void {
+    this.levels.push({ start: this.place(), known: new Map(), owned: [], loop });
+  }
+  /** The statements of a block with a level of its own. */
+  block(loop: Loop | null, write: () => void): Items {
+    const depth = this.levels.length;
+    const list: Items = [];
+    this.within(list, () => {
+      this.open(loop);
+      write();
+    });
+    for (const level of this.levels.splice(depth)) this.#release(level.owned);
+    return list;
+  }
+
+  /** The statements as one. */
+  sequence(list: Items): Ref {
+    const flat: Ref[] = [];
+    const append = (items: Items): void => {
+      for (const item of items) {
+        if (typeof item === "number") flat.push(item);
+        else append(item);
+      }
+    };
+    append(list);
+    return flat.length === 1 ? flat[0]! : this.target.m.block(null, flat);
+  }
+}

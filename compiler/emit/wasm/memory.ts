@@ -1,0 +1,205 @@
+// Loads that widen and stores that round and wrap, for every dtype, of one element or of a vector's lanes.
+import { type DType, DTYPES } from "../../base/dtypes.ts";
+import { type ScalarType, REGISTER_TYPE } from "../../kernel/ir.ts";
+import type { Address } from "./addresses.ts";
+import { type Code, lanesPerPart, type Ref } from "./code.ts";
+import { brainOfFloat, floatOfBrain, floatOfHalf, halfOfFloat } from "./halves.ts";
+import { bits, constantPart, extractLane, partOf, splatPart } from "./lanes.ts";
+
+const bytesOf = (d: DType): number => DTYPES[d].bits / 8;
+const isWide = (d: DType): boolean => DTYPES[d].bits >= 32;
+
+/** Memory of i4: the byte's address and how far its nibble is shifted, for the element `i` further on. */
+function nibbleAt(code: Code, at: Address, i: number): { pointer: Ref; offset: number; shift: Ref } {
+  const { m, b } = code.target;
+  if (at.nibble !== null) return { pointer: at.pointer(), offset: at.offset + ((at.nibble + i) >> 1), shift: m.i32.const(4 * ((at.nibble + i) & 1)) };
+  const element = code.hold(m.i32.add(at.flat(), m.i32.const(i)), b.i32);
+  return {
+    pointer: m.i32.add(at.pointer(), m.i32.shr_u(element(), m.i32.const(1))), offset: at.offset,
+    shift: m.i32.shl(m.i32.and(element(), m.i32.const(1)), m.i32.const(2)),
+  };
+}
+
+/** The element `i` after the address. */
+export function loadElement(code: Code, d: DType, at: Address, i = 0): Ref {
+  const { m } = code.target;
+  if (d === "i4") {
+    const { pointer, offset, shift } = nibbleAt(code, at, i);
+    const left = m.i32.shl(m.i32.shr_u(m.i32.load8_u(offset, 1, pointer), shift), m.i32.const(28));
+    return m.i32.shr_s(left, m.i32.const(28));
+  }
+  const offset = at.offset + i * bytesOf(d);
+  const pointer = at.pointer();
+  switch (d) {
+    case "f64": return m.f64.load(offset, 8, pointer);
+    case "f32": return m.f32.load(offset, 4, pointer);
+    case "i32": case "u32": return m.i32.load(offset, 4, pointer);
+    case "i16": return m.i32.load16_s(offset, 2, pointer);
+    case "u16": return m.i32.load16_u(offset, 2, pointer);
+    case "i8": return m.i32.load8_s(offset, 1, pointer);
+    case "u8": return m.i32.load8_u(offset, 1, pointer);
+    case "bool": return m.i32.ne(m.i32.load8_u(offset, 1, pointer), m.i32.const(0));
+    case "f16": return floatOfHalf(code, 1, m.i32.load16_u(offset, 2, pointer));
+    case "bf16": return floatOfBrain(code, 1, m.i32.load16_u(offset, 2, pointer));
+  }
+}
+
+/** The element in all lanes of a v128. */
+export function loadSplat(code: Code, d: DType, at: Address): Ref {
+  const { m } = code.target;
+  if (d === "f64") return m.v128.load64_splat(at.offset, 8, at.pointer());
+  if (d === "f32" || d === "i32" || d === "u32") return m.v128.load32_splat(at.offset, 4, at.pointer());
+  return splatPart(code.target, REGISTER_TYPE[d], loadElement(code, d, at));
+}
+
+export function loadVector(code: Code, d: DType, lanes: number, at: Address): Ref[] {
+  const scalar = REGISTER_TYPE[d];
+  const per = lanesPerPart(scalar);
+  const parts: Ref[] = [];
+  for (let first = 0; first < lanes; first += per) {
+    const count = Math.min(per, lanes - first);
+    if (isWide(d)) parts.push(loadWidePart(code, d, count, at, first));
+    else if (count < 4) parts.push(elementsPart(code, d, count, at, first));
+    else if (d === "i4") parts.push(nibblesPart(code, at, first));
+    else parts.push(loadNarrowPart(code, d, at, first));
+  }
+  return parts;
+}
+
+const elementsPart = (code: Code, d: DType, count: number, at: Address, first: number): Ref =>
+  partOf(code.target, REGISTER_TYPE[d], Array.from({ length: count }, (_, i) => loadElement(code, d, at, first + i)));
+
+function loadWidePart(code: Code, d: DType, count: number, at: Address, first: number): Ref {
+  const { v128 } = code.target.m;
+  const align = bytesOf(d);
+  const offset = at.offset + first * align;
+  switch (count * align) {
+    case 16: return v128.load(offset, align, at.pointer());
+    case 8: return v128.load64_zero(offset, align, at.pointer());
+    case 4: return v128.load32_zero(offset, align, at.pointer());
+    default: return v128.load32_lane(offset + 8, align, 2, at.pointer(), v128.load64_zero(offset, align, at.pointer()));
+  }
+}
+
+/** Four elements of 8 or 16 bits. */
+function loadNarrowPart(code: Code, d: DType, at: Address, first: number): Ref {
+  const { m } = code.target;
+  const offset = at.offset + first * bytesOf(d);
+  switch (d) {
+    case "i16": return m.v128.load16x4_s(offset, 2, at.pointer());
+    case "u16": return m.v128.load16x4_u(offset, 2, at.pointer());
+    case "f16": return floatOfHalf(code, 4, m.v128.load16x4_u(offset, 2, at.pointer()));
+    case "bf16": return floatOfBrain(code, 4, m.v128.load16x4_u(offset, 2, at.pointer()));
+    case "i8": return m.i32x4.extend_low_i16x8_s(m.i16x8.extend_low_i8x16_s(m.v128.load32_zero(offset, 1, at.pointer())));
+    default: {
+      const bytes = m.i32x4.extend_low_i16x8_u(m.i16x8.extend_low_i8x16_u(m.v128.load32_zero(offset, 1, at.pointer())));
+      return d === "bool" ? m.i32x4.ne(bytes, bits(code.target, 0)) : bytes;
+    }
+  }
+}
+
+/** Four nibbles, sign-extended. */
+function nibblesPart(code: Code, at: Address, first: number): Ref {
+  const { m } = code.target;
+  if (at.nibble !== 0) return elementsPart(code, "i4", 4, at, first);
+  const word = m.i32x4.splat(m.i32.load16_u(at.offset + first / 2, 1, at.pointer()));
+  // A lane's nibble is moved to the top by a multiplication, since lanes cannot be shifted by different amounts.
+  return m.i32x4.shr_s(m.i32x4.mul(word, constantPart(code.target, "i32", [2 ** 28, 2 ** 24, 2 ** 20, 2 ** 16])), m.i32.const(28));
+}
+
+/** What lies in memory for a value in registers, in the low bits of an i32. */
+function encode(code: Code, d: DType, lanes: number, value: Ref): Ref {
+  if (d === "f16") return halfOfFloat(code, lanes, value);
+  return d === "bf16" ? brainOfFloat(code, lanes, value) : value;
+}
+
+/** The value as the dtype holds it. */
+export function roundTo(code: Code, d: DType, lanes: number, value: Ref): Ref {
+  const { m } = code.target;
+  const { bits: width, kind } = DTYPES[d];
+  if (d === "f16") return floatOfHalf(code, lanes, halfOfFloat(code, lanes, value));
+  if (d === "bf16") return floatOfBrain(code, lanes, brainOfFloat(code, lanes, value));
+  if (width >= 32 || kind === "bool") return value;
+  const i = lanes === 1 ? m.i32 : m.i32x4;
+  const high = i.shl(value, m.i32.const(32 - width));
+  return kind === "signed" ? i.shr_s(high, m.i32.const(32 - width)) : i.shr_u(high, m.i32.const(32 - width));
+}
+
+export function storeElement(code: Code, d: DType, at: Address, value: Ref, i = 0): void {
+  const { m, b } = code.target;
+  if (d === "i4") {
+    const nibble = code.hold(m.i32.and(value, m.i32.const(15)), b.i32);
+    const { pointer, offset, shift } = nibbleAt(code, at, i);
+    const held = code.hold(pointer, b.i32);
+    const by = code.hold(shift, b.i32);
+    const others = m.i32.and(m.i32.load8_u(offset, 1, held()), m.i32.xor(m.i32.shl(m.i32.const(15), by()), m.i32.const(-1)));
+    code.emit(m.i32.store8(offset, 1, held(), m.i32.or(others, m.i32.shl(nibble(), by()))));
+    return;
+  }
+  const bytes = bytesOf(d);
+  const offset = at.offset + i * bytes;
+  const word = encode(code, d, 1, value);
+  const pointer = at.pointer();
+  if (d === "f64") code.emit(m.f64.store(offset, 8, pointer, word));
+  else if (d === "f32") code.emit(m.f32.store(offset, 4, pointer, word));
+  else if (bytes === 4) code.emit(m.i32.store(offset, 4, pointer, word));
+  else if (bytes === 2) code.emit(m.i32.store16(offset, 2, pointer, word));
+  else code.emit(m.i32.store8(offset, 1, pointer, word));
+}
+
+export function storeVector(code: Code, d: DType, lanes: number, at: Address, parts: readonly Ref[]): void {
+  const scalar = REGISTER_TYPE[d];
+  const per = lanesPerPart(scalar);
+  parts.forEach((part, p) => {
+    const first = p * per;
+    const count = Math.min(per, lanes - first);
+    if (isWide(d)) storeWidePart(code, d, count, at, first, part);
+    else if (count < 4) storeLanes(code, d, scalar, count, at, first, part);
+    else if (d === "i4") storeNibbles(code, at, first, part);
+    else storeNarrowPart(code, d, at, first, encode(code, d, 4, part));
+  });
+}
+
+function storeLanes(code: Code, d: DType, scalar: ScalarType, count: number, at: Address, first: number, part: Ref): void {
+  const held = code.hold(part);
+  for (let i = 0; i < count; i++) storeElement(code, d, at, extractLane(code.target, scalar, held(), i), first + i);
+}
+
+function storeWidePart(code: Code, d: DType, count: number, at: Address, first: number, part: Ref): void {
+  const { v128 } = code.target.m;
+  const align = bytesOf(d);
+  const offset = at.offset + first * align;
+  switch (count * align) {
+    case 16: code.emit(v128.store(offset, align, at.pointer(), part)); break;
+    case 8: code.emit(v128.store64_lane(offset, align, 0, at.pointer(), part)); break;
+    case 4: code.emit(v128.store32_lane(offset, align, 0, at.pointer(), part)); break;
+    default: {
+      const held = code.hold(part);
+      code.emit(v128.store64_lane(offset, align, 0, at.pointer(), held()));
+      code.emit(v128.store32_lane(offset + 8, align, 2, at.pointer(), held()));
+    }
+  }
+}
+
+/** Four words, the low bits of which are kept. */
+function storeNarrowPart(code: Code, d: DType, at: Address, first: number, words: Ref): void {
+  const { m } = code.target;
+  const bytes = bytesOf(d);
+  const offset = at.offset + first * bytes;
+  const held = code.hold(d === "bool" ? m.v128.and(words, bits(code.target, 1)) : words);
+  const packed = m.i8x16.shuffle(held(), held(), Array.from({ length: 16 }, (_, i) => (bytes === 1 ? (4 * i) % 16 : (4 * (i >> 1) + (i & 1)) % 16)));
+  if (bytes === 1) code.emit(m.v128.store32_lane(offset, 1, 0, at.pointer(), packed));
+  else code.emit(m.v128.store64_lane(offset, 2, 0, at.pointer(), packed));
+}
+
+function storeNibbles(code: Code, at: Address, first: number, part: Ref): void {
+  const { m } = code.target;
+  if (at.nibble !== 0) {
+    storeLanes(code, "i4", "i32", 4, at, first, part);
+    return;
+  }
+  // Each nibble in its own bits of its lane; the lanes together are the 16 bits.
+  const apart = code.hold(m.i32x4.mul(m.v128.and(part, bits(code.target, 15)), constantPart(code.target, "i32", [1, 16, 256, 4096])));
+  const word = [0, 1, 2, 3].map(i => m.i32x4.extract_lane(apart(), i)).reduce((a, b) => m.i32.or(a, b));
+  code.emit(m.i32.store16(at.offset + first / 2, 1, at.pointer(), word));
+}

@@ -1,0 +1,142 @@
+// Sizes as i32 arithmetic. Each distinct size is computed once, at the outermost level where all of its symbols are known.
+// Divisors are positive; division and remainder round down, and become shifts and masks for powers of two.
+import { type Atom, addSize, dimsOf, floorDivSize, mulSize, type Range, type Size, type SizeExpr, sizeRange, substituteSize, type Term } from "../../base/sizes.ts";
+import { InternalError } from "../../base/diagnostics.ts";
+import type { Code, Ref } from "./code.ts";
+
+/** A name that sizes may use: a local that is set at a level, or another size. */
+export type SizeName =
+  | { readonly kind: "local"; readonly local: number; readonly level: number; readonly range: Range }
+  | { readonly kind: "size"; readonly size: Size };
+
+export const atomSize = (atom: Atom): SizeExpr => ({ terms: [{ coefficient: 1, atoms: [atom] }], key: atom.key });
+export const termSize = (t: Term): Size => t.atoms.reduce<Size>((product, atom) => mulSize(product, atomSize(atom)), t.coefficient);
+export const sumOf = (terms: readonly Term[]): Size => terms.reduce<Size>((sum, t) => addSize(sum, termSize(t)), 0);
+
+const powerOfTwo = (x: Size): number | undefined => (typeof x === "number" && x > 0 && (x & (x - 1)) === 0 ? Math.log2(x) : undefined);
+
+export class Sizes {
+  readonly names = new Map<string, SizeName>();
+  readonly #code: Code;
+
+  constructor(code: Code) {
+    this.#code = code;
+  }
+
+  /** The size in names that are locals. */
+  resolve(s: Size): Size {
+    if (typeof s === "number") return s;
+    for (const name of dimsOf(s)) {
+      if (this.#name(name).kind === "size") return substituteSize(s, n => {
+        const known = this.#name(n);
+        return known.kind === "size" ? known.size : undefined;
+      });
+    }
+    return s;
+  }
+
+  #name(name: string): SizeName {
+    const known = this.names.get(name);
+    if (!known) throw new InternalError(`${name} is used in a size before it is defined`);
+    return known;
+  }
+
+  /** The constant that the size is; undefined if it is none. */
+  constant(s: Size): number | undefined {
+    const resolved = this.resolve(s);
+    return typeof resolved === "number" ? resolved : undefined;
+  }
+
+  range(resolved: Size): Range {
+    return sizeRange(resolved, name => {
+      const known = this.#name(name);
+      return known.kind === "local" ? known.range : undefined;
+    });
+  }
+
+  /** The innermost level that a resolved size's symbols belong to. */
+  level(resolved: Size): number {
+    let level = 0;
+    for (const name of dimsOf(resolved)) {
+      const known = this.#name(name);
+      if (known.kind === "local") level = Math.max(level, known.level);
+    }
+    return level;
+  }
+
+  value(s: Size): Ref {
+    return this.resolvedValue(this.resolve(s));
+  }
+
+  resolvedValue(s: Size): Ref {
+    const code = this.#code;
+    if (typeof s === "number") return code.target.m.i32.const(s | 0);
+    const [term] = s.terms;
+    const atom = term!.atoms[0];
+    if (s.terms.length === 1 && term!.coefficient === 1 && term!.atoms.length === 1 && atom?.kind === "dim") {
+      const known = this.#name(atom.name);
+      if (known.kind === "local") return code.get(known.local);
+    }
+    const number = this.level(s);
+    const level = code.levels[number]!;
+    const known = level.known.get(s.key);
+    if (known !== undefined) return code.get(known);
+    const local = code.fresh(code.target.b.i32);
+    level.owned.push(local);
+    // Its parts are written first, into the same place or further out.
+    const value = this.#sum(s, number);
+    code.within(level.start, () => code.set(local, value));
+    level.known.set(s.key, local);
+    return code.get(local);
+  }
+
+  #sum(s: SizeExpr, level: number): Ref {
+    const { m } = this.#code.target;
+    const lone = s.terms.length === 1 ? s.terms[0]! : undefined;
+    if (lone && lone.coefficient === 1 && lone.atoms.length === 1 && lone.atoms[0]!.kind !== "dim") return this.#opaque(lone.atoms[0]!);
+    const outer = s.terms.filter(t => this.level(termSize(t)) < level);
+    const here = s.terms.filter(t => !outer.includes(t));
+    let sum = outer.length > 0 ? this.resolvedValue(sumOf(outer)) : undefined;
+    for (const t of here) {
+      if (t.atoms.length === 0) {
+        sum = sum === undefined ? m.i32.const(t.coefficient | 0) : m.i32.add(sum, m.i32.const(t.coefficient | 0));
+        continue;
+      }
+      const negative = t.coefficient < 0 && sum !== undefined;
+      const product = this.#product(t, negative ? -t.coefficient : t.coefficient);
+      sum = sum === undefined ? product : negative ? m.i32.sub(sum, product) : m.i32.add(sum, product);
+    }
+    return sum!;
+  }
+
+  #product(t: Term, coefficient: number): Ref {
+    const { m } = this.#code.target;
+    const product = t.atoms.map(atom => this.resolvedValue(atomSize(atom))).reduce((a, b) => m.i32.mul(a, b));
+    const shift = powerOfTwo(coefficient);
+    if (shift === 0) return product;
+    return shift === undefined ? m.i32.mul(product, m.i32.const(coefficient | 0)) : m.i32.shl(product, m.i32.const(shift));
+  }
+
+  #opaque(atom: Atom): Ref {
+    const { m } = this.#code.target;
+    if (atom.kind === "dim") throw new InternalError(`${atom.name} is no operation`);
+    const a = (): Ref => this.resolvedValue(atom.a);
+    const b = (): Ref => this.resolvedValue(atom.b);
+    const shift = powerOfTwo(atom.b);
+    const isNonNegative = this.range(atom.a).min >= 0;
+    // Hoisted out of its condition, a division may meet a divisor that the condition excludes.
+    const divisor = (): Ref => (this.range(atom.b).min >= 1 ? b() : m.i32.or(b(), m.i32.eqz(b())));
+    switch (atom.kind) {
+      case "min": return m.select(m.i32.lt_s(a(), b()), a(), b());
+      case "max": return m.select(m.i32.gt_s(a(), b()), a(), b());
+      case "floordiv":
+        if (shift !== undefined) return m.i32.shr_s(a(), m.i32.const(shift));
+        if (isNonNegative) return m.i32.div_u(a(), divisor());
+        return m.i32.div_s(m.i32.sub(a(), m.i32.and(m.i32.sub(divisor(), m.i32.const(1)), m.i32.shr_s(a(), m.i32.const(31)))), divisor());
+      case "mod":
+        if (shift !== undefined) return m.i32.and(a(), m.i32.const(2 ** shift - 1));
+        if (isNonNegative) return m.i32.rem_u(a(), divisor());
+        return m.i32.sub(a(), m.i32.mul(this.resolvedValue(floorDivSize(atom.a, atom.b)), b()));
+    }
+  }
+}
