@@ -8,6 +8,7 @@ import { verifyKernel } from "./kernel/verify.ts";
 import { placeArena } from "./plan/arena.ts";
 import type { BufferId, CompiledProgram, Constant, Schedule, ScheduleBuffer } from "./plan/schedule.ts";
 import { planGraph, type Target } from "./plan/steps.ts";
+import { inlineComposites } from "./transforms/inline-composites.ts";
 import { encodeElements } from "./kernel/memory.ts";
 
 type Placed = { dtype: ScheduleBuffer["dtype"]; shape: ScheduleBuffer["shape"]; place: ScheduleBuffer["place"] | null };
@@ -91,11 +92,12 @@ function scheduleOf(graph: Graph, pool: Pool): Schedule {
   };
 }
 
-/** Compiles the graphs of a program that have been optimised. */
+/** Throws SluiceError where a program asks for what cannot be planned. */
 export function compileProgram(program: Program): CompiledProgram {
   const pool = new Pool();
-  const inits = program.states.flatMap(s => (s.init ? [scheduleOf(s.init, pool)] : []));
-  const schedules = [...program.entries.map(g => scheduleOf(g, pool)), ...inits];
+  const schedule = (g: Graph): Schedule => scheduleOf(inlineComposites(g), pool);
+  const inits = program.states.flatMap(s => (s.init ? [schedule(s.init)] : []));
+  const schedules = [...program.entries.map(schedule), ...inits];
   return {
     name: program.name, dims: program.dims,
     states: program.states.map(s => ({ name: s.name, type: s.type, init: s.init?.name ?? null, span: s.span })),

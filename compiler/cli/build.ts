@@ -18,7 +18,7 @@ export function addBuild(program: Command): void {
     .action(async (path: string, options: BuildOptions) => {
       const { containerFor } = await import("./open-program.ts");
       const { writeSite } = await import("./site.ts");
-      const { name, bytes } = await containerFor(path);
+      const { name, bytes } = await containerFor(path, options);
       const files = await writeSite(options.output, name, bytes);
       const total = files.reduce((sum, f) => sum + f.bytes, 0);
       if (options.json) process.stdout.write(`${JSON.stringify({ folder: options.output, files, bytes: total })}\n`);

@@ -1,4 +1,4 @@
-// Opens what a command names: a container, ready to run.
+// Opens what a command names: a program's module, which is traced and compiled, or a container.
 import { load } from "../../runtime/index.ts";
 import { nodeFiles } from "../../runtime/io/node-files.ts";
 import type { Program } from "../../runtime/load.ts";
@@ -6,6 +6,9 @@ import { SluiceError } from "../base/diagnostics.ts";
 import { readContainer } from "../container/read.ts";
 import type { ProgramOptions } from "./run.ts";
 import { assignment, numberOf } from "./values.ts";
+
+const isContainer = (path: string): boolean => path.endsWith(".slx");
+const settingsOf = (options: Pick<ProgramOptions, "set">): { [name: string]: string } => Object.fromEntries(options.set.map(text => assignment("--set", text)));
 
 export async function openForCommand(path: string, options: ProgramOptions): Promise<Program> {
   const threads = options.threads === undefined ? undefined : numberOf("--threads", options.threads);
@@ -15,11 +18,30 @@ export async function openForCommand(path: string, options: ProgramOptions): Pro
     return [name, numberOf(`dim ${name}`, value)];
   }));
   const seed = options.seed === undefined ? undefined : numberOf("--seed", options.seed);
-  return load(await nodeFiles.read(path), { threads, dims, seed, check: options.check, print: text => (options.json ? process.stderr : process.stdout).write(`${text}\n`) });
+  const common = { threads, dims, seed, check: options.check, print: (text: string) => void (options.json ? process.stderr : process.stdout).write(`${text}\n`) };
+  if (isContainer(path)) {
+    if (options.target === "interpret") throw new SluiceError({ code: "CLI006", message: "a container has no graph to interpret", found: path, hint: "name the program's module, or leave --target out" });
+    refuseSettings(path, options);
+    return load(await nodeFiles.read(path), common);
+  }
+  const { importProgram } = await import("./program-module.ts");
+  const { open } = await import("../open.ts");
+  return open(await importProgram(path, settingsOf(options)), { ...common, target: options.target });
 }
 
 /** A program's container, for a folder or a file that is built. */
-export async function containerFor(path: string): Promise<{ readonly name: string; readonly bytes: Uint8Array }> {
-  const bytes = await nodeFiles.read(path);
-  return { name: readContainer(bytes).program.name, bytes };
+export async function containerFor(path: string, options: Pick<ProgramOptions, "set">): Promise<{ readonly name: string; readonly bytes: Uint8Array }> {
+  if (isContainer(path)) {
+    refuseSettings(path, options);
+    const bytes = await nodeFiles.read(path);
+    return { name: readContainer(bytes).program.name, bytes };
+  }
+  const { importProgram } = await import("./program-module.ts");
+  const { build } = await import("../open.ts");
+  const program = await importProgram(path, settingsOf(options));
+  return { name: program.name, bytes: await build(program) };
+}
+
+function refuseSettings(path: string, { set }: Pick<ProgramOptions, "set">): void {
+  if (set.length > 0) throw new SluiceError({ code: "CLI007", message: "a container's settings are fixed", found: `--set ${set.join(" ")} on ${path}`, hint: "build it again from its program" });
 }
