@@ -4,6 +4,7 @@ import { type Graph, isTuple, type NodeId, type TensorType } from "../graph/grap
 import { combineKernel, isFlat, loopKernel, needsPartials, partialKernel, PARTIALS, reduceKernel } from "./loops.ts";
 import { argReduceKernel, contractNest, convFilterNest, convInputNest, convNest, scanKernel, scatterKernel, searchSortedKernel, sortKernel, updateKernel } from "./nests.ts";
 import { type Group, partition } from "./partition.ts";
+import { convKernel, hasConstantFilter } from "./products.ts";
 import { type Draft, KernelScope, type ValueId } from "./scope.ts";
 
 /** What a schedule does for a graph, over values that have no place yet. */
@@ -66,8 +67,11 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[]): Drafted {
     const node = graph.nodes[id]!;
     switch (node.op) {
       case "contract": return [{ kind: "kernel", draft: contractNest(scope(roots), id, endOf(id)) }];
-      case "conv": return [{ kind: "kernel", draft: convNest(scope(roots), id, endOf(id)) }];
-      case "conv_input": return [{ kind: "kernel", draft: convInputNest(scope(roots), id, endOf(id)) }];
+      case "conv": case "conv_input": {
+        const s = scope(roots);
+        const nest = node.op === "conv" ? convNest : convInputNest;
+        return [{ kind: "kernel", draft: hasConstantFilter(s, node) ? convKernel(s, id, endOf(id)) : nest(s, id, endOf(id)) }];
+      }
       case "conv_filter": return [{ kind: "kernel", draft: convFilterNest(scope(roots), id, endOf(id)) }];
       case "scan": return [{ kind: "kernel", draft: scanKernel(scope(roots), id) }];
       case "arg_reduce": return [{ kind: "kernel", draft: argReduceKernel(scope(roots), id) }];

@@ -64,10 +64,11 @@ export class Elements {
   }
 
   /** Values found inside are forgotten at its end, since they are bound in an inner block. */
-  scoped(body: () => void): void {
+  scoped<T>(body: () => T): T {
     this.#known.push(new Map());
-    body();
+    const result = body();
     this.#known.pop();
+    return result;
   }
 
   /** `lanes` elements from the index on along the last axis. */

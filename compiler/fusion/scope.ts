@@ -116,12 +116,14 @@ export class KernelScope {
   /** A node as generators read it. */
   source(id: NodeId): Source {
     const { dtype, shape } = this.elements.type(id);
-    return { dtype, shape, read: (_k, at, lanes) => this.elements.read(id, at, lanes) };
+    // Generators read in blocks of their own: nothing that one read binds is known to the next.
+    return { dtype, shape, read: (_k, at, lanes) => this.elements.scoped(() => this.elements.read(id, at, lanes)) };
   }
 
   /** Where a generator leaves an anchor's result: its epilogue is computed there and then, and the end of it stored. */
   sink(anchor: NodeId, end: NodeId): Sink {
     return {
+      open: () => this.hoistScalars([anchor, end]),
       write: (k, at, value) => {
         const { lanes } = typeOf(value);
         this.finishAt(anchor, end, lanes === 1 ? at : at.map((x, i) => (i === at.length - 1 ? addSize(x, LANE) : x)), k.let_("y", value), lanes);
