@@ -51,7 +51,7 @@ const BAND = 16;
 const FUSED_BAND = 32;
 
 /** Output rows of a task. */
-function bandHeight(c: Convolution): number {
+export function bandHeight(c: Convolution): number {
   const [height] = c.output;
   if (typeof height !== "number") return "source" in c.x ? BAND : FUSED_BAND;
   // Even bands, so that no worker waits for a longer one.
@@ -320,7 +320,7 @@ export function convolutionKernel(k: KernelBuilder, c: Convolution, sink: Sink):
   const [images, bands] = convolutionGrid(c) as [Size, Size];
   const n = k.grid("n", images);
   const band = k.grid("band", bands);
-  sink.open?.(k);
+  sink.open?.(k, [n, band]);
   const chain: Convolution[] = [c];
   for (let x = c.x; "convolution" in x; x = x.convolution.x) chain.unshift(x.convolution);
   const stages = chain.map(link => new Stage(k, link));

@@ -180,7 +180,7 @@ class Gradient {
 /** Writes grid and body: partial sums go to the sink at [band, ky, kx, input channel, output channel]. */
 export function filterGradientKernel(k: KernelBuilder, g: FilterGradient, sink: Sink): void {
   const band = k.grid("band", filterGradientGrid(g)[0]!);
-  sink.open?.(k);
+  sink.open?.(k, [band]);
   const gradient = new Gradient(k, g);
   const rows = rowsOf(g.dy.shape[1]!);
   const first = mulSize(band, rows);

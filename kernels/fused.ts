@@ -13,10 +13,10 @@ export interface Source {
   read(k: KernelBuilder, at: readonly Size[], lanes: number): Expr;
 }
 
-/** Where results go: each element once. A generator calls `open` once its grid is declared, in every task before the first
- *  write, and `close` in every task after the last. */
+/** Where results go: each element once. A generator calls `open` with the index of the task once its grid is declared, before the
+ *  first write, and `close` after the last. */
 export interface Sink {
-  open?(k: KernelBuilder): void;
+  open?(k: KernelBuilder, task: readonly Size[]): void;
   /** As many elements as the value has lanes, from the index on along the last axis. */
   write(k: KernelBuilder, at: readonly Size[], value: Expr): void;
   close?(k: KernelBuilder): void;

@@ -1,10 +1,11 @@
 // A graph as kernels over values: each group of the partition becomes one or two kernel drafts.
 import { InternalError } from "../base/diagnostics.ts";
-import { type Graph, isTuple, type NodeId, type TensorType } from "../graph/graph.ts";
+import { type Graph, isTuple, type NodeId, type NodeOf, type TensorType, tensorType as unnamed } from "../graph/graph.ts";
 import { combineKernel, isFlat, loopKernel, needsPartials, partialKernel, PARTIALS, reduceKernel } from "./loops.ts";
 import { argReduceKernel, contractNest, convFilterNest, convInputNest, convNest, scanKernel, scatterKernel, searchSortedKernel, sortKernel, updateKernel } from "./nests.ts";
 import { type Group, partition } from "./partition.ts";
-import { convKernel, hasConstantFilter } from "./products.ts";
+import { filterGradientGrid, filterGradientShape } from "../../kernels/filter-gradient.ts";
+import { convKernel, filterGradientOf, filterPartsKernel, hasConstantChannels, hasConstantFilter } from "./products.ts";
 import { type Draft, KernelScope, type ValueId } from "./scope.ts";
 
 /** What a schedule does for a graph, over values that have no place yet. */
@@ -59,9 +60,12 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[]): Drafted {
       if (!needsPartials(first, roots[0]!)) return [{ kind: "kernel", draft: reduceKernel(first, roots, roots.map(endOf)) }];
       const parts = roots.map(id => {
         const { dtype, shape } = typeOf(id);
-        return temporary({ dtype, shape: [PARTIALS, ...shape], axes: [null, ...shape.map(() => null)] });
+        return temporary(unnamed(dtype, [PARTIALS, ...shape]));
       });
-      return [{ kind: "kernel", draft: partialKernel(first, roots, parts) }, { kind: "kernel", draft: combineKernel(scope(roots), roots, roots.map(endOf), parts) }];
+      return [{ kind: "kernel", draft: partialKernel(first, roots, parts) }, {
+        kind: "kernel",
+        draft: combineKernel(scope(roots), roots.map((id, i) => ({ anchor: id, end: endOf(id), kind: (graph.nodes[id] as NodeOf<"reduce">).attrs.kind, part: parts[i]! })), PARTIALS),
+      }];
     }
     const id = roots[0]!;
     const node = graph.nodes[id]!;
@@ -72,7 +76,16 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[]): Drafted {
         const nest = node.op === "conv" ? convNest : convInputNest;
         return [{ kind: "kernel", draft: hasConstantFilter(s, node) ? convKernel(s, id, endOf(id)) : nest(s, id, endOf(id)) }];
       }
-      case "conv_filter": return [{ kind: "kernel", draft: convFilterNest(scope(roots), id, endOf(id)) }];
+      case "conv_filter": {
+        const s = scope(roots);
+        if (!hasConstantChannels(s, node)) return [{ kind: "kernel", draft: convFilterNest(s, id, endOf(id)) }];
+        const gradient = filterGradientOf(s, node);
+        const part = temporary(unnamed(typeOf(id).dtype, filterGradientShape(gradient)));
+        return [
+          { kind: "kernel", draft: filterPartsKernel(s, gradient, part) },
+          { kind: "kernel", draft: combineKernel(scope(roots), [{ anchor: id, end: endOf(id), kind: "sum", part }], filterGradientGrid(gradient)[0]!) },
+        ];
+      }
       case "scan": return [{ kind: "kernel", draft: scanKernel(scope(roots), id) }];
       case "arg_reduce": return [{ kind: "kernel", draft: argReduceKernel(scope(roots), id) }];
       case "search_sorted": return [{ kind: "kernel", draft: searchSortedKernel(scope(roots), id) }];

@@ -17,6 +17,9 @@ export const LANE: Size = dimSize(LANE_NAME);
 export const dependsOnLane = (s: Size): boolean => typeof s !== "number" && s.key.includes(LANE_NAME);
 export const atLane = (s: Size, lane: number): Size => (dependsOnLane(s) ? substituteSize(s, d => (d === LANE_NAME ? lane : undefined)) : s);
 
+/** The index of a vector along the last axis. */
+export const withLanes = (at: readonly Size[]): Size[] => at.map((x, i) => (i === at.length - 1 ? addSize(x, LANE) : x));
+
 const BINARY: ReadonlySet<string> = new Set(["add", "sub", "mul", "div", "mod", "pow", "max", "min", "atan2", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "shl", "shr", "mulhi"]);
 const UNARY: ReadonlySet<string> = new Set(["neg", "abs", "sign", "exp", "log", "sqrt", "rsqrt", "sin", "cos", "tanh", "erf", "floor", "ceil", "round", "not", "is_finite"]);
 const MOVEMENT: ReadonlySet<string> = new Set(["broadcast", "reshape", "transpose", "slice", "flip"]);
@@ -73,7 +76,7 @@ export class Elements {
 
   /** `lanes` elements from the index on along the last axis. */
   read(id: NodeId, at: readonly Size[], lanes: number): Expr {
-    const index = lanes === 1 ? at : at.map((x, i) => (i === at.length - 1 ? addSize(x, LANE) : x));
+    const index = lanes === 1 ? at : withLanes(at);
     return e.splat(this.value(id, index, lanes), lanes);
   }
 
@@ -162,6 +165,12 @@ export class Elements {
       const held = this.k.let_("v", wide);
       for (let l = 0; l < lanes; l++) this.k.store(buffer, at.map(x => atLane(x, l)), e.lane(held, l));
     }
+  }
+
+  /** Stores a value's lanes from the index on along the last axis. */
+  storeLanes(buffer: Buffer, at: readonly Size[], value: Expr): void {
+    const { lanes } = typeOf(value);
+    this.store(buffer, lanes === 1 ? at : withLanes(at), value, lanes);
   }
 
   #random(node: NodeOf<"random">, at: readonly Size[], lanes: number): Expr {

@@ -3,7 +3,7 @@
 import { addSize, floorDivSize, maxSize, minSize, mulSize, productSize, type Size, subSize } from "../base/sizes.ts";
 import { DTYPES } from "../base/dtypes.ts";
 import { type Graph, isTuple, type NodeId, type NodeOf } from "../graph/graph.ts";
-import { combine, forVectors, isBinaryOp, isUnaryOp, LANE, neutral, splitAxis } from "./elements.ts";
+import { combine, forVectors, isBinaryOp, isUnaryOp, LANE, neutral, type ReduceKind, splitAxis } from "./elements.ts";
 import * as e from "../kernel/expr.ts";
 import type { Draft, KernelScope, ValueId } from "./scope.ts";
 
@@ -138,20 +138,25 @@ export function everyIndex(scope: KernelScope, shape: readonly Size[], widest: n
   nest([]);
 }
 
-/** Combines the partials in their order. */
-export function combineKernel(scope: KernelScope, roots: readonly NodeId[], ends: readonly NodeId[], parts: readonly ValueId[]): Draft {
+/** A result of which a kernel before left `count` parts, [count, ...result]. */
+export interface InParts {
+  readonly anchor: NodeId;
+  readonly end: NodeId;
+  readonly kind: ReduceKind;
+  readonly part: ValueId;
+}
+
+/** Combines parts in their order. */
+export function combineKernel(scope: KernelScope, results: readonly InParts[], count: Size): Draft {
   const { k } = scope;
-  const { shape } = scope.elements.type(roots[0]!);
-  overShape(scope, shape, lanesFor(scope, roots), () => {}, (at, lanes) => {
-    const totals = roots.map(id => {
-      const node = scope.graph.nodes[id] as NodeOf<"reduce">;
-      return k.mutable("total", e.splat(neutral(node.attrs.kind, scope.elements.type(id)), lanes));
+  const { shape } = scope.elements.type(results[0]!.anchor);
+  overShape(scope, shape, lanesFor(scope, results.map(r => r.anchor)), () => {}, (at, lanes) => {
+    const totals = results.map(r => k.mutable("total", e.splat(neutral(r.kind, scope.elements.type(r.anchor)), lanes)));
+    k.for_("part", count, part => {
+      const loaded = results.map(r => scope.elements.load(scope.input(r.part), [part, ...at], lanes));
+      results.forEach((r, i) => k.assign(totals[i]!, combine(r.kind, totals[i]!, loaded[i]!)));
     });
-    k.for_("part", PARTIALS, part => {
-      const loaded = parts.map(p => scope.elements.load(scope.input(p), [part, ...at], lanes));
-      roots.forEach((id, i) => k.assign(totals[i]!, combine((scope.graph.nodes[id] as NodeOf<"reduce">).attrs.kind, totals[i]!, loaded[i]!)));
-    });
-    roots.forEach((id, i) => scope.finishAt(id, ends[i]!, at, k.let_("total", totals[i]!), lanes));
+    results.forEach((r, i) => scope.finishAt(r.anchor, r.end, at, k.let_("total", totals[i]!), lanes));
   });
-  return scope.finish(mulSize(PARTIALS, productSize(shape)));
+  return scope.finish(mulSize(count, productSize(shape)));
 }

@@ -1,12 +1,12 @@
 // A kernel that is being written for a part of a graph: its parameters are declared as values are read and written, and
 // every read is recorded, so that the plan knows what may be written in place.
-import { addSize, productSize, sameSize, type Size, sizeText } from "../base/sizes.ts";
+import { productSize, sameSize, type Size, sizeText } from "../base/sizes.ts";
 import type { Span } from "../base/span.ts";
 import { type Graph, isTuple, type NodeId, type TensorType } from "../graph/graph.ts";
 import { typeOf, type Expr, type Kernel, type Param } from "../kernel/ir.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
 import type { Sink, Source } from "../../kernels/fused.ts";
-import { Elements, LANE, type Origin } from "./elements.ts";
+import { Elements, type Origin, withLanes } from "./elements.ts";
 
 /** A node's value, or (negative) a temporary of the plan. */
 export type ValueId = number;
@@ -126,7 +126,7 @@ export class KernelScope {
       open: () => this.hoistScalars([anchor, end]),
       write: (k, at, value) => {
         const { lanes } = typeOf(value);
-        this.finishAt(anchor, end, lanes === 1 ? at : at.map((x, i) => (i === at.length - 1 ? addSize(x, LANE) : x)), k.let_("y", value), lanes);
+        this.finishAt(anchor, end, lanes === 1 ? at : withLanes(at), k.let_("y", value), lanes);
       },
     };
   }
