@@ -68,7 +68,7 @@ export function contractionGrid(c: Contraction): Size[] {
 export function contractionKernel(k: KernelBuilder, c: Contraction, sink: Sink): void {
   const cut = cutOf(c);
   const grid = contractionGrid(c).map((extent, i) => k.grid(["rows", "columns"][i - c.batch.length] ?? "batch", extent));
-  sink.open?.(k);
+  sink.open?.(k, grid);
   const first = { row: mulSize(grid.at(-2)!, cut.rows), column: mulSize(grid.at(-1)!, cut.columns) };
   new Product(k, c, cut, grid.slice(0, -2), first, sink).write();
   sink.close?.(k);

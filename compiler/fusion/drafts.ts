@@ -2,10 +2,10 @@
 import { InternalError } from "../base/diagnostics.ts";
 import { type Graph, isTuple, type NodeId, type NodeOf, type TensorType, tensorType as unnamed } from "../graph/graph.ts";
 import { combineKernel, isFlat, loopKernel, needsPartials, partialKernel, PARTIALS, reduceKernel } from "./loops.ts";
-import { argReduceKernel, contractNest, convFilterNest, convInputNest, convNest, scanKernel, scatterKernel, searchSortedKernel, sortKernel, updateKernel } from "./nests.ts";
+import { argReduceKernel, convFilterNest, convInputNest, convNest, scanKernel, scatterKernel, searchSortedKernel, sortKernel, updateKernel } from "./nests.ts";
 import { type Group, partition } from "./partition.ts";
 import { filterGradientGrid, filterGradientShape } from "../../kernels/filter-gradient.ts";
-import { convKernel, filterGradientOf, filterPartsKernel, hasConstantChannels, hasConstantFilter } from "./products.ts";
+import { contractKernel, convKernel, filterGradientOf, filterPartsKernel, hasConstantChannels, hasConstantFilter } from "./products.ts";
 import { type Draft, KernelScope, type ValueId } from "./scope.ts";
 
 /** What a schedule does for a graph, over values that have no place yet. */
@@ -70,7 +70,7 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[]): Drafted {
     const id = roots[0]!;
     const node = graph.nodes[id]!;
     switch (node.op) {
-      case "contract": return [{ kind: "kernel", draft: contractNest(scope(roots), id, endOf(id)) }];
+      case "contract": return [{ kind: "kernel", draft: contractKernel(scope(roots), id, endOf(id)) }];
       case "conv": case "conv_input": {
         const s = scope(roots);
         const nest = node.op === "conv" ? convNest : convInputNest;

@@ -22,29 +22,6 @@ function sumOfProducts(scope: KernelScope, id: NodeId, end: NodeId, flops: Size,
   return scope.finish(flops);
 }
 
-export function contractNest(scope: KernelScope, id: NodeId, end: NodeId): Draft {
-  const { attrs, inputs } = scope.graph.nodes[id] as NodeOf<"contract">;
-  const [x, y] = [inputs[0]!, inputs[1]!];
-  const sizes = new Map<number, Size>();
-  for (const [input, labels] of [[x, attrs.a], [y, attrs.b]] as const) labels.forEach((l, i) => sizes.set(l, scope.elements.type(input).shape[i]!));
-  const summed = [...sizes.keys()].filter(l => !attrs.out.includes(l));
-  return sumOfProducts(scope, id, end, productSize([2, ...sizes.values()]), (at, term) => {
-    const index = new Map(attrs.out.map((l, i) => [l, at[i]!]));
-    const nest = (level: number): void => {
-      const label = summed[level];
-      if (label === undefined) {
-        term(() => scope.elements.value(x, attrs.a.map(l => index.get(l)!), 1), () => scope.elements.value(y, attrs.b.map(l => index.get(l)!), 1));
-        return;
-      }
-      scope.k.for_("s", sizes.get(label)!, s => {
-        index.set(label, s);
-        nest(level + 1);
-      });
-    };
-    nest(0);
-  });
-}
-
 /** Where an image position meets the window: calls `body` if 0 ≤ position < extent. */
 function within(scope: KernelScope, position: Size, extent: Size, body: (at: Size) => void): void {
   const p = scope.k.let_("p", e.index(position));

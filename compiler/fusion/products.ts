@@ -1,8 +1,14 @@
 // Convolutions and contractions by their generators, with what is read and written fused in.
 import { productSize, type Size } from "../base/sizes.ts";
 import type { NodeId, NodeOf } from "../graph/graph.ts";
+import * as e from "../kernel/expr.ts";
+import { typeOf } from "../kernel/ir.ts";
+import { type Contraction, contractionKernel } from "../../kernels/contraction.ts";
 import { type Convolution, convolutionKernel, inputGradient } from "../../kernels/convolution.ts";
 import { type FilterGradient, filterGradientKernel, filterGradientShape } from "../../kernels/filter-gradient.ts";
+import type { Source } from "../../kernels/fused.ts";
+import { withLanes } from "./elements.ts";
+import { unflatten } from "./maps.ts";
 import type { Draft, KernelScope, ValueId } from "./scope.ts";
 
 const isConstant = (shape: readonly Size[]): boolean => shape.every(s => typeof s === "number");
@@ -36,4 +42,56 @@ export function filterPartsKernel(scope: KernelScope, gradient: FilterGradient, 
   filterGradientKernel(scope.k, gradient, { write: (_k, at, value) => scope.elements.storeLanes(scope.output(part), at, value) });
   const [, ...filter] = filterGradientShape(gradient);
   return scope.finish(productSize([2, ...gradient.dy.shape.slice(0, 3), ...filter]));
+}
+
+/** Labels of an einsum by their part in a matrix product; `a` and `b` are swapped where the result's last axis comes from a. */
+function rolesOf({ attrs, inputs }: NodeOf<"contract">) {
+  const isSwapped = attrs.out.length > 0 && !attrs.b.includes(attrs.out.at(-1)!) && attrs.a.includes(attrs.out.at(-1)!);
+  const [a, b] = isSwapped ? [{ id: inputs[1]!, labels: attrs.b }, { id: inputs[0]!, labels: attrs.a }] : [{ id: inputs[0]!, labels: attrs.a }, { id: inputs[1]!, labels: attrs.b }];
+  const inBoth = (l: number): boolean => a.labels.includes(l) && b.labels.includes(l);
+  return {
+    a, b,
+    batch: attrs.out.filter(inBoth),
+    m: attrs.out.filter(l => !b.labels.includes(l)),
+    n: attrs.out.filter(l => !a.labels.includes(l)),
+    k: [...new Set([...a.labels, ...b.labels])].filter(l => !attrs.out.includes(l)),
+  };
+}
+
+export function contractKernel(scope: KernelScope, id: NodeId, end: NodeId): Draft {
+  const { elements } = scope;
+  const node = scope.graph.nodes[id] as NodeOf<"contract">;
+  const roles = rolesOf(node);
+  const sizes = new Map<number, Size>();
+  for (const { id: from, labels } of [roles.a, roles.b]) labels.forEach((l, i) => sizes.set(l, elements.type(from).shape[i]!));
+  const sizesOf = (labels: readonly number[]): Size[] => labels.map(l => sizes.get(l)!);
+  const [m, n, k] = [roles.m, roles.n, roles.k].map(labels => productSize(sizesOf(labels))) as [Size, Size, Size];
+  /** The index of each label from one position in each group. */
+  const indices = (...groups: readonly (readonly [labels: readonly number[], position: Size])[]): Map<number, Size> =>
+    new Map(groups.flatMap(([labels, position]) => unflatten(position, sizesOf(labels)).map((x, i) => [labels[i]!, x] as const)));
+  const operand = ({ id: from, labels }: typeof roles.a, rows: readonly number[], columns: readonly number[], shape: readonly Size[]): Source => ({
+    dtype: elements.type(from).dtype, shape,
+    read: (_k, at, lanes) => elements.scoped(() => {
+      const position = lanes === 1 ? at : withLanes(at);
+      const index = indices([rows, position.at(-2)!], [columns, position.at(-1)!]);
+      roles.batch.forEach((l, i) => index.set(l, position[i]!));
+      return e.splat(elements.value(from, labels.map(l => index.get(l)!), lanes), lanes);
+    }),
+  });
+  const batch = sizesOf(roles.batch);
+  const spec: Contraction = {
+    batch, m, n, k, dtype: elements.type(id).dtype, dims: scope.graph.dims,
+    a: operand(roles.a, roles.m, roles.k, [...batch, m, k]), b: operand(roles.b, roles.k, roles.n, [...batch, k, n]),
+  };
+  contractionKernel(scope.k, spec, {
+    open: () => scope.hoistScalars([id, end]),
+    write: (kernel, at, value) => {
+      const { lanes } = typeOf(value);
+      const position = lanes === 1 ? at : withLanes(at);
+      const index = indices([roles.m, position.at(-2)!], [roles.n, position.at(-1)!]);
+      roles.batch.forEach((l, i) => index.set(l, position[i]!));
+      scope.finishAt(id, end, node.attrs.out.map(l => index.get(l)!), kernel.let_("y", value), lanes);
+    },
+  });
+  return scope.finish(productSize([2, ...batch, m, n, k]));
 }

@@ -49,7 +49,7 @@ class Separation {
 
   constructor(kernel: Kernel, accesses: readonly Access[]) {
     this.#kernel = kernel;
-    this.#accesses = accesses;
+    this.#accesses = joinedAxes(accesses);
     for (const { name, extent } of kernel.grid) {
       this.#digits.set(name, { key: name, variable: name, extent });
       // Under a condition that admits one grid point only there is nothing to tell apart.
@@ -160,6 +160,26 @@ class Separation {
     if (top !== undefined && bottom !== undefined) widths.push(subSize(top, bottom));
     return widths;
   }
+}
+
+/** The only atom of an index that is nothing else. */
+const loneAtom = (s: Size): Atom | undefined => (typeof s !== "number" && s.terms.length === 1 && s.terms[0]!.coefficient === 1 && s.terms[0]!.atoms.length === 1 ? s.terms[0]!.atoms[0] : undefined);
+
+/** Accesses with each pair of axes that hold quotient and remainder of one position as one axis that holds the position. */
+function joinedAxes(accesses: readonly Access[]): readonly Access[] {
+  const rank = accesses[0]!.index.length;
+  for (let high = 0; high < rank; high++) {
+    for (let low = 0; low < rank; low++) {
+      const joined = accesses.map(access => {
+        const index = access.index.map(x => access.knows.resolve(x));
+        const [quotient, remainder] = [loneAtom(index[high]!), loneAtom(index[low]!)];
+        const isPair = quotient?.kind === "floordiv" && remainder?.kind === "mod" && sizeText(quotient.a) === sizeText(remainder.a) && sizeText(quotient.b) === sizeText(remainder.b);
+        return isPair ? { ...access, index: index.map((x, i) => (i === low ? quotient.a : x)).filter((_, i) => i !== high) } : undefined;
+      });
+      if (joined.every(a => a !== undefined)) return joinedAxes(joined);
+    }
+  }
+  return accesses;
 }
 
 /** The remainder's key for a quotient's, and the other way round. */
