@@ -33,7 +33,7 @@ export async function open(source: Openable, options: OpenOptions = {}): Promise
   const compiled = compileProgram(program);
   const features = engineFeatures();
   if (!features.simd) throw new SluiceError({ code: "WASM001", message: "this engine cannot run WebAssembly SIMD", hint: "use target: \"interpret\"" });
-  const { emitWasm } = await import("./emit/wasm/index.ts");
+  const { emitWasm } = await import("./emit/wasm/module.ts");
   const threads = options.threads ?? availableParallelism();
   const modules = await emitWasm(compiled.kernels, [{ relaxed: features.relaxedSimd, shared: features.threads && threads > 1 }]);
   return load({ program: compiled, modules }, rest);
@@ -51,7 +51,7 @@ async function interpreted(program: TracedProgram, options: LoadOptions): Promis
 /** A container that holds a module for every kind of engine with SIMD. */
 export async function build(source: Openable, name = "program"): Promise<Uint8Array> {
   const compiled = compileProgram(traced(source, name));
-  const { emitWasm } = await import("./emit/wasm/index.ts");
+  const { emitWasm } = await import("./emit/wasm/module.ts");
   const variants = [true, false].flatMap(shared => [true, false].map(relaxed => ({ relaxed, shared })));
   return writeContainer(compiled, await emitWasm(compiled.kernels, variants));
 }
