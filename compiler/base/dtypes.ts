@@ -25,6 +25,7 @@ function roundFloat(x: number, mantissa: number, minExponent: number, max: numbe
   const low = Math.floor(scaled);
   const rest = scaled - low;
   const nearest = (rest > 0.5 || (rest === 0.5 && low % 2 !== 0) ? low + 1 : low) * step;
+  if (nearest === 0 && x < 0) return -0;
   return Math.abs(nearest) > max ? Math.sign(x) * Infinity : nearest;
 }
 
