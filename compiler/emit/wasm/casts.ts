@@ -60,7 +60,7 @@ function toWide(code: Code, from: ScalarType, count: number, parts: readonly Ref
 function fromWide(code: Code, to: ScalarType, parts: readonly Ref[]): Ref[] {
   const { target } = code;
   const { m } = target;
-  if (to === "bool") return narrowMasks(target, parts.map(x => m.f64x2.ne(x, constantPart(target, "f64", [0]))));
+  if (to === "bool") return narrowMasks(code, parts.map(x => m.f64x2.ne(x, constantPart(target, "f64", [0]))));
   const narrow = parts.map(x => (isFloatScalar(to) ? m.f32x4.demote_f64x2_zero(x) : to === "i32" ? m.i32x4.trunc_sat_f64x2_s_zero(x) : m.i32x4.trunc_sat_f64x2_u_zero(x)));
   const joined: Ref[] = [];
   for (let i = 0; i < narrow.length; i += 2) {

@@ -109,7 +109,7 @@ export class Expressions {
     const b = this.parts(e.b);
     const per = lanesPerPart(scalar);
     const parts = a.map((x, i) => vectorBinary(code, e.op, scalar, Math.min(per, lanes - i * per), x, b[i]!));
-    return isComparison(e.op) && scalar === "f64" ? narrowMasks(code.target, parts) : parts;
+    return isComparison(e.op) && scalar === "f64" ? narrowMasks(code, parts) : parts;
   }
 
   /** The scalar that all lanes of an i32 vector visibly hold. */

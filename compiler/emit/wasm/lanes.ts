@@ -132,7 +132,7 @@ export function scalarBinary(code: Code, op: BinaryOp, s: ScalarType, a: Ref, b:
     }
     case "mulhi": {
       const wide = (x: Ref): Ref => (signed ? m.i64.extend_s(x) : m.i64.extend_u(x));
-      return i.wrap(m.i64.shr_u(m.i64.mul(wide(a), wide(b)), m.i64.const(32, 0)));
+      return i.wrap(m.i64.shr_u(m.i64.mul(wide(a), wide(b)), m.i64.const(32n)));
     }
   }
 }
@@ -180,13 +180,9 @@ export const shiftPart = ({ m }: Target, op: "shl" | "shr", s: ScalarType, x: Re
   op === "shl" ? m.i32x4.shl(x, by) : s === "i32" ? m.i32x4.shr_s(x, by) : m.i32x4.shr_u(x, by);
 
 /** Masks of 64 bits a lane, as masks of 32. */
-export function narrowMasks(t: Target, masks: readonly Ref[]): Ref[] {
-  const narrow: Ref[] = [];
-  for (let i = 0; i < masks.length; i += 2) {
-    const next = masks[i + 1];
-    narrow.push(next === undefined ? masks[i]! : shuffleWords(t, masks[i]!, next, [0, 2, 4, 6]));
-  }
-  return narrow;
+export function narrowMasks(code: Code, masks: readonly Ref[]): Ref[] {
+  const held = masks.map(x => code.hold(x));
+  return Array.from({ length: Math.ceil(masks.length / 2) }, (_, i) => shuffleWords(code.target, held[2 * i]!(), (held[2 * i + 1] ?? held[2 * i]!)(), [0, 2, 4, 6]));
 }
 
 /** Lane by lane a·b + c. */
