@@ -8,6 +8,7 @@ import { verifyKernel } from "./kernel/verify.ts";
 import { placeArena } from "./plan/arena.ts";
 import type { BufferId, CompiledProgram, Constant, Schedule, ScheduleBuffer } from "./plan/schedule.ts";
 import { planGraph, type Target } from "./plan/steps.ts";
+import { isImageMoments } from "./fusion/moments.ts";
 import { inlineComposites } from "./transforms/inline-composites.ts";
 import { encodeElements } from "./kernel/memory.ts";
 
@@ -95,7 +96,7 @@ function scheduleOf(graph: Graph, pool: Pool): Schedule {
 /** Throws SluiceError where a program asks for what cannot be planned. */
 export function compileProgram(program: Program): CompiledProgram {
   const pool = new Pool();
-  const schedule = (g: Graph): Schedule => scheduleOf(inlineComposites(g), pool);
+  const schedule = (g: Graph): Schedule => scheduleOf(inlineComposites(g, isImageMoments), pool);
   const inits = program.states.flatMap(s => (s.init ? [schedule(s.init)] : []));
   const schedules = [...program.entries.map(schedule), ...inits];
   return {

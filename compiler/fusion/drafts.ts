@@ -1,11 +1,13 @@
 // A graph as kernels over values: each group of the partition becomes one or two kernel drafts.
 import { InternalError } from "../base/diagnostics.ts";
+import type { Size } from "../base/sizes.ts";
 import { type Graph, isTuple, type NodeId, type NodeOf, type TensorType, tensorType as unnamed } from "../graph/graph.ts";
 import { combineKernel, isFlat, loopKernel, needsPartials, partialKernel, PARTIALS, reduceKernel } from "./loops.ts";
 import { argReduceKernel, convFilterNest, convInputNest, convNest, scanKernel, scatterKernel, searchSortedKernel, sortKernel, updateKernel } from "./nests.ts";
 import { type Group, partition } from "./partition.ts";
 import { filterGradientGrid, filterGradientShape } from "../../kernels/filter-gradient.ts";
-import { contractKernel, convKernel, filterGradientOf, filterPartsKernel, hasConstantChannels, hasConstantFilter } from "./products.ts";
+import { type Bands, bandsOf, chainedConvKernel, combineMomentsKernel, convMomentsKernel, imageMomentsKernel, momentPartShape, plainBands } from "./moments.ts";
+import { contractKernel, convKernel, convolutionOf, filterGradientOf, filterPartsKernel, hasConstantChannels, hasConstantFilter } from "./products.ts";
 import { type Draft, KernelScope, type ValueId } from "./scope.ts";
 
 /** What a schedule does for a graph, over values that have no place yet. */
@@ -27,7 +29,7 @@ export interface Drafted {
 
 /** `wanted`: nodes whose values must be left in a buffer. */
 export function draftKernels(graph: Graph, wanted: readonly NodeId[]): Drafted {
-  const { stored, groups, ends } = partition(graph, wanted);
+  const { stored, groups, ends, summed, chained } = partition(graph, wanted);
   const temporaries: TensorType[] = [];
   const temporary = (type: TensorType): ValueId => {
     temporaries.push(type);
@@ -50,6 +52,44 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[]): Drafted {
   const scope = (roots: readonly NodeId[], flat = false): KernelScope =>
     new KernelScope({ graph, stored, roots: [...roots, ...roots.map(endOf)], name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat });
 
+  const partOfMoments = new Map<NodeId, ValueId>();
+  const kernel = (draft: Draft): Work => ({ kind: "kernel", draft });
+  /** Where a kernel leaves what it sums of its bands. */
+  const momentParts = (s: KernelScope, moments: NodeId): { readonly part: ValueId; readonly bands: Bands; readonly shape: readonly Size[] } => {
+    const image = graph.nodes[moments]!.inputs[0]!;
+    const conv = summed.get(moments);
+    const { shape } = typeOf(image);
+    const bands = conv === undefined ? plainBands(shape[1]!) : bandsOf(convolutionOf(s, conv));
+    const part = partOfMoments.get(moments) ?? temporary(unnamed("f32", momentPartShape(shape, bands)));
+    partOfMoments.set(moments, part);
+    return { part, bands, shape };
+  };
+  const momentsWorks = (id: NodeId): Work[] => {
+    const image = graph.nodes[id]!.inputs[0]!;
+    const conv = summed.get(id);
+    const works: Work[] = [];
+    const s = scope(conv === undefined ? [] : [conv]);
+    const { part, bands, shape } = momentParts(s, id);
+    if (conv === undefined) works.push(kernel(imageMomentsKernel(s, image, part)));
+    else if (!stored[image]) works.push(kernel(convMomentsKernel(s, conv, image, part, false)));
+    if (![...chained.values()].includes(id)) works.push(kernel(combineMomentsKernel(scope([id]), part, bands, shape, itemsOf(id) as [ValueId, ValueId])));
+    return works;
+  };
+  const convWorks = (id: NodeId, node: NodeOf<"conv" | "conv_input">): Work[] => {
+    const s = scope([id]);
+    const end = endOf(id);
+    const between = chained.get(id);
+    if (between !== undefined) {
+      const producer = summed.get(between)!;
+      const items = graph.nodes.flatMap((n, i) => (n.op === "item" && n.inputs[0] === between ? [i] : []));
+      return [kernel(chainedConvKernel(s, id, end, { producer, end: endOf(producer), items }, momentParts(s, between).part))];
+    }
+    const moments = [...summed].find(([, conv]) => conv === id)?.[0];
+    if (moments !== undefined) return [kernel(convMomentsKernel(s, id, end, momentParts(s, moments).part, true))];
+    const nest = node.op === "conv" ? convNest : convInputNest;
+    return [kernel(hasConstantFilter(s, node) ? convKernel(s, id, end) : nest(s, id, end))];
+  };
+
   const worksOf = ({ kind, roots }: Group): Work[] => {
     if (kind === "loop") {
       const flat = isFlat(graph, stored, roots);
@@ -71,11 +111,8 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[]): Drafted {
     const node = graph.nodes[id]!;
     switch (node.op) {
       case "contract": return [{ kind: "kernel", draft: contractKernel(scope(roots), id, endOf(id)) }];
-      case "conv": case "conv_input": {
-        const s = scope(roots);
-        const nest = node.op === "conv" ? convNest : convInputNest;
-        return [{ kind: "kernel", draft: hasConstantFilter(s, node) ? convKernel(s, id, endOf(id)) : nest(s, id, endOf(id)) }];
-      }
+      case "conv": case "conv_input": return convWorks(id, node);
+      case "composite": return momentsWorks(id);
       case "conv_filter": {
         const s = scope(roots);
         if (!hasConstantChannels(s, node)) return [{ kind: "kernel", draft: convFilterNest(s, id, endOf(id)) }];

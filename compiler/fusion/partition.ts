@@ -22,6 +22,8 @@ const FREE: ReadonlySet<OpName> = new Set(["broadcast", "reshape", "transpose", 
 const CHEAP = 12;
 const LONGEST = 160;
 const MOST_ROOTS = 24;
+/** Products to an element of a convolution up to which making it again is cheaper than a trip through memory. */
+const CHEAP_CONVOLUTION = 64;
 
 function ownWeight(op: OpName): number {
   if (FREE.has(op)) return 0;
@@ -48,6 +50,10 @@ export interface Partition {
   readonly groups: readonly Group[];
   /** Anchors that have an epilogue: the last node of the path, which is stored instead of the anchor. */
   readonly ends: ReadonlyMap<NodeId, NodeId>;
+  /** Of each moments composite the convolution that makes its image, whose kernel sums it. */
+  readonly summed: ReadonlyMap<NodeId, NodeId>;
+  /** Of each convolution that computes its input's rows anew, by another convolution, the moments between the two. */
+  readonly chained: ReadonlyMap<NodeId, NodeId>;
 }
 
 const withoutOnes = (n: Node): string => (isTuple(n.type) ? "" : n.type.shape.filter(s => s !== 1).map(sizeText).join());
@@ -69,6 +75,8 @@ class Partitioner {
   readonly #written: ReadonlySet<NodeId>;
   readonly #ends = new Map<NodeId, NodeId>();
   readonly #anchorOfEnd = new Map<NodeId, NodeId>();
+  readonly #summed = new Map<NodeId, NodeId>();
+  readonly #chained = new Map<NodeId, NodeId>();
 
   constructor(graph: Graph, wanted: readonly NodeId[]) {
     this.#nodes = graph.nodes;
@@ -86,6 +94,45 @@ class Partitioner {
     nodes.forEach((n, id) => {
       if (this.#live[id] && HAS_EPILOGUE.has(n.op)) this.#extend(id);
     });
+    nodes.forEach((n, id) => {
+      if (this.#live[id] && n.op === "composite") this.#chain(id, n.inputs[0]!);
+    });
+  }
+
+  /** Moments of a convolution are summed by it; if but one other convolution reads that image, it makes the rows again instead. */
+  #chain(moments: NodeId, image: NodeId): void {
+    const anchor = this.#anchorOfEnd.get(image) ?? image;
+    const conv = this.#nodes[anchor]!;
+    if (conv.op !== "conv" || shapeText(conv) !== shapeText(this.#nodes[image]!) || [...this.#summed.values()].includes(anchor)) return;
+    this.#summed.set(moments, anchor);
+    const filter = this.#nodes[conv.inputs[1]!]!.type;
+    const products = isTuple(filter) ? Infinity : filter.shape.slice(0, 3).reduce<number>((p, s) => p * (typeof s === "number" ? s : Infinity), 1);
+    if (products > CHEAP_CONVOLUTION || this.#written.has(image)) return;
+    const items = this.#readers[moments]!;
+    for (const id of [image, ...items]) this.#stored[id] = false;
+    const owners = this.#owners(this.#stages());
+    const readers = [...this.#readers[image]!.filter(r => r !== moments), ...items.flatMap(i => this.#readers[i]!)];
+    const kernels = new Set(readers.map(r => (this.#stored[r] ? this.#key(r, []) : owners[r])));
+    const [only] = kernels;
+    const consumer = kernels.size === 1 && only?.startsWith("anchor ") ? Number(only.slice("anchor ".length)) : -1;
+    const node = this.#nodes[consumer];
+    if (node?.op === "conv" && this.#isPointwise(image, node.inputs[0]!)) this.#chained.set(consumer, moments);
+    else for (const id of [image, ...items]) this.#stored[id] = true;
+  }
+
+  /** Whether `to` reads `from` element for element, and nothing else of its size that is not computed. */
+  #isPointwise(from: NodeId, to: NodeId): boolean {
+    const reads = new Map<NodeId, boolean>([[from, true]]);
+    const visit = (id: NodeId): boolean => {
+      const known = reads.get(id);
+      if (known !== undefined) return known;
+      const n = this.#nodes[id]!;
+      const does = !this.#stored[id] && n.op !== "item" && n.inputs.map(visit).includes(true);
+      reads.set(id, does);
+      return does;
+    };
+    if (!visit(to)) return false;
+    return [...reads].every(([id, does]) => !does || id === from || this.#isOneToOne(from, id));
   }
 
   /** Follows the only reader of an anchor's result, and of that reader's, as long as each element gives one element. */
@@ -107,6 +154,8 @@ class Partitioner {
     const [a, b] = [this.#nodes[from]!, this.#nodes[to]!];
     if (b.op === "reshape") return withoutOnes(a) === withoutOnes(b);
     if (this.#anchorOfEnd.has(to)) return false;
+    // A slice of everything is all of it.
+    if (b.op === "slice" && shapeText(a) === shapeText(b) && b.attrs.stride.every(s => s === 1)) return true;
     return shapeText(a) === shapeText(b) && (isUnaryOp(b.op) || isBinaryOp(b.op) || ONE_TO_ONE.has(b.op));
   }
 
@@ -115,12 +164,18 @@ class Partitioner {
       const weight = this.#weigh();
       const stages = this.#stages();
       const owners = this.#owners(stages);
-      const again = new Set([...this.#nodes.keys()].filter(id => this.#live[id] && !this.#stored[id] && weight[id]! > CHEAP && !isAnchor(this.#nodes[id]!.op) && (owners[id] === SEVERAL || this.#isRepeated(id))));
+      const again = new Set([...this.#nodes.keys()].filter(id => this.#live[id] && !this.#stored[id] && weight[id]! > CHEAP && !isAnchor(this.#nodes[id]!.op) && !this.#isRemade(id) && (owners[id] === SEVERAL || this.#isRepeated(id))));
       // Of a path of such values the last is kept: what feeds only it is fused into it.
       const chosen = [...again].filter(id => !this.#readers[id]!.every(r => again.has(r)));
-      if (chosen.length === 0) return { stored: this.#stored, groups: this.#groups(stages), ends: this.#ends };
+      if (chosen.length === 0) return { stored: this.#stored, groups: this.#groups(stages), ends: this.#ends, summed: this.#summed, chained: this.#chained };
       for (const id of chosen) this.#stored[id] = true;
     }
+  }
+
+  /** The result of a convolution that is made again where it is read. */
+  #isRemade(id: NodeId): boolean {
+    const anchor = this.#anchorOfEnd.get(id);
+    return anchor !== undefined && !this.#stored[id] && [...this.#summed.values()].includes(anchor);
   }
 
   /** Whether a kernel would compute the value anew for each of many elements that read it. */

@@ -79,6 +79,10 @@ export class KernelScope {
     this.#held.set(id, origin);
   }
 
+  isHeld(id: NodeId): boolean {
+    return this.#held.has(id);
+  }
+
   #describe(id: NodeId): void {
     const node = this.graph.nodes[id]!;
     if (node.span) this.#spans.set(`${node.span.file}:${node.span.line}`, node.span);
@@ -132,11 +136,16 @@ export class KernelScope {
   }
   /** Stores the epilogue of an anchor's value at an index in LANE. */
   finishAt(anchor: NodeId, end: NodeId, at: readonly Size[], value: Expr, lanes: number): void {
-    this.#describe(anchor);
     const to = this.#epilogueIndex(anchor, end, at);
-    this.#held.set(anchor, { value: () => value });
-    this.storeAll([{ value: end, compute: () => this.elements.value(end, to, lanes) }], to, lanes);
-    this.#held.delete(anchor);
+    this.whileHeld(anchor, value, () => this.storeAll([{ value: end, compute: () => this.elements.value(end, to, lanes) }], to, lanes));
+  }
+  /** While `body` runs, the node has this one value. */
+  whileHeld<T>(id: NodeId, value: Expr, body: () => T): T {
+    this.#describe(id);
+    this.#held.set(id, { value: () => value });
+    const result = this.elements.scoped(body);
+    this.#held.delete(id);
+    return result;
   }
   /** Where the element of an anchor ends: epilogues move elements only between shapes that differ in axes of size 1. */
   #epilogueIndex(anchor: NodeId, end: NodeId, at: readonly Size[]): readonly Size[] {

@@ -1,9 +1,12 @@
 // Replaces composites by their bodies, in the graph and in the bodies of its loops.
 import { GraphBuilder } from "../graph/builder.ts";
-import { type Graph, inputsOf, type Node, type NodeId } from "../graph/graph.ts";
+import { type Graph, inputsOf, type Node, type NodeId, type TensorType } from "../graph/graph.ts";
+
+/** Whether a composite stays, by what it is given. */
+export type Keeps = (node: Node, ...inputs: readonly TensorType[]) => boolean;
 
 /** `keeps` says which composites stay as they are. */
-export function inlineComposites(graph: Graph, keeps: (node: Node & { op: "composite" }) => boolean = () => false): Graph {
+export function inlineComposites(graph: Graph, keeps: Keeps = () => false): Graph {
   if (!graph.nodes.some(n => n.op === "composite" || n.op === "loop")) return graph;
   const b = new GraphBuilder(graph.name);
   for (const d of graph.dims) b.declareDim(d);
@@ -14,7 +17,7 @@ export function inlineComposites(graph: Graph, keeps: (node: Node & { op: "compo
 }
 
 /** Appends the nodes of a body, its inputs bound; the new id of each. A tuple that was inlined has none. */
-function copyInlined(b: GraphBuilder, body: Graph, bound: ReadonlyMap<NodeId, NodeId>, keeps: (node: Node & { op: "composite" }) => boolean): NodeId[] {
+function copyInlined(b: GraphBuilder, body: Graph, bound: ReadonlyMap<NodeId, NodeId>, keeps: Keeps): NodeId[] {
   for (const d of body.dims) b.declareDim(d);
   const ids: NodeId[] = [];
   const tuples = new Map<NodeId, readonly NodeId[]>();
@@ -24,7 +27,7 @@ function copyInlined(b: GraphBuilder, body: Graph, bound: ReadonlyMap<NodeId, No
     const tuple = n.op === "item" ? tuples.get(n.inputs[0]!) : undefined;
     if (given !== undefined) ids.push(given);
     else if (tuple && n.op === "item") ids.push(tuple[n.attrs.index]!);
-    else if (n.op === "composite" && !keeps(n)) {
+    else if (n.op === "composite" && !keeps(n, ...inputs.map(i => b.type(i)))) {
       const inner = n.attrs.body;
       const copied = copyInlined(b, inner, new Map(inputsOf(inner).map((p, i) => [p.id, inputs[i]!])), keeps);
       const results = inner.outputs.map(o => copied[o.id]!);
