@@ -7,19 +7,29 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const OWN = ["compiler/", "runtime/", "kernels/", "dist/"].map(folder => root + folder);
 const FRAME = /(?:\(|at )(?:async )?(file:\/\/[^)]+|\/[^)]+):(\d+):(\d+)\)?$/;
 
-/** The line of the program being traced that led here; null when called from within the package alone. */
-export function userSpan(): Span | null {
+/** Places of frames by their text; null: not the user's. A loop in a program comes by the same lines again and again. */
+const places = new Map<string, Span | null>();
+function placeOf(frame: string): Span | null {
+  const found = FRAME.exec(frame.trim());
+  if (!found) return null;
+  const file = found[1]!.startsWith("file:") ? fileURLToPath(found[1]!) : found[1]!;
+  if (OWN.some(folder => file.startsWith(folder)) || file.includes("/node_modules/vitest/")) return null;
+  const near = relative(process.cwd(), file.split("?")[0]!);
+  return { file: near.startsWith("..") ? file : near, line: Number(found[2]), column: Number(found[3]) };
+}
+
+function firstPlace(frames: number): Span | null {
   const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 40;
+  Error.stackTraceLimit = frames;
   const stack = new Error().stack ?? "";
   Error.stackTraceLimit = limit;
-  for (const line of stack.split("\n").slice(2)) {
-    const found = FRAME.exec(line.trim());
-    if (!found) continue;
-    const file = found[1]!.startsWith("file:") ? fileURLToPath(found[1]!) : found[1]!;
-    if (OWN.some(folder => file.startsWith(folder)) || file.includes("/node_modules/vitest/")) continue;
-    const near = relative(process.cwd(), file.split("?")[0]!);
-    return { file: near.startsWith("..") ? file : near, line: Number(found[2]), column: Number(found[3]) };
+  for (const frame of stack.split("\n")) {
+    let place = places.get(frame);
+    if (place === undefined) places.set(frame, (place = placeOf(frame)));
+    if (place) return place;
   }
   return null;
 }
+
+/** The line of the program being traced that led here; null when called from within the package alone. */
+export const userSpan = (): Span | null => firstPlace(8) ?? firstPlace(60);

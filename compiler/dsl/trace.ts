@@ -126,7 +126,7 @@ export function within<R>(t: Trace | null, f: () => R): R {
 }
 
 /** Words for nodes at the user's line. */
-export const build = (): Build => new Build(trace().b, userSpan());
+export const build = (): Build => new Build(trace().b, userSpan);
 
 /** A size with its axis' name, where that says more: `B`, `H=768`, `10`. */
 export const axisText = (size: Size, name: string | null): string => (name && name !== sizeText(size) ? `${name}=${sizeText(size)}` : sizeText(size));

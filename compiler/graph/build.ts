@@ -8,13 +8,18 @@ import type { BinaryOp, NodeId, OpAttrs, OpName, TensorType, UnaryOp } from "./g
 
 export class Build {
   readonly b: GraphBuilder;
-  readonly span: Span | null;
+  #span: Span | null | (() => Span | null);
 
-  constructor(b: GraphBuilder, span: Span | null) {
+  /** A function gives the span when the first node is made: finding the user's line costs more than the node. */
+  constructor(b: GraphBuilder, span: Span | null | (() => Span | null)) {
     this.b = b;
-    this.span = span;
+    this.#span = span;
   }
 
+  get span(): Span | null {
+    if (typeof this.#span === "function") this.#span = this.#span();
+    return this.#span;
+  }
   type(x: NodeId): TensorType {
     return this.b.type(x);
   }
