@@ -34,11 +34,11 @@ function pythonWithTorch(): { readonly command: string; readonly version: string
   return (python = null);
 }
 
-const npm = "npm ci --prefix tests/bench/peers";
-const fromNpm = (name: string, script: string, pkg: string): Peer => ({ name, script, version: () => installedVersion(pkg), install: npm });
+const setup = "npm run setup -- --peers";
+const fromNpm = (name: string, script: string, pkg: string): Peer => ({ name, script, version: () => installedVersion(pkg), install: setup });
 
 export const PEERS = {
-  pytorch: { name: "PyTorch", script: "pytorch.py", version: () => pythonWithTorch()?.version, install: "apt-get install python3-torch python3-numpy" },
+  pytorch: { name: "PyTorch", script: "pytorch.py", version: () => pythonWithTorch()?.version, install: setup },
   onnxruntime: fromNpm("onnxruntime-web", "onnxruntime.ts", "onnxruntime-web"),
   tfjs: fromNpm("tfjs-wasm", "tfjs.ts", "@tensorflow/tfjs-backend-wasm"),
   jax: fromNpm("jax-js", "jax.ts", "@jax-js/jax"),

@@ -23,6 +23,8 @@ export interface Task {
 export interface Prepared extends Task {
   /** The participant with its version and threads, for people. */
   readonly description: string;
+  /** Steps in one run, if more than one: a time is that of a step. */
+  readonly batch?: number;
 }
 type Request = { readonly do: "prepare" } & TaskRequest | { readonly do: "output"; readonly path: string } | { readonly do: "run"; readonly count: number };
 
@@ -44,7 +46,7 @@ export async function serve(prepare: (request: TaskRequest) => Promise<Prepared>
     for (let i = 0; i < request.count; i++) {
       const start = performance.now();
       await prepared.run();
-      milliseconds.push(performance.now() - start);
+      milliseconds.push((performance.now() - start) / (prepared.batch ?? 1));
     }
     return { milliseconds };
   };

@@ -1,0 +1,17 @@
+// Compiles programs one after the other in a process that has just been started, and prints for each when it was done, in
+// milliseconds: the first from the process's start with all imports, the others from the end of the one before.
+// Arguments: paths of programs, with settings after a question mark.
+const done: { readonly milliseconds: number; readonly bytes: number; readonly nodes: number }[] = [];
+let start = 0;
+const { importProgram } = await import("../../compiler/cli/program-module.ts");
+const { compile } = await import("../../compiler/index.ts");
+for (const argument of process.argv.slice(2)) {
+  const [path, settings] = argument.split("?") as [string, string | undefined];
+  const traced = await importProgram(path, Object.fromEntries(new URLSearchParams(settings)));
+  const bytes = await compile(traced, { target: "wasm" });
+  const end = performance.now();
+  done.push({ milliseconds: end - start, bytes: bytes.length, nodes: traced.entries.reduce((sum, e) => sum + e.nodes.length, 0) });
+  start = end;
+}
+process.stdout.write(`${JSON.stringify(done)}\n`);
+export {};

@@ -1,0 +1,2 @@
+// NoiSER's enhancement alone.
+export { enhance, net } from "../../../dsl-examples/noiser/index.ts";

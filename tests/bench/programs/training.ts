@@ -1,0 +1,2 @@
+// NoiSER's training entry alone.
+export { learn, net, noise, optimizer } from "../../../dsl-examples/noiser/index.ts";
