@@ -4,11 +4,11 @@
 const done: { readonly milliseconds: number; readonly bytes: number; readonly nodes: number }[] = [];
 let start = 0;
 const { importProgram } = await import("../../compiler/cli/program-module.ts");
-const { compile } = await import("../../compiler/index.ts");
+const { build } = await import("../../compiler/index.ts");
 for (const argument of process.argv.slice(2)) {
   const [path, settings] = argument.split("?") as [string, string | undefined];
   const traced = await importProgram(path, Object.fromEntries(new URLSearchParams(settings)));
-  const bytes = await compile(traced, { target: "wasm" });
+  const bytes = await build(traced);
   const end = performance.now();
   done.push({ milliseconds: end - start, bytes: bytes.length, nodes: traced.entries.reduce((sum, e) => sum + e.nodes.length, 0) });
   start = end;
