@@ -132,7 +132,7 @@ export function copyRow(k: KernelBuilder, ring: Ring, w: Window, source: Source,
       const copy = (c: Size, n_: number): void => k.store(ring.buffer, [slot, addSize(at, c)], source.read(k, [n, y, x, c], n_));
       const whole = ring.channels - (ring.channels % lanes);
       if (whole > 0) k.for_("c", whole, c => copy(c, lanes), { step: lanes });
-      for (let c = whole; c < ring.channels; c++) copy(c, 1);
+      if (whole < ring.channels) copy(whole, ring.channels - whole);
     }, { from: first });
   }, () => clearRow(k, ring, w, slot));
 }
@@ -249,7 +249,7 @@ class Stage {
   #write(x: Size, p: Size, first: Size, count: number, emit: Emit): void {
     const { lanes } = this.#tile;
     for (let o = 0; o < count; ) {
-      const n = o + lanes <= count ? lanes : 1;
+      const n = Math.min(lanes, count - o);
       emit(x, addSize(first, o), this.#k.load(this.#results, [p, o], n));
       o += n;
     }
