@@ -18,7 +18,9 @@ const NEEDS_BUFFERS: ReadonlySet<OpName> = new Set(["loop", "print", "assert"]);
 const COSTLY: ReadonlySet<OpName> = new Set(["exp", "log", "sin", "cos", "tanh", "erf", "pow", "atan2"]);
 const FREE: ReadonlySet<OpName> = new Set(["broadcast", "reshape", "transpose", "slice", "flip", "cast", "bitcast", "const", "iota", "size", "stop_gradient", "tag", "print", "assert", "item"]);
 
-/** Operations along the longest path of one element; above CHEAP a value is not computed twice, above LONGEST never fused. */
+/** Operations along the longest path of one element: above CHEAP a value is not computed by two kernels, above TRIVIAL not
+ *  for each of many elements, and above LONGEST it is never fused. */
+const TRIVIAL = 3;
 const CHEAP = 12;
 const LONGEST = 160;
 const MOST_ROOTS = 24;
@@ -160,11 +162,13 @@ class Partitioner {
   }
 
   run(): Partition {
+    // What a chained convolution reads of the moments between the two is made in its own tasks.
+    const chains = new Set([...this.#chained.keys()].map(id => `anchor ${id}`));
     for (;;) {
       const weight = this.#weigh();
       const stages = this.#stages();
       const owners = this.#owners(stages);
-      const again = new Set([...this.#nodes.keys()].filter(id => this.#live[id] && !this.#stored[id] && weight[id]! > CHEAP && !isAnchor(this.#nodes[id]!.op) && !this.#isRemade(id) && (owners[id] === SEVERAL || this.#isRepeated(id))));
+      const again = new Set([...this.#nodes.keys()].filter(id => this.#live[id] && !this.#stored[id] && !isAnchor(this.#nodes[id]!.op) && !this.#isRemade(id) && ((weight[id]! > CHEAP && owners[id] === SEVERAL) || (weight[id]! > TRIVIAL && this.#isRepeated(id) && !chains.has(owners[id]!)))));
       // Of a path of such values the last is kept: what feeds only it is fused into it.
       const chosen = [...again].filter(id => !this.#readers[id]!.every(r => again.has(r)));
       if (chosen.length === 0) return { stored: this.#stored, groups: this.#groups(stages), ends: this.#ends, summed: this.#summed, chained: this.#chained };
