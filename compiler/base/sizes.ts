@@ -213,11 +213,35 @@ export function dimsOf(a: Size, into: Set<string> = new Set()): Set<string> {
 /** The size with dims replaced: by constants to bind some of them, by other sizes to rename or to index. */
 export function substituteSize(a: Size, by: (dim: string) => Size | undefined): Size {
   if (typeof a === "number") return a;
-  return a.terms.reduce<Size>((sum, t) => addSize(sum, t.atoms.reduce<Size>((p, atom) => mulSize(p, substituteAtom(atom, by)), t.coefficient)), 0);
+  const terms: Term[] = [];
+  for (const t of a.terms) {
+    let coefficient = t.coefficient;
+    const kept: Atom[] = [];
+    const replaced: Size[] = [];
+    for (const atom of t.atoms) {
+      const value = atom.kind === "dim" ? by(atom.name) : substituteAtom(atom, by);
+      if (value === undefined) kept.push(atom);
+      else if (typeof value === "number") coefficient *= value;
+      else replaced.push(value);
+    }
+    const rest: Term = { coefficient, atoms: kept };
+    if (replaced.length === 0) terms.push(rest);
+    else terms.push(...termsOf(replaced.reduce(mulSize, fromTerms([rest]))));
+  }
+  return fromTerms(terms);
 }
 
-function substituteAtom(atom: Atom, by: (dim: string) => Size | undefined): Size {
-  if (atom.kind === "dim") return by(atom.name) ?? atomSize(atom);
+/** The size as a constant and the rest, which has none. */
+export function splitConstant(a: Size): { readonly rest: Size; readonly constant: number } {
+  if (typeof a === "number") return { rest: 0, constant: a };
+  const last = a.terms.at(-1)!;
+  if (last.atoms.length > 0) return { rest: a, constant: 0 };
+  // The text ends with the sign and the constant.
+  const key = a.key.slice(0, -` + ${Math.abs(last.coefficient)}`.length);
+  return { rest: { terms: a.terms.slice(0, -1), key }, constant: last.coefficient };
+}
+
+function substituteAtom(atom: Exclude<Atom, { kind: "dim" }>, by: (dim: string) => Size | undefined): Size {
   const a = substituteSize(atom.a, by);
   const b = substituteSize(atom.b, by);
   switch (atom.kind) {

@@ -2,7 +2,7 @@
 // computed at the outermost level where its symbols are known, and one that is linear in the variable of the loop that it
 // changes in is advanced once a round instead.
 import { DTYPES } from "../../base/dtypes.ts";
-import { addSize, type Atom, dimSize, dimsOf, floorDivSize, mulSize, productSize, type Size, type SizeExpr, subSize, type Term } from "../../base/sizes.ts";
+import { addSize, type Atom, dimSize, dimsOf, floorDivSize, mulSize, type Size, type SizeExpr, splitConstant, subSize, type Term } from "../../base/sizes.ts";
 import { indexSize } from "../../kernel/indices.ts";
 import type { Buffer, Expr } from "../../kernel/ir.ts";
 import { mapOperands } from "../../kernel/share.ts";
@@ -22,9 +22,10 @@ export interface Address {
   flat(): Ref;
 }
 
-/** An access before loops are unrolled: the number of its element, apart from indices that are data. */
+/** An access before loops are unrolled, apart from indices that are data. */
 interface Shape {
-  readonly flat: Size;
+  /** The address; of i4, the number of the element. */
+  readonly place: Size;
   readonly data: readonly { readonly index: Expr; readonly stride: Size }[];
 }
 
@@ -47,30 +48,29 @@ export class Addresses {
   element(buffer: Buffer, index: readonly Expr[], evaluate: (e: Expr) => Ref): Address {
     const { m, b } = this.#code.target;
     const shape = this.#shape(buffer, index);
-    const flat = this.#sizes.resolve(shape.flat);
+    const place = this.#sizes.resolve(shape.place);
     const data = shape.data.map(({ index: e, stride }) => {
       const s = this.#sizes.resolve(stride);
       return s === 1 ? evaluate(e) : m.i32.mul(evaluate(e), this.#sizes.resolvedValue(s));
     });
     const number = data.length > 0 ? this.#code.hold(data.reduce((x, y) => m.i32.add(x, y)), b.i32) : undefined;
-    if (buffer.dtype === "i4") return this.#nibble(buffer, flat, number);
-    const bytes = DTYPES[buffer.dtype].bits / 8;
-    const shift = Math.log2(bytes);
-    return this.#address(buffer.name, mulSize(flat, bytes), number && (() => m.i32.shl(number(), m.i32.const(shift))));
+    return buffer.dtype === "i4" ? this.#nibble(buffer, place, number) : this.#address(place, number);
   }
 
   #shape(buffer: Buffer, index: readonly Expr[]): Shape {
     const known = this.#shapes.get(index);
     if (known) return known;
-    let flat: Size = 0;
+    const bytes = buffer.dtype === "i4" ? 1 : DTYPES[buffer.dtype].bits / 8;
+    let stride: Size = bytes;
+    let place: Size = buffer.dtype === "i4" ? 0 : dimSize(baseName(buffer.name));
     const data: Shape["data"][number][] = [];
-    index.forEach((e, axis) => {
-      const stride = productSize(buffer.shape.slice(axis + 1));
-      const polynomial = indexSize(this.#withNames(e));
-      if (polynomial === undefined) data.push({ index: e, stride });
-      else flat = addSize(flat, mulSize(polynomial, stride));
-    });
-    const shape = { flat, data };
+    for (let axis = index.length - 1; axis >= 0; axis--) {
+      const polynomial = indexSize(this.#withNames(index[axis]!));
+      if (polynomial === undefined) data.push({ index: index[axis]!, stride });
+      else place = addSize(place, mulSize(polynomial, stride));
+      stride = mulSize(stride, buffer.shape[axis]!);
+    }
+    const shape = { place, data };
     this.#shapes.set(index, shape);
     return shape;
   }
@@ -81,27 +81,29 @@ export class Addresses {
     return mapOperands(e, x => this.#withNames(x));
   }
 
-  #address(buffer: string, bytes: Size, number?: () => Ref): Address {
+  /** `number` is added to the address at run time. */
+  #address(place: Size, number?: () => Ref): Address {
     const { m, b } = this.#code.target;
-    const { rest, constant } = splitConstant(bytes);
+    const { rest, constant } = splitConstant(place);
     // The sum of pointer and constant does not wrap, so the pointer itself must be an address.
     const isSafe = constant >= 0 && constant < 2 ** 31 && number === undefined && this.#sizes.range(rest).min >= 0;
     const offset = isSafe ? constant : constant - Math.floor(constant / LOWEST_ADDRESS) * LOWEST_ADDRESS;
-    const base = addSize(addSize(rest, constant - offset), this.#sizes.resolve(dimSize(baseName(buffer))));
-    const moved = number && this.#code.hold(m.i32.add(this.#pointer(base), number()), b.i32);
-    return { pointer: moved ?? (() => this.#pointer(base)), offset, nibble: 0, flat: () => m.i32.const(0) };
+    const pointer = isSafe ? rest : addSize(rest, constant - offset);
+    const moved = number && this.#code.hold(m.i32.add(this.#pointer(pointer), number()), b.i32);
+    return { pointer: moved ?? (() => this.#pointer(pointer)), offset, nibble: 0, flat: () => m.i32.const(0) };
   }
 
   #nibble(buffer: Buffer, flat: Size, number?: () => Ref): Address {
-    const { m } = this.#code.target;
+    const { m, b } = this.#code.target;
+    const base = this.#sizes.resolve(dimSize(baseName(buffer.name)));
     const { rest, constant } = splitConstant(flat);
     const halved = number === undefined ? this.#half(rest) : undefined;
     if (halved !== undefined) {
       const nibble = (constant & 1) as 0 | 1;
-      return { ...this.#address(buffer.name, addSize(halved, (constant - nibble) / 2)), nibble };
+      return { ...this.#address(addSize(addSize(base, halved), (constant - nibble) / 2)), nibble };
     }
-    const element = this.#code.hold(number ? m.i32.add(this.#sizes.resolvedValue(flat), number()) : this.#sizes.resolvedValue(flat), this.#code.target.b.i32);
-    return { pointer: () => this.#pointer(this.#sizes.resolve(dimSize(baseName(buffer.name)))), offset: 0, nibble: null, flat: element };
+    const element = this.#code.hold(number ? m.i32.add(this.#sizes.resolvedValue(flat), number()) : this.#sizes.resolvedValue(flat), b.i32);
+    return { pointer: () => this.#pointer(base), offset: 0, nibble: null, flat: element };
   }
 
   /** Half of a size every term of which is even; undefined if one may be odd. */
@@ -146,12 +148,6 @@ const without = (atoms: readonly Atom[], one: Atom): Atom[] => {
   const at = atoms.indexOf(one);
   return atoms.filter((_, i) => i !== at);
 };
-
-function splitConstant(s: Size): { rest: Size; constant: number } {
-  if (typeof s === "number") return { rest: 0, constant: s };
-  const last = s.terms.at(-1)!;
-  return last.atoms.length === 0 ? { rest: subSize(s, last.coefficient), constant: last.coefficient } : { rest: s, constant: 0 };
-}
 
 /** What the variable is multiplied with in the size; undefined if the size is not linear in it. */
 function linearFactor(s: SizeExpr, variable: string): Size | undefined {

@@ -18,6 +18,7 @@ import { namesOnlySplatted } from "./uses.ts";
 const ALIGNMENT = 64;
 const SCRATCH = "@scratch";
 const LOW = "@low";
+const ADDRESS: Range = { min: 0, max: 2 ** 32 - 1 };
 const ANYTHING: Range = { min: -Infinity, max: Infinity };
 
 /** Adds the function under the name; returns the bytes of scratch that it needs. */
@@ -71,12 +72,12 @@ class KernelFunction {
         return local;
       };
       params.forEach((p, i) => {
-        this.#bindLocal(baseName(p.name), word(i), ANYTHING);
+        this.#bindLocal(baseName(p.name), word(i), ADDRESS);
         this.#expressions.buffers.set(p.name, { kind: "memory", buffer: p });
       });
       dims.forEach((d, i) => { this.#bindLocal(d.name, word(params.length + i), d); });
     });
-    this.#bindLocal(SCRATCH, PARAMS.scratch, ANYTHING);
+    this.#bindLocal(SCRATCH, PARAMS.scratch, ADDRESS);
     this.#bindLocal(LOW, PARAMS.low, { min: 0, max: Infinity });
   }
 

@@ -56,12 +56,15 @@ export class Sizes {
 
   /** The innermost level that a resolved size's symbols belong to. */
   level(resolved: Size): number {
-    let level = 0;
-    for (const name of dimsOf(resolved)) {
-      const known = this.#name(name);
-      if (known.kind === "local") level = Math.max(level, known.level);
-    }
-    return level;
+    return typeof resolved === "number" ? 0 : resolved.terms.reduce((level, t) => Math.max(level, this.#levelOfTerm(t)), 0);
+  }
+  #levelOfTerm(t: Term): number {
+    return t.atoms.reduce((level, atom) => Math.max(level, this.#levelOfAtom(atom)), 0);
+  }
+  #levelOfAtom(atom: Atom): number {
+    if (atom.kind !== "dim") return Math.max(this.level(atom.a), this.level(atom.b));
+    const known = this.#name(atom.name);
+    return known.kind === "local" ? known.level : this.level(known.size);
   }
 
   value(s: Size): Ref {
@@ -94,8 +97,8 @@ export class Sizes {
     const { m } = this.#code.target;
     const lone = s.terms.length === 1 ? s.terms[0]! : undefined;
     if (lone && lone.coefficient === 1 && lone.atoms.length === 1 && lone.atoms[0]!.kind !== "dim") return this.#opaque(lone.atoms[0]!);
-    const outer = s.terms.filter(t => this.level(termSize(t)) < level);
-    const here = s.terms.filter(t => !outer.includes(t));
+    const outer = s.terms.filter(t => this.#levelOfTerm(t) < level);
+    const here = outer.length > 0 ? s.terms.filter(t => !outer.includes(t)) : s.terms;
     let sum = outer.length > 0 ? this.resolvedValue(sumOf(outer)) : undefined;
     for (const t of here) {
       if (t.atoms.length === 0) {
