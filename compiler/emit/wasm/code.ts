@@ -20,6 +20,8 @@ export interface Target {
   fusedMultiplyAdd(scalar: "f32" | "f64", a: Ref, b: Ref, c: Ref): Ref;
   /** yes where all bits of a lane of the mask are set, no where none is. */
   laneSelect(yes: Ref, no: Ref, mask: Ref): Ref;
+  /** Bytes of the table by bytes that are 0 … 15. */
+  swizzle(table: Ref, index: Ref): Ref;
   /** The name of the function for the remainder of two f64. */
   remainder(): string;
 }

@@ -9,14 +9,15 @@ import { type Code, lanesPerPart, partCount, type Ref } from "./code.ts";
 import {
   bits, constantPart, constantScalar, extractLane, multiplyAdd, narrowMasks, partOf, scalarBinary, scalarUnary, shiftPart, splatPart, vectorBinary, vectorUnary,
 } from "./lanes.ts";
-import { loadElement, loadSplat, loadVector } from "./memory.ts";
-import { dot4Part, horizontalScalar, lookup16Part, shuffleParts } from "./permute.ts";
+import { loadElement, loadNibbleBytes, loadSplat, loadVector } from "./memory.ts";
+import { bytesOfLanes, dot4Part, horizontalScalar, lookup16Parts, shuffleParts } from "./permute.ts";
 import type { Sizes } from "./sizes.ts";
 
-/** What a name holds: the parts of a value, or a float scalar that was splatted because nothing else is made of it. */
+/** What a name holds: the parts of a value; or, where that is all that is made of it, a float scalar in all lanes, or lanes
+ *  of i4 as bytes of 0 … 15. */
 export interface Held {
   readonly locals: readonly number[];
-  readonly splatted: boolean;
+  readonly form: "parts" | "splatted" | "nibbles";
 }
 export type BufferHome =
   | { readonly kind: "memory"; readonly buffer: Buffer }
@@ -90,7 +91,7 @@ export class Expressions {
   #variable(name: string): Ref[] {
     const held = this.values.get(name);
     if (!held) return [this.#sizes.value(this.#named(name))];
-    if (held.splatted) throw new InternalError(`${name} is held in all lanes and is used as a scalar`);
+    if (held.form !== "parts") throw new InternalError(`${name} is held ${held.form} and is used otherwise`);
     return held.locals.map(l => this.#code.get(l));
   }
   #named(name: string): Size {
@@ -207,7 +208,7 @@ export class Expressions {
     const count = partCount(type);
     if (e.lanes === 1) return this.parts(e.x);
     const held = e.x.kind === "var" ? this.values.get(e.x.name) : undefined;
-    if (held?.splatted) return this.#each(count, () => code.get(held.locals[0]!));
+    if (held?.form === "splatted") return this.#each(count, () => code.get(held.locals[0]!));
     const part = this.splatted(e.x);
     if (count === 1) return [part];
     const all = code.hold(part);
@@ -240,21 +241,28 @@ export class Expressions {
   }
 
   #lookup16(e: Expr & { kind: "lookup16" }): Ref[] {
-    const code = this.#code;
-    const { target } = code;
+    const { target } = this.#code;
     const { scalar, lanes } = e.type;
-    const index = this.parts(e.index).map(i => (lanes === 1 ? target.m.i32x4.splat(i) : i));
-    const low = index.map(i => target.m.v128.and(i, bits(target, 15)));
-    const found = scalar === "f64" ? widenIndices(code, partCount({ scalar, lanes: Math.max(lanes, 2) }), low) : low;
-    const parts = found.map(i => lookup16Part(code, scalar, e.table, i));
+    const indices = this.nibbles(e.index) ?? this.#lowNibbles(e.index);
+    const parts = lookup16Parts(this.#code, scalar, e.table, lanes, indices);
     return lanes === 1 ? [extractLane(target, scalar, parts[0]!, 0)] : parts;
   }
-}
-
-function widenIndices(code: Code, count: number, parts: readonly Ref[]): Ref[] {
-  const { m } = code.target;
-  const held = parts.map(p => code.hold(p));
-  return Array.from({ length: count }, (_, i) => (i % 2 === 0 ? m.i64x2.extend_low_i32x4_u(held[i >> 1]!()) : m.i64x2.extend_high_i32x4_u(held[i >> 1]!())));
+  #lowNibbles(e: Expr): Ref[] {
+    const { target } = this.#code;
+    const lanes = this.parts(e).map(i => (typeOf(e).lanes === 1 ? target.m.i32x4.splat(i) : i));
+    return bytesOfLanes(this.#code, lanes).map(i => target.m.v128.and(i, bits(target, 0x0f0f0f0f)));
+  }
+  /** Lanes of i4 in memory, or held since they were loaded, as bytes of 0 … 15; undefined for anything else. */
+  nibbles(e: Expr): Ref[] | undefined {
+    if (e.kind === "var") {
+      const held = this.values.get(e.name);
+      return held?.form === "nibbles" ? held.locals.map(l => this.#code.get(l)) : undefined;
+    }
+    if (e.kind !== "load") return undefined;
+    const home = this.#home(e.buffer);
+    if (home.kind === "register" || home.buffer.dtype !== "i4") return undefined;
+    return loadNibbleBytes(this.#code, e.type.lanes, this.address(home.buffer, e.index));
+  }
 }
 
 /** Whether two expressions are visibly the same value. */

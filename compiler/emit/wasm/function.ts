@@ -4,15 +4,15 @@ import { DTYPES } from "../../base/dtypes.ts";
 import { InternalError } from "../../base/diagnostics.ts";
 import { addSize, dimSize, dimsOf, floorDivSize, maxSize, mulSize, productSize, type Range, type Size, subSize } from "../../base/sizes.ts";
 import { indexSize } from "../../kernel/indices.ts";
-import { type Buffer, type Expr, type Kernel, REGISTER_TYPE, type Stmt, typeOf } from "../../kernel/ir.ts";
+import { type Buffer, type Expr, type Kernel, REGISTER_TYPE, type Stmt, typeOf, type ValueType } from "../../kernel/ir.ts";
 import { isFloatScalar } from "../../kernel/scalar.ts";
 import { Addresses, baseName } from "./addresses.ts";
 import { emitAtomic } from "./atomics.ts";
-import { Code, type Items, PARAMS, type Ref, type Target } from "./code.ts";
+import { Code, type Items, lanesPerPart, PARAMS, type Ref, type Target } from "./code.ts";
 import { Expressions, type Held } from "./expressions.ts";
 import { roundTo, storeElement, storeVector } from "./memory.ts";
 import { type SizeName, Sizes } from "./sizes.ts";
-import { namesOnlySplatted } from "./uses.ts";
+import { namesWithOneUse } from "./uses.ts";
 
 /** Local buffers start at multiples of this. */
 const ALIGNMENT = 64;
@@ -31,7 +31,7 @@ class KernelFunction {
   readonly #code: Code;
   readonly #sizes: Sizes;
   readonly #expressions: Expressions;
-  readonly #onlySplatted: ReadonlySet<string>;
+  readonly #uses: ReturnType<typeof namesWithOneUse>;
   /** How to take back what the current block has defined. */
   #undo: (() => void)[] = [];
   #labels = 0;
@@ -45,7 +45,7 @@ class KernelFunction {
     this.#sizes = new Sizes(this.#code);
     const even = new Set(kernel.dims.filter(d => d.multipleOf % 2 === 0).map(d => d.name));
     this.#expressions = new Expressions(this.#code, this.#sizes, new Addresses(this.#code, this.#sizes, even));
-    this.#onlySplatted = namesOnlySplatted(kernel);
+    this.#uses = namesWithOneUse(kernel);
   }
 
   add(name: string): Size {
@@ -232,10 +232,7 @@ class KernelFunction {
       }
       case "let": this.#let(s.name, s.value); return;
       case "mutable": {
-        const parts = this.#expressions.parts(s.init);
-        const locals = code.scoped(s.type);
-        parts.forEach((p, i) => { code.set(locals[i]!, p); });
-        this.#bindValue(s.name, { locals, splatted: false });
+        this.#hold(s.name, s.type, this.#expressions.parts(s.init), "parts");
         return;
       }
       case "assign": {
@@ -277,13 +274,15 @@ class KernelFunction {
   }
 
   #let(name: string, value: Expr): void {
-    const code = this.#code;
     const type = typeOf(value);
-    if (this.#onlySplatted.has(name) && isFloatScalar(type.scalar)) {
-      const part = this.#expressions.splatted(value);
-      const locals = code.scoped({ scalar: type.scalar, lanes: type.scalar === "f64" ? 2 : 4 });
-      code.set(locals[0]!, part);
-      this.#bindValue(name, { locals, splatted: true });
+    const use = this.#uses.get(name);
+    if (use === "splat" && isFloatScalar(type.scalar)) {
+      this.#hold(name, { scalar: type.scalar, lanes: lanesPerPart(type.scalar) }, [this.#expressions.splatted(value)], "splatted");
+      return;
+    }
+    const nibbles = use === "lookup16" ? this.#expressions.nibbles(value) : undefined;
+    if (nibbles) {
+      this.#hold(name, { scalar: "i32", lanes: 4 * nibbles.length }, nibbles, "nibbles");
       return;
     }
     const size = type.scalar === "i32" && type.lanes === 1 ? indexSize(value) : undefined;
@@ -291,16 +290,18 @@ class KernelFunction {
       this.#bindSize(name, this.#sizes.resolve(size));
       return;
     }
-    const parts = this.#expressions.parts(value);
-    const locals = code.scoped(type);
-    parts.forEach((p, i) => { code.set(locals[i]!, p); });
-    if (type.scalar !== "i32" || type.lanes !== 1) {
-      this.#bindValue(name, { locals, splatted: false });
-      return;
-    }
+    const locals = this.#hold(name, type, this.#expressions.parts(value), "parts");
+    if (type.scalar !== "i32" || type.lanes !== 1) return;
     // From here on sizes may use it.
-    code.open();
+    this.#code.open();
     this.#bindLocal(name, locals[0]!, ANYTHING);
+  }
+
+  #hold(name: string, type: ValueType, parts: readonly Ref[], form: Held["form"]): readonly number[] {
+    const locals = this.#code.scoped(type);
+    parts.forEach((p, i) => { this.#code.set(locals[i]!, p); });
+    this.#bindValue(name, { locals, form });
+    return locals;
   }
 
   #alloc(buffer: Buffer): void {

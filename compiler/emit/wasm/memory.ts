@@ -107,6 +107,23 @@ function nibblesPart(code: Code, at: Address, first: number): Ref {
   return m.i32x4.shr_s(m.i32x4.mul(word, constantPart(code.target, "i32", [2 ** 28, 2 ** 24, 2 ** 20, 2 ** 16])), m.i32.const(28));
 }
 
+/** Nibbles as bytes of 0 … 15, up to 16 to a v128; undefined where they do not start with a byte. */
+export function loadNibbleBytes(code: Code, lanes: number, at: Address): Ref[] | undefined {
+  const { m } = code.target;
+  if (at.nibble !== 0 || lanes % 4 !== 0) return undefined;
+  const parts: Ref[] = [];
+  for (let first = 0; first < lanes; first += 16) {
+    const offset = at.offset + first / 2;
+    const left = lanes - first;
+    if (left === 12) return undefined;
+    const packed = code.hold(left >= 16 ? m.v128.load64_zero(offset, 1, at.pointer()) : left === 8 ? m.v128.load32_zero(offset, 1, at.pointer()) : m.v128.load16_splat(offset, 1, at.pointer()));
+    const low = m.v128.and(packed(), bits(code.target, 0x0f0f0f0f));
+    const high = m.v128.and(m.i16x8.shr_u(packed(), m.i32.const(4)), bits(code.target, 0x0f0f0f0f));
+    parts.push(m.i8x16.shuffle(low, high, Array.from({ length: 16 }, (_, i) => (i >> 1) + 16 * (i & 1))));
+  }
+  return parts;
+}
+
 /** What lies in memory for a value in registers, in the low bits of an i32. */
 function encode(code: Code, d: DType, lanes: number, value: Ref): Ref {
   if (d === "f16") return halfOfFloat(code, lanes, value);

@@ -36,16 +36,21 @@ export async function emitWasm(kernels: readonly Kernel[], variants: readonly Wa
   });
 }
 
-type Ternary = (module: number, op: number, a: Ref, b: Ref, c: Ref) => Ref;
+/** What binaryen's typed interface leaves out. */
+interface Untyped {
+  readonly _BinaryenSIMDTernary?: (module: number, op: number, a: Ref, b: Ref, c: Ref) => Ref;
+  readonly _BinaryenBinary?: (module: number, op: number, a: Ref, b: Ref) => Ref;
+}
 
 function targetOf(b: typeof binaryen, m: binaryen.Module, { relaxed, shared }: WasmVariant): Target {
-  const ternary = (b as unknown as { readonly _BinaryenSIMDTernary?: Ternary })._BinaryenSIMDTernary;
-  if (!ternary) throw new InternalError("this version of binaryen makes no operations of three vectors");
+  const { _BinaryenSIMDTernary: ternary, _BinaryenBinary: binary } = b as unknown as Untyped;
+  if (!ternary || !binary) throw new InternalError("this version of binaryen makes no relaxed operations");
   let remainder: string | undefined;
   return {
     b, m, relaxed, shared,
     fusedMultiplyAdd: (scalar, x, y, z) => ternary(m.ptr, scalar === "f64" ? b.RelaxedMaddVecF64x2 : b.RelaxedMaddVecF32x4, x, y, z),
     laneSelect: (yes, no, mask) => (relaxed ? ternary(m.ptr, b.RelaxedLaneselectI32x4, yes, no, mask) : m.v128.bitselect(yes, no, mask)),
+    swizzle: (table, index) => (relaxed ? binary(m.ptr, b.RelaxedSwizzleVecI8x16, table, index) : m.i8x16.swizzle(table, index)),
     remainder: () => (remainder ??= addRemainder(b, m)),
   };
 }

@@ -57,26 +57,54 @@ export function dot4Part(code: Code, a: Ref, b: Ref): Ref {
   return m.i32x4.add(shuffleWords(code.target, low(), high(), [0, 2, 4, 6]), shuffleWords(code.target, low(), high(), [1, 3, 5, 7]));
 }
 
-/** Entries of the table by lanes that hold 0 … 15 (of 64 bits for f64): one byte of all entries at a time. */
-export function lookup16Part(code: Code, s: ScalarType, table: readonly number[], index: Ref): Ref {
+/** Lanes that hold bytes, up to 16 to a v128, of i32 lanes. */
+export function bytesOfLanes(code: Code, parts: readonly Ref[]): Ref[] {
+  const { m } = code.target;
+  const pack = (a: () => Ref, b: () => Ref): Ref => m.i8x16.shuffle(a(), b(), Array.from({ length: 16 }, (_, i) => 4 * (i % 8)));
+  const held = parts.map(p => code.hold(p));
+  const bytes: Ref[] = [];
+  for (let i = 0; i < held.length; i += 4) {
+    const [a, b, c, d] = held.slice(i, i + 4);
+    const first = pack(a!, b ?? a!);
+    bytes.push(c ? m.i8x16.shuffle(first, pack(c, d ?? c), [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]) : first);
+  }
+  return bytes;
+}
+
+const zipped = (width: number, half: 0 | 1): number[] =>
+  Array.from({ length: 16 }, (_, i) => 8 * half + Math.floor(i / (2 * width)) * width + (i % width) + (Math.floor(i / width) % 2) * 16);
+
+/** Entries of a table of 16 words for indices that are bytes of 0 … 15: one byte of all entries at a time, then joined. */
+function wordsByByte(code: Code, words: readonly number[], lanes: number, indices: readonly (() => Ref)[]): Ref[] {
   const { target } = code;
   const { m } = target;
-  const width = 16 / lanesPerPart(s);
-  const entries = new DataView(new ArrayBuffer(16 * width));
-  table.forEach((x, i) => {
-    if (s === "f64") entries.setFloat64(8 * i, x, true);
-    else if (s === "f32" || s === "f16") entries.setFloat32(4 * i, x, true);
-    else entries.setInt32(4 * i, s === "bool" ? -x : x, true);
+  return indices.flatMap((index, chunk) => {
+    const count = Math.min(4, Math.ceil((lanes - 16 * chunk) / 4));
+    const plane = (byte: number): (() => Ref) => {
+      const entries = words.map(w => (w >>> (8 * byte)) & 255);
+      return entries.every(x => x === 0) ? () => bits(target, 0) : code.hold(target.swizzle(m.v128.const(entries), index()));
+    };
+    const [p0, p1, p2, p3] = [plane(0), plane(1), plane(2), plane(3)];
+    return ([0, 1] as const).slice(0, Math.ceil(count / 2)).flatMap(half => {
+      const low = code.hold(m.i8x16.shuffle(p0(), p1(), zipped(1, half)));
+      const high = code.hold(m.i8x16.shuffle(p2(), p3(), zipped(1, half)));
+      return ([0, 1] as const).slice(0, count - 2 * half).map(quarter => m.i8x16.shuffle(low(), high(), zipped(2, quarter)));
+    });
   });
-  const held = code.hold(index);
-  const words = s === "f64" ? m.i64x2 : m.i32x4;
-  const planes = Array.from({ length: width }, (_, byte) => Array.from({ length: 16 }, (_, i) => entries.getUint8(width * i + byte)));
-  const found = planes.flatMap((plane, byte) => {
-    if (plane.every(x => x === 0)) return [];
-    // A byte of 128 or more finds nothing, and gives 0.
-    const others = Array.from({ length: 16 }, (_, i) => (i % width === byte ? 0 : 0x80));
-    const at = m.v128.or(byte === 0 ? held() : words.shl(held(), m.i32.const(8 * byte)), m.v128.const(others));
-    return [m.i8x16.swizzle(m.v128.const(plane), at)];
+}
+
+/** Entries of the table by bytes of 0 … 15, up to 16 to a v128. */
+export function lookup16Parts(code: Code, s: ScalarType, table: readonly number[], lanes: number, indices: readonly Ref[]): Ref[] {
+  const held = indices.map(i => code.hold(i));
+  const words = (at: number): number[] => table.map(x => {
+    const view = new DataView(new ArrayBuffer(8));
+    if (s === "f64") view.setFloat64(0, x, true);
+    else if (s === "f32" || s === "f16") view.setFloat32(0, x, true);
+    else view.setInt32(0, s === "bool" ? -x : x, true);
+    return view.getUint32(at, true);
   });
-  return found.length === 0 ? bits(target, 0) : found.reduce((x, y) => m.v128.or(x, y));
+  const low = wordsByByte(code, words(0), lanes, held);
+  if (s !== "f64") return low;
+  const [lows, highs] = [low, wordsByByte(code, words(4), lanes, held)].map(parts => parts.map(p => code.hold(p)));
+  return lows!.flatMap((l, i) => [[0, 4, 1, 5], [2, 6, 3, 7]].slice(0, Math.ceil(lanes / 2) - 2 * i).map(order => shuffleWords(code.target, l(), highs![i]!(), order)));
 }

@@ -1,14 +1,21 @@
-// Names of scalars that are used in splats only: they are kept in all lanes from the start, which is one instruction for
-// what is loaded.
+// Names that are used in one way only and are held accordingly from the start: scalars that are always splatted, which is
+// one instruction for what is loaded, and lanes that only ever choose from tables of 16.
 import type { Expr, Kernel, Stmt } from "../../kernel/ir.ts";
 import { mapExpressions, mapOperands } from "../../kernel/share.ts";
 
-export function namesOnlySplatted(kernel: Kernel): ReadonlySet<string> {
-  const splatted = new Set<string>();
-  const plain = new Set<string>();
+type Use = "splat" | "lookup16";
+
+export function namesWithOneUse(kernel: Kernel): ReadonlyMap<string, Use> {
+  const uses = new Map<string, Use>();
+  const others = new Set<string>();
+  const use = (name: string, as: Use): void => {
+    if ((uses.get(name) ?? as) === as) uses.set(name, as);
+    else others.add(name);
+  };
   const visit = (e: Expr): Expr => {
-    if (e.kind === "var") plain.add(e.name);
-    else if (e.kind === "splat" && e.x.kind === "var" && e.lanes > 1) splatted.add(e.x.name);
+    if (e.kind === "var") others.add(e.name);
+    else if (e.kind === "splat" && e.x.kind === "var" && e.lanes > 1) use(e.x.name, "splat");
+    else if (e.kind === "lookup16" && e.index.kind === "var") use(e.index.name, "lookup16");
     else mapOperands(e, visit);
     return e;
   };
@@ -21,11 +28,11 @@ export function namesOnlySplatted(kernel: Kernel): ReadonlySet<string> {
         visitBlock(s.yes);
         visitBlock(s.no);
       }
-      // An assigned name changes as a scalar.
-      if (s.kind === "mutable") plain.add(s.name);
+      // Whatever is assigned later is held as what it is.
+      if (s.kind === "mutable") others.add(s.name);
     }
   };
   visitBlock(kernel.body);
-  for (const name of plain) splatted.delete(name);
-  return splatted;
+  for (const name of others) uses.delete(name);
+  return uses;
 }
