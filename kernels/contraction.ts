@@ -33,6 +33,10 @@ const DEPTH = 256;
 /** Tasks that keep several workers busy. */
 const ENOUGH_TASKS = 8;
 
+/** Of a task with few rows: enough to read b in long runs. */
+const LEAST_COLUMNS = 128;
+const MOST_COLUMNS = 512;
+
 /** How c is cut into tasks of rows × columns. */
 interface Cut {
   readonly by: "panels" | "rows" | "columns";
@@ -48,7 +52,7 @@ function cutOf(c: Contraction): Cut {
   const lanes = lanesOf(registerDType(c.dtype));
   const [m, n] = [most(c.m), most(c.n)];
   if (n <= FEW && n <= m) return { by: "columns", rows: 16 * columnTile(n), columns: n };
-  if (m <= FEW) return { by: "rows", rows: m, columns: Math.min(Math.floor(12 / m), Math.max(1, Math.ceil(n / lanes))) * lanes };
+  if (m <= FEW) return { by: "rows", rows: m, columns: typeof c.n === "number" ? Math.min(MOST_COLUMNS, Math.max(LEAST_COLUMNS, roundUp(n / ENOUGH_TASKS, 16))) : LEAST_COLUMNS };
   const blocks = ([[96, 128], [48, 128], [48, 64], [24, 64]] as const).map(([rows, columns]): Cut => ({
     by: "panels", rows: Math.min(rows, roundUp(m, TILE_ROWS)), columns: Math.min(columns * (lanes / 4), roundUp(n, 2 * lanes)),
   }));
@@ -135,6 +139,13 @@ class Product {
     });
   }
 
+  /** How much of the count goes in whole steps, and whether some is left. */
+  #parts(count: Size, step: number): { whole: Size; rest: boolean } {
+    // The maximum changes nothing, but shows the verifier that what is left starts at 0 or later.
+    const whole = mulSize(floorDivSize(maxSize(0, count), step), step);
+    return { whole, rest: subSize(count, whole) !== 0 };
+  }
+
   // ---- panels
 
   #panels(): void {
@@ -210,10 +221,9 @@ class Product {
         columns.forEach((column, v) => k.store(acc, [r, v], this.#multiplyAdd(value, column, k.load(acc, [r, v]))));
       });
     };
-    // The maximum changes nothing, but shows the verifier that what is left starts at 0 or later.
-    const whole = mulSize(floorDivSize(maxSize(0, count), 4), 4);
+    const { whole, rest } = this.#parts(count, 4);
     if (whole !== 0) k.for_("i", whole, i => k.unroll("u", 4, u => multiply(addSize(i, u))), { step: 4 });
-    if (subSize(count, whole) !== 0) k.for_("i", count, multiply, { from: whole });
+    if (rest) k.for_("i", count, multiply, { from: whole });
     each((r, v, at) => k.store(sums, at, k.load(acc, [r, v])));
   }
 
@@ -225,25 +235,34 @@ class Product {
     const { rows, columns } = this.#cut;
     const { column } = this.#first;
     const exact = m === rows;
-    const product = (at: Size, vectors: number, lanes: number): void => {
-      const acc = k.tile("acc", this.#dtype, [rows, vectors], lanes);
-      for (let r = 0; r < rows; r++) for (let v = 0; v < vectors; v++) k.store(acc, [r, v], 0);
-      k.for_("i", depth, i => {
-        const bs = Array.from({ length: vectors }, (_, v) => this.#b(i, addSize(at, v * lanes), lanes));
-        for (let r = 0; r < rows; r++) {
-          const value = splat(this.#a(exact ? r : minSize(r, subSize(m, 1)), i, 1), lanes);
-          bs.forEach((b, v) => k.store(acc, [r, v], this.#multiplyAdd(value, b, k.load(acc, [r, v]))));
-        }
-      });
-      for (let r = 0; r < rows; r++) {
-        const put = (): void => { for (let v = 0; v < vectors; v++) this.#put(r, addSize(at, v * lanes), k.load(acc, [r, v])); };
-        if (exact) put();
-        else k.if_(lt(index(r), index(m)), put);
-      }
+    const together = rows <= 2 ? 4 : 2;
+    const sums = k.alloc("sums", this.#dtype, [rows, columns], "local");
+    k.for_("r", rows, r => k.for_("j", columns, j => k.store(sums, [r, j], this.#zero)));
+    const count = minSize(columns, subSize(n, column));
+    const { whole, rest } = this.#parts(count, this.#lanes);
+    const multiply = (i: Size, steps: number): void => {
+      const values = Array.from({ length: rows }, (_, r) => Array.from({ length: steps }, (__, s) => {
+        const value = this.#a(exact ? r : minSize(r, subSize(m, 1)), addSize(i, s), 1);
+        return [value, k.let_("a", splat(value, this.#lanes))] as const;
+      }));
+      const run = (j: Size, lanes: number): void => {
+        const bs = Array.from({ length: steps }, (_, s) => this.#b(addSize(i, s), addSize(column, j), lanes));
+        values.forEach((row, r) => {
+          const sum = row.reduce<Expr>((total, [one, all], s) => this.#multiplyAdd(lanes === 1 ? one : all, bs[s]!, total), k.load(sums, [r, j], lanes));
+          k.store(sums, [r, j], sum);
+        });
+      };
+      if (whole !== 0) k.for_("j", whole, j => run(j, this.#lanes), { step: this.#lanes });
+      if (rest) k.for_("j", count, j => run(j, 1), { from: whole });
     };
-    const full = (): void => product(column, columns / this.#lanes, this.#lanes);
-    if (typeof n === "number" && n % columns === 0) full();
-    else k.if_(le(index(addSize(column, columns)), index(n)), full, () => this.#steps("j", this.#lanes, columns, column, n, (j, lanes) => product(addSize(column, j), 1, lanes)));
+    const deep = this.#parts(depth, together);
+    if (deep.whole !== 0) k.for_("i", deep.whole, i => multiply(i, together), { step: together });
+    if (deep.rest) k.for_("i", depth, i => multiply(i, 1), { from: deep.whole });
+    for (let r = 0; r < rows; r++) {
+      const put = (): void => this.#steps("j", this.#lanes, columns, column, n, (j, lanes) => this.#put(r, addSize(column, j), k.load(sums, [r, j], lanes)));
+      if (exact) put();
+      else k.if_(lt(index(r), index(m)), put);
+    }
   }
 
   // ---- few columns: every element of a is read once, where it lies, against columns turned into rows
@@ -258,8 +277,7 @@ class Product {
     k.for_("i", depth, i => {
       for (let j = 0; j < columns; j++) k.store(turned, [j, i], this.#b(i, exact ? j : minSize(j, subSize(n, 1)), 1));
     });
-    const whole = mulSize(floorDivSize(depth, this.#lanes), this.#lanes);
-    const hasRest = this.#lanes > 1 && subSize(depth, whole) !== 0;
+    const { whole, rest: hasRest } = this.#parts(depth, this.#lanes);
     const product = (at: Size, rows: number): void => {
       const acc = k.tile("acc", this.#dtype, [rows, columns], this.#lanes);
       const rest = k.tile("rest", this.#dtype, [rows, columns]);

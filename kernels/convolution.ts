@@ -49,13 +49,19 @@ const ceilDiv = (a: Size, b: number): Size => floorDivSize(addSize(a, b - 1), b)
 const BAND = 16;
 /** Bands are higher over a producer, whose rows at the seams are computed twice. */
 const FUSED_BAND = 32;
+/** Tasks that keep several workers busy. */
+const ENOUGH_TASKS = 8;
+/** Lower bands are not worth the rows at their seams. */
+const LEAST_BAND = 4;
 
 /** Output rows of a task. */
 export function bandHeight(c: Convolution): number {
   const [height] = c.output;
   if (typeof height !== "number") return "source" in c.x ? BAND : FUSED_BAND;
+  const [images] = inputShape(c);
+  const wanted = Math.ceil(ENOUGH_TASKS / (typeof images === "number" ? images : 1));
   // Even bands, so that no worker waits for a longer one.
-  return Math.max(1, Math.ceil(height / Math.ceil(height / BAND)));
+  return Math.ceil(height / Math.max(Math.ceil(height / BAND), Math.min(wanted, Math.ceil(height / LEAST_BAND))));
 }
 
 /** Extents of the grid: images and bands of output rows. */

@@ -103,7 +103,7 @@ class Gradient {
         k.store(this.#row, [addSize(mulSize(addSize(mulSize(x, attrs.groups), g), this.#padded), o)], dy.read(k, [n, y, x, addSize(mulSize(g, this.#outputs), o)], lanes));
       const whole = this.#outputs - (this.#outputs % this.#lanes);
       if (whole > 0) k.for_("o", whole, o => copy(o, this.#lanes), { step: this.#lanes });
-      for (let o = whole; o < this.#outputs; o++) copy(o, 1);
+      if (whole < this.#outputs) copy(whole, this.#outputs - whole);
     }));
   }
 
@@ -116,8 +116,8 @@ class Gradient {
     const unit = this.#over === "inputs" ? this.#lanes : 1;
     const run = (at: Size, number: number, length: number): void => {
       const count = length / unit;
-      // Twelve accumulators or fewer leave registers for the operands.
-      const most = Math.floor(12 / this.#width);
+      // The accumulators, the gradients and one more operand stay in fifteen registers.
+      const most = Math.min(12, Math.floor((14 - this.#width) / this.#width));
       const steps = Math.ceil(count / Math.ceil(count / most));
       const whole = Math.floor(count / steps);
       const block = (from: Size, n: number): void => this.#tile(g, slot, addSize(at, mulSize(from, unit)), addSize(number, mulSize(from, unit)), { over: this.#over, steps: n, width: this.#width, unit });
