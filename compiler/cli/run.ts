@@ -16,6 +16,7 @@ export interface ProgramOptions {
 }
 interface RunCommandOptions extends ProgramOptions {
   readonly input: readonly string[];
+  readonly states: readonly string[];
   readonly out?: string;
 }
 
@@ -31,6 +32,7 @@ export function addRun(program: Command): void {
   withProgramOptions(program.command("run <program> [name] [flags...]"))
     .description("run an entry or a procedure; without a name, list them")
     .option("--input <name=file>", "a picture, .npy, .safetensors or a number for an entry's input", collect, [])
+    .option("--states <[module=]file>", "states that an entry starts from, .safetensors (<program>.safetensors if it is here)", collect, [])
     .option("--out <dir>", "where outputs go: pictures as .png, other tensors as .npy")
     .option("--dim <name=value>", "a dim that is bound when the program is loaded", collect, [])
     .addOption(new Option("--target <target>", "what runs it").choices(["wasm", "interpret"]))
@@ -79,6 +81,12 @@ async function run(program: Program, path: string, name: string | undefined, fla
   }
   if (flags.length > 0) throw new SluiceError({ code: "CLI004", message: `\`${entry!.entry}\` is an entry and takes no flags`, found: flags.join(" "), hint: "its inputs are --input name=file" });
   const inputs = await values.readInputs(entry!, options.input);
+  const { loadStates, ownStatesFile } = await import("./states.ts");
+  const own = ownStatesFile(program);
+  for (const given of options.states.length > 0 || own === null ? options.states : [own]) {
+    const loaded = await loadStates(program, given);
+    if (!options.json) process.stderr.write(`${loaded}\n`);
+  }
   const start = performance.now();
   const outputs = await program.call(entry!.entry, inputs.values);
   const milliseconds = performance.now() - start;

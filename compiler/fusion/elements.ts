@@ -330,7 +330,10 @@ export function combine(kind: ReduceKind, a: Expr, b: Expr): Expr {
 
 /** A loop over `count` elements, `width` at once and then one by one. */
 export function forVectors(k: KernelBuilder, count: Size, width: number, body: (at: Size, lanes: number) => void): void {
-  if (width === 1) return k.for_("i", count, i => body(i, 1));
+  if (width === 1) {
+    k.for_("i", count, i => body(i, 1));
+    return;
+  }
   if (typeof count === "number") {
     const whole = count - (count % width);
     if (whole > 0) k.for_("i", whole, i => body(i, width), { step: width });

@@ -43,7 +43,8 @@ export function overShape(scope: KernelScope, shape: readonly Size[], widest: nu
   const rank = shape.length;
   if (rank === 0) {
     prepare();
-    return body([], 1);
+    body([], 1);
+    return;
   }
   const last = shape[rank - 1]!;
   const along = (at: readonly Size[], start: Size, count: Size): void =>
@@ -53,7 +54,8 @@ export function overShape(scope: KernelScope, shape: readonly Size[], widest: nu
     const isSmall = typeof last === "number" && last <= TASK;
     const chunk = isSmall ? 0 : k.grid("chunk", floorDivSize(addSize(last, TASK - 1), TASK));
     prepare();
-    return along(outer, mulSize(chunk, TASK), isSmall ? last : minSize(TASK, maxSize(subSize(last, mulSize(chunk, TASK)), 0)));
+    along(outer, mulSize(chunk, TASK), isSmall ? last : minSize(TASK, maxSize(subSize(last, mulSize(chunk, TASK)), 0)));
+    return;
   }
   // Rows are short: a task takes several of them.
   const rows = Math.max(1, Math.floor(TASK / Math.max(1, last)));
@@ -131,9 +133,9 @@ export function partialKernel(scope: KernelScope, roots: readonly NodeId[], part
 export function everyIndex(scope: KernelScope, shape: readonly Size[], widest: number, body: (at: readonly Size[], lanes: number) => void): void {
   const nest = (at: readonly Size[]): void => {
     const axis = at.length;
-    if (axis === shape.length) return body(at, 1);
-    if (axis === shape.length - 1) return forVectors(scope.k, shape[axis]!, widest, (i, lanes) => body([...at, lanes === 1 ? i : addSize(i, LANE)], lanes));
-    scope.k.for_("i", shape[axis]!, i => nest([...at, i]));
+    if (axis === shape.length) body(at, 1);
+    else if (axis === shape.length - 1) forVectors(scope.k, shape[axis]!, widest, (i, lanes) => body([...at, lanes === 1 ? i : addSize(i, LANE)], lanes));
+    else scope.k.for_("i", shape[axis]!, i => nest([...at, i]));
   };
   nest([]);
 }

@@ -59,7 +59,10 @@ function groupOf(scope: KernelScope, channel: Size, channels: Size, groups: numb
 function throughStride(scope: KernelScope, a: ConvAttrs, axis: 0 | 1, i: Size, tap: Size, extent: Size, body: (o: Size) => void): void {
   const offset = subSize(addSize(i, a.padding[axis][0]), mulSize(tap, a.dilation[axis]));
   const { k } = scope;
-  if (a.stride[axis] === 1) return within(scope, offset, extent, body);
+  if (a.stride[axis] === 1) {
+    within(scope, offset, extent, body);
+    return;
+  }
   const position = k.let_("p", e.index(offset));
   k.if_(e.and(e.ge(position, e.index(0)), e.eq(e.rem(position, a.stride[axis]), e.index(0))), () => {
     const o = k.let_("o", e.div(position, a.stride[axis]));

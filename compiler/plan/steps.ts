@@ -122,12 +122,16 @@ class GraphPlan {
         found: "its old value is read where the new one is already needed", hint: "read the state before it is written, or keep a second state",
       });
     };
-    if (old !== null && !this.#canOverwrite(writer, old)) return cannot();
+    if (old !== null && !this.#canOverwrite(writer, old)) {
+      cannot();
+      return;
+    }
     if (w.kind === "update") {
       if (w.x === old) {
         this.#homes.set(value, buffer);
         this.#inPlace.add(w);
-        return this.#readersFirst(writer, old);
+        this.#readersFirst(writer, old);
+        return;
       }
       const isOwn = !this.#homes.has(w.x) && this.#writer.has(w.x);
       if (isOwn && this.#canOverwrite(writer, w.x) && !this.#targets.some(t => t.value === w.x)) {
@@ -140,7 +144,10 @@ class GraphPlan {
           return;
         }
       }
-      if (state !== null && old !== null) return cannot();
+      if (state !== null && old !== null) {
+        cannot();
+        return;
+      }
     }
     this.#homes.set(value, buffer);
     if (old !== null) this.#readersFirst(writer, old);
@@ -166,19 +173,25 @@ class GraphPlan {
 
   #emit(w: Work, steps: Step[]): void {
     switch (w.kind) {
-      case "kernel": return void steps.push(this.#launch(w.draft));
-      case "copy": return void steps.push({ kind: "copy", from: this.#home(w.from), to: this.#home(w.to) });
+      case "kernel":
+        steps.push(this.#launch(w.draft));
+        break;
+      case "copy":
+        steps.push({ kind: "copy", from: this.#home(w.from), to: this.#home(w.to) });
+        break;
       case "update":
         if (!this.#inPlace.has(w)) steps.push({ kind: "copy", from: this.#home(w.x), to: this.#home(w.to) });
-        return void steps.push(this.#launch(w.draft));
+        steps.push(this.#launch(w.draft));
+        break;
       case "effect": {
         const node = this.#graph.nodes[w.node]!;
         const buffer = this.#home(node.inputs[0]!);
         if (node.op === "print") steps.push({ kind: "print", buffer, label: node.attrs.label, span: node.span });
         else if (node.op === "assert") steps.push({ kind: "assert", buffer, message: node.attrs.message, span: node.span });
-        return;
+        break;
       }
-      case "loop": return this.#emitLoop(w, steps);
+      case "loop":
+        this.#emitLoop(w, steps);
     }
   }
 

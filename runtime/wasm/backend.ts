@@ -50,6 +50,9 @@ const withoutBodies = (program: RuntimeProgram): RuntimeProgram => ({
   kernels: program.kernels.map(({ name, params, dims, spans, summary }) => ({ name, params, dims, spans, summary })),
 });
 
+/** Node's Buffer is a Uint8Array whose `slice` is a view. */
+const copyOf = <A extends HostTensor["data"]>(data: A): HostTensor["data"] => (data instanceof Uint8Array ? new Uint8Array(data) : data.slice());
+
 /** Larger inputs are written where they will be used, at the price of one more message. */
 const LARGE = 65536;
 
@@ -159,7 +162,7 @@ export async function startWasm(options: WasmOptions): Promise<Backend> {
   const request = (message: (id: number) => ToLeader, moved?: readonly ArrayBuffer[]): Promise<ReadonlyMap<string, HostTensor>> =>
     new Promise((resolve, reject) => void send({ kind: "result", resolve, reject }, message, moved));
   /** A copy of its own, since a message would carry the whole buffer that a view lies in. */
-  const copied = (t: HostTensor) => ({ ...toWire(t), data: t.data.slice() });
+  const copied = (t: HostTensor) => ({ ...toWire(t), data: copyOf(t.data) });
 
   return {
     description: `wasm, ${workers} thread${workers === 1 ? "" : "s"}, ${chosen.relaxed ? "relaxed SIMD" : "SIMD without fused multiply-add"}`,
