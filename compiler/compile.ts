@@ -96,7 +96,8 @@ function scheduleOf(graph: Graph, pool: Pool): Schedule {
 /** Throws SluiceError where a program asks for what cannot be planned. */
 export function compileProgram(program: Program): CompiledProgram {
   const pool = new Pool();
-  const schedule = (g: Graph): Schedule => scheduleOf(inlineComposites(g, isImageMoments), pool);
+  const inlining = inlineComposites(isImageMoments);
+  const schedule = (g: Graph): Schedule => scheduleOf(inlining.run(g), pool);
   const inits = program.states.flatMap(s => (s.init ? [schedule(s.init)] : []));
   const schedules = [...program.entries.map(schedule), ...inits];
   return {
