@@ -35,20 +35,20 @@ export function castParts(code: Code, from: ScalarType, to: ScalarType, lanes: n
 function castPart(code: Code, from: ScalarType, to: ScalarType, x: Ref): Ref {
   const { target } = code;
   const { m } = target;
-  if (to === "bool") return isFloatScalar(from) ? m.f32x4.ne(x, bits(target, 0)) : m.i32x4.ne(x, bits(target, 0));
+  if (to === "bool") return isFloatScalar(from) ? m.f32x4.ne(x, bits(code, 0)) : m.i32x4.ne(x, bits(code, 0));
   if (isFloatScalar(to)) {
-    const float = from === "bool" ? m.v128.and(x, constantPart(target, "f32", [1]))
+    const float = from === "bool" ? m.v128.and(x, constantPart(code, "f32", [1]))
       : from === "i32" ? m.f32x4.convert_i32x4_s(x) : from === "u32" ? m.f32x4.convert_i32x4_u(x) : x;
     return to === "f16" ? roundHalf(code, 4, float) : float;
   }
-  if (from === "bool") return m.v128.and(x, bits(target, 1));
+  if (from === "bool") return m.v128.and(x, bits(code, 1));
   if (!isFloatScalar(from)) return x;
   return to === "i32" ? m.i32x4.trunc_sat_f32x4_s(x) : m.i32x4.trunc_sat_f32x4_u(x);
 }
 
 function toWide(code: Code, from: ScalarType, count: number, parts: readonly Ref[]): Ref[] {
   const { m } = code.target;
-  const held = parts.map(p => code.hold(from === "bool" ? m.v128.and(p, bits(code.target, 1)) : p));
+  const held = parts.map(p => code.hold(from === "bool" ? m.v128.and(p, bits(code, 1)) : p));
   return Array.from({ length: count }, (_, i) => {
     const part = held[i >> 1]!;
     const low = i % 2 === 0 ? part() : shuffleWords(code.target, part(), part(), [2, 3, 2, 3]);
@@ -60,7 +60,7 @@ function toWide(code: Code, from: ScalarType, count: number, parts: readonly Ref
 function fromWide(code: Code, to: ScalarType, parts: readonly Ref[]): Ref[] {
   const { target } = code;
   const { m } = target;
-  if (to === "bool") return narrowMasks(code, parts.map(x => m.f64x2.ne(x, constantPart(target, "f64", [0]))));
+  if (to === "bool") return narrowMasks(code, parts.map(x => m.f64x2.ne(x, constantPart(code, "f64", [0]))));
   const narrow = parts.map(x => (isFloatScalar(to) ? m.f32x4.demote_f64x2_zero(x) : to === "i32" ? m.i32x4.trunc_sat_f64x2_s_zero(x) : m.i32x4.trunc_sat_f64x2_u_zero(x)));
   const joined: Ref[] = [];
   for (let i = 0; i < narrow.length; i += 2) {

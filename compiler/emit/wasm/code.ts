@@ -39,7 +39,7 @@ export interface Loop {
 
 export interface Level {
   readonly start: Items;
-  /** Locals that hold sizes and pointers known from here on, by the size's text. */
+  /** Locals that hold sizes, pointers and constants known from here on, by their text. */
   readonly known: Map<string, number>;
   readonly owned: number[];
   readonly loop: Loop | null;
@@ -117,6 +117,20 @@ export class Code {
     this.#temporaries.push(local);
     this.set(local, value);
     return () => this.get(local);
+  }
+
+  /** A v128 constant. Engines take several instructions to make one, so all but the simplest are made once. */
+  constant(bytes: Uint8Array): Ref {
+    const { m, b } = this.target;
+    if (bytes.every(x => x === bytes[0]) && (bytes[0] === 0 || bytes[0] === 255)) return m.v128.const(bytes);
+    const { known, start } = this.levels[0]!;
+    const key = `v128 ${bytes.join()}`;
+    const local = known.get(key) ?? this.fresh(b.v128);
+    if (!known.has(key)) {
+      known.set(key, local);
+      start.push(m.local.set(local, m.v128.const(bytes)));
+    }
+    return this.get(local);
   }
 
   /** Temporaries of what is written within are free again after it. */

@@ -47,7 +47,7 @@ export class Expressions {
     const { m } = target;
     const { scalar, lanes } = typeOf(e);
     switch (e.kind) {
-      case "const": return lanes === 1 ? [constantScalar(target, scalar, e.value)] : this.#each(partCount(e.type), () => constantPart(target, scalar, [e.value]));
+      case "const": return lanes === 1 ? [constantScalar(target, scalar, e.value)] : this.#each(partCount(e.type), () => constantPart(code, scalar, [e.value]));
       case "size": return [this.#sizes.value(e.size)];
       case "var": return this.#variable(e.name);
       case "unary": return this.parts(e.x).map(x => (lanes === 1 ? scalarUnary(code, e.op, scalar, x) : vectorUnary(code, e.op, scalar, x)));
@@ -228,7 +228,7 @@ export class Expressions {
     return this.#each(Math.ceil(items.length / per), p => {
       const own = items.slice(p * per, (p + 1) * per);
       const numbers = own.map(i => (i.kind === "const" ? i.value : i.kind === "size" ? this.#sizes.constant(i.size) : undefined));
-      if (numbers.every(n => n !== undefined)) return constantPart(this.#code.target, scalar, [...numbers, ...Array<number>(per - numbers.length).fill(0)]);
+      if (numbers.every(n => n !== undefined)) return constantPart(this.#code, scalar, [...numbers, ...Array<number>(per - numbers.length).fill(0)]);
       return partOf(this.#code.target, scalar, own.map(i => this.scalar(i)));
     });
   }
@@ -250,7 +250,7 @@ export class Expressions {
   #lowNibbles(e: Expr): Ref[] {
     const { target } = this.#code;
     const lanes = this.parts(e).map(i => (typeOf(e).lanes === 1 ? target.m.i32x4.splat(i) : i));
-    return bytesOfLanes(this.#code, lanes).map(i => target.m.v128.and(i, bits(target, 0x0f0f0f0f)));
+    return bytesOfLanes(this.#code, lanes).map(i => target.m.v128.and(i, bits(this.#code, 0x0f0f0f0f)));
   }
   /** Lanes of i4 in memory, or held since they were loaded, as bytes of 0 … 15; undefined for anything else. */
   nibbles(e: Expr): Ref[] | undefined {

@@ -6,7 +6,7 @@ import type { Code, Ref } from "./code.ts";
 function words(code: Code, lanes: number) {
   const { m, b } = code.target;
   const isScalar = lanes === 1;
-  const constant = (word: number): Ref => (isScalar ? m.i32.const(word | 0) : m.v128.const(new Uint8Array(Int32Array.of(word, word, word, word).buffer)));
+  const constant = (word: number): Ref => (isScalar ? m.i32.const(word | 0) : code.constant(new Uint8Array(Int32Array.of(word, word, word, word).buffer)));
   const word = isScalar ? m.i32 : m.i32x4;
   const float = isScalar ? m.f32 : m.f32x4;
   const logic = isScalar ? m.i32 : m.v128;
@@ -18,7 +18,7 @@ function words(code: Code, lanes: number) {
     select: (condition: Ref, yes: Ref, no: Ref): Ref => (isScalar ? m.select(condition, yes, no) : code.target.laneSelect(yes, no, condition)),
     floatBits: (x: Ref): Ref => (isScalar ? m.f32.reinterpret(x) : x),
     wordBits: (x: Ref): Ref => (isScalar ? m.i32.reinterpret(x) : x),
-    power: (exponent: number): Ref => (isScalar ? m.f32.const(2 ** exponent) : m.v128.const(new Uint8Array(Float32Array.of(...Array<number>(4).fill(2 ** exponent)).buffer))),
+    power: (exponent: number): Ref => (isScalar ? m.f32.const(2 ** exponent) : code.constant(new Uint8Array(Float32Array.of(...Array<number>(4).fill(2 ** exponent)).buffer))),
   };
 }
 

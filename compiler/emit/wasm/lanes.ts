@@ -8,7 +8,7 @@ import { type Code, lanesPerPart, type Ref, type Target } from "./code.ts";
 import { halfOfFloat, floatOfHalf } from "./halves.ts";
 
 /** The v128 that holds the numbers. */
-export function constantPart(t: Target, scalar: ScalarType, values: readonly number[]): Ref {
+export function constantPart(code: Code, scalar: ScalarType, values: readonly number[]): Ref {
   const at = (i: number): number => values[i % values.length]!;
   const view = new DataView(new ArrayBuffer(16));
   for (let i = 0; i < lanesPerPart(scalar); i++) {
@@ -16,13 +16,13 @@ export function constantPart(t: Target, scalar: ScalarType, values: readonly num
     else if (isFloatScalar(scalar)) view.setFloat32(4 * i, at(i), true);
     else view.setInt32(4 * i, scalar === "bool" ? -at(i) : at(i), true);
   }
-  return t.m.v128.const(new Uint8Array(view.buffer));
+  return code.constant(new Uint8Array(view.buffer));
 }
 export const constantScalar = ({ m }: Target, scalar: ScalarType, value: number): Ref =>
   scalar === "f64" ? m.f64.const(value) : isFloatScalar(scalar) ? m.f32.const(value) : m.i32.const(value | 0);
 
 /** The same 32 bits in all lanes. */
-export const bits = (t: Target, word: number): Ref => constantPart(t, "i32", [word]);
+export const bits = (code: Code, word: number): Ref => constantPart(code, "i32", [word]);
 
 export const floats = ({ m }: Target, s: ScalarType) => (s === "f64" ? m.f64x2 : m.f32x4);
 

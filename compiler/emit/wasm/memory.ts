@@ -93,7 +93,7 @@ function loadNarrowPart(code: Code, d: DType, at: Address, first: number): Ref {
     case "i8": return m.i32x4.extend_low_i16x8_s(m.i16x8.extend_low_i8x16_s(m.v128.load32_zero(offset, 1, at.pointer())));
     default: {
       const bytes = m.i32x4.extend_low_i16x8_u(m.i16x8.extend_low_i8x16_u(m.v128.load32_zero(offset, 1, at.pointer())));
-      return d === "bool" ? m.i32x4.ne(bytes, bits(code.target, 0)) : bytes;
+      return d === "bool" ? m.i32x4.ne(bytes, bits(code, 0)) : bytes;
     }
   }
 }
@@ -104,7 +104,7 @@ function nibblesPart(code: Code, at: Address, first: number): Ref {
   if (at.nibble !== 0) return elementsPart(code, "i4", 4, at, first);
   const word = m.i32x4.splat(m.i32.load16_u(at.offset + first / 2, 1, at.pointer()));
   // A lane's nibble is moved to the top by a multiplication, since lanes cannot be shifted by different amounts.
-  return m.i32x4.shr_s(m.i32x4.mul(word, constantPart(code.target, "i32", [2 ** 28, 2 ** 24, 2 ** 20, 2 ** 16])), m.i32.const(28));
+  return m.i32x4.shr_s(m.i32x4.mul(word, constantPart(code, "i32", [2 ** 28, 2 ** 24, 2 ** 20, 2 ** 16])), m.i32.const(28));
 }
 
 /** Nibbles as bytes of 0 … 15, up to 16 to a v128; undefined where they do not start with a byte. */
@@ -117,8 +117,8 @@ export function loadNibbleBytes(code: Code, lanes: number, at: Address): Ref[] |
     const left = lanes - first;
     if (left === 12) return undefined;
     const packed = code.hold(left >= 16 ? m.v128.load64_zero(offset, 1, at.pointer()) : left === 8 ? m.v128.load32_zero(offset, 1, at.pointer()) : m.v128.load16_splat(offset, 1, at.pointer()));
-    const low = m.v128.and(packed(), bits(code.target, 0x0f0f0f0f));
-    const high = m.v128.and(m.i16x8.shr_u(packed(), m.i32.const(4)), bits(code.target, 0x0f0f0f0f));
+    const low = m.v128.and(packed(), bits(code, 0x0f0f0f0f));
+    const high = m.v128.and(m.i16x8.shr_u(packed(), m.i32.const(4)), bits(code, 0x0f0f0f0f));
     parts.push(m.i8x16.shuffle(low, high, Array.from({ length: 16 }, (_, i) => (i >> 1) + 16 * (i & 1))));
   }
   return parts;
@@ -203,7 +203,7 @@ function storeNarrowPart(code: Code, d: DType, at: Address, first: number, words
   const { m } = code.target;
   const bytes = bytesOf(d);
   const offset = at.offset + first * bytes;
-  const held = code.hold(d === "bool" ? m.v128.and(words, bits(code.target, 1)) : words);
+  const held = code.hold(d === "bool" ? m.v128.and(words, bits(code, 1)) : words);
   const packed = m.i8x16.shuffle(held(), held(), Array.from({ length: 16 }, (_, i) => (bytes === 1 ? (4 * i) % 16 : (4 * (i >> 1) + (i & 1)) % 16)));
   if (bytes === 1) code.emit(m.v128.store32_lane(offset, 1, 0, at.pointer(), packed));
   else code.emit(m.v128.store64_lane(offset, 2, 0, at.pointer(), packed));
@@ -216,7 +216,7 @@ function storeNibbles(code: Code, at: Address, first: number, part: Ref): void {
     return;
   }
   // Each nibble in its own bits of its lane; the lanes together are the 16 bits.
-  const apart = code.hold(m.i32x4.mul(m.v128.and(part, bits(code.target, 15)), constantPart(code.target, "i32", [1, 16, 256, 4096])));
+  const apart = code.hold(m.i32x4.mul(m.v128.and(part, bits(code, 15)), constantPart(code, "i32", [1, 16, 256, 4096])));
   const word = [0, 1, 2, 3].map(i => m.i32x4.extract_lane(apart(), i)).reduce((a, b) => m.i32.or(a, b));
   code.emit(m.i32.store16(at.offset + first / 2, 1, at.pointer(), word));
 }

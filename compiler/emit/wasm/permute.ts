@@ -82,7 +82,7 @@ function wordsByByte(code: Code, words: readonly number[], lanes: number, indice
     const count = Math.min(4, Math.ceil((lanes - 16 * chunk) / 4));
     const plane = (byte: number): (() => Ref) => {
       const entries = words.map(w => (w >>> (8 * byte)) & 255);
-      return entries.every(x => x === 0) ? () => bits(target, 0) : code.hold(target.swizzle(m.v128.const(entries), index()));
+      return entries.every(x => x === 0) ? () => bits(code, 0) : code.hold(target.swizzle(code.constant(Uint8Array.from(entries)), index()));
     };
     const [p0, p1, p2, p3] = [plane(0), plane(1), plane(2), plane(3)];
     return ([0, 1] as const).slice(0, Math.ceil(count / 2)).flatMap(half => {
