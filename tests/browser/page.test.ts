@@ -1,26 +1,23 @@
 // The built page in headless Chromium, with cross-origin isolation (threads) and without (one thread, and it says so).
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Browser, chromium } from "playwright-core";
+import type { Browser } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeSite } from "../../compiler/cli/site.ts";
 import { writeContainer } from "../../compiler/container/write.ts";
 import { sample, sampleModule } from "../unit/runtime-sample.ts";
+import { hasChromium, launchChromium } from "./chromium.ts";
 import { serve } from "./serve.ts";
 
-const CHROMIUM = "/usr/bin/chromium";
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-
-describe.skipIf(!existsSync(CHROMIUM))("the built page", () => {
+describe.skipIf(!hasChromium)("the built page", () => {
   let folder = "";
   let browser: Browser;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "sluice-site-"));
     await writeSite(folder, sample.name, writeContainer(sample, [sampleModule(true), sampleModule(false)]));
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+    browser = await launchChromium();
   });
   afterAll(async () => {
     await browser?.close();
