@@ -24,6 +24,14 @@ function requireChannels(given: Size, expected: Size, what: string): void {
   if (!sameSize(given, expected)) throw new TypeRuleError(`channels of ${what} do not fit`, sizeText(given), sizeText(expected));
 }
 
+/** Groups part the channels evenly, and the window fits at least once. */
+function requireWindow(x: TensorType, filter: readonly [Size, Size], channels: Size, y: readonly [Size, Size], a: ConvAttrs): void {
+  if (typeof channels === "number" && channels % a.groups !== 0) throw new TypeRuleError(`${channels} channels do not part into ${a.groups} groups`, String(channels), `a multiple of ${a.groups}`);
+  y.forEach((n, i) => {
+    if (typeof n === "number" && n < 1) throw new TypeRuleError(`the filter does not fit into spatial axis ${i}`, `${sizeText(filter[i]!)} in ${typeText(x)}`, "a filter that is not larger than the padded input", "pad the input");
+  });
+}
+
 const kernelSize = (filter: TensorType): [number, number] => {
   const [h, w] = filter.shape;
   if (typeof h !== "number" || typeof w !== "number") throw new TypeRuleError("the filter's height and width are not constant", typeText(filter), "constant sizes");
@@ -118,6 +126,7 @@ export const contraction: Ungraded<OpRows<"contract" | "conv" | "conv_input" | "
       const [kh, kw] = kernelSize(filter);
       requireChannels(x.shape[3]!, mulSize(filter.shape[2]!, attrs.groups), "input and filter");
       const [h, w] = [convOutputSize(x.shape[1]!, kh, attrs, 0), convOutputSize(x.shape[2]!, kw, attrs, 1)];
+      requireWindow(x, [kh, kw], filter.shape[3]!, [h, w], attrs);
       const keep = (n: Size, i: number) => (sameSize(n, x.shape[i]!) ? x.axes[i]! : null);
       return { dtype: x.dtype, shape: [x.shape[0]!, h, w, filter.shape[3]!], axes: [x.axes[0]!, keep(h, 1), keep(w, 2), filter.axes[3]!] };
     },
@@ -142,6 +151,7 @@ export const contraction: Ungraded<OpRows<"contract" | "conv" | "conv_input" | "
         const size = convOutputSize(attrs.size[i as 0 | 1], k, attrs, i as 0 | 1);
         if (!sameSize(size, dy.shape[i + 1]!)) throw new TypeRuleError(`spatial axis ${i} does not fit`, typeText(dy), `${sizeText(size)} for an input of ${sizeText(attrs.size[i as 0 | 1])}`);
       });
+      requireWindow(dy, [kh, kw], filter.shape[3]!, [dy.shape[1]!, dy.shape[2]!], attrs);
       return { dtype: dy.dtype, shape: [dy.shape[0]!, ...attrs.size, mulSize(filter.shape[2]!, attrs.groups)], axes: [dy.axes[0]!, null, null, null] };
     },
     evaluate({ attrs }, [dy, filter], context) {
@@ -162,6 +172,8 @@ export const contraction: Ungraded<OpRows<"contract" | "conv" | "conv_input" | "
         const size = convOutputSize(x.shape[i + 1]!, attrs.size[i], attrs, i);
         if (!sameSize(size, dy.shape[i + 1]!)) throw new TypeRuleError(`spatial axis ${i} does not fit`, typeText(dy), `${sizeText(size)} for a filter of ${attrs.size[i]}`);
       });
+      requireWindow(x, attrs.size, x.shape[3]!, [dy.shape[1]!, dy.shape[2]!], attrs);
+      requireWindow(x, attrs.size, dy.shape[3]!, [dy.shape[1]!, dy.shape[2]!], attrs);
       return { dtype: x.dtype, shape: [...attrs.size, floorDivSize(x.shape[3]!, attrs.groups), dy.shape[3]!], axes: [null, null, null, dy.axes[3]!] };
     },
     evaluate({ attrs }, [x, dy], context) {

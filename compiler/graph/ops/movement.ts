@@ -84,8 +84,12 @@ export const movement: Ungraded<OpRows<"broadcast" | "reshape" | "transpose" | "
     },
     evaluate({ attrs }, [x], { size }) {
       const strides = stridesOf(x!.shape);
-      const start = attrs.start.map(size);
-      return pick(x!, attrs.size.map(size), index => index.reduce((p, k, i) => p + (start[i]! + k * attrs.stride[i]!) * strides[i]!, 0));
+      const [start, sizes] = [attrs.start.map(size), attrs.size.map(size)];
+      // Symbolic bounds that the type rule could not refuse.
+      x!.shape.forEach((n, i) => {
+        if (sizes[i]! > 0) requireInside(start[i]!, start[i]! + (sizes[i]! - 1) * attrs.stride[i]! + 1, n, i);
+      });
+      return pick(x!, sizes, index => index.reduce((p, k, i) => p + (start[i]! + k * attrs.stride[i]!) * strides[i]!, 0));
     },
     flops: free,
   },
@@ -104,7 +108,10 @@ export const movement: Ungraded<OpRows<"broadcast" | "reshape" | "transpose" | "
     },
     evaluate({ attrs }, [x, ...starts], { size }) {
       const shape = [...x!.shape];
-      attrs.axes.forEach((a, i) => (shape[a] = size(attrs.size[i]!)));
+      attrs.axes.forEach((a, i) => {
+        shape[a] = size(attrs.size[i]!);
+        requireInside(0, shape[a], x!.shape[a]!, a);
+      });
       const offset = offsetOf(x!.shape, shape, attrs.axes, starts.map(s => s.data[0]!));
       const strides = stridesOf(x!.shape);
       return pick(x!, shape, index => offset + positionOf(index, strides));

@@ -89,6 +89,8 @@ function loopGradient(node: NodeOf<"loop">, { b, outputs }: GradientContext): re
   const { inputs, attrs: { body, trips, carries } } = node;
   const carried = inputs.slice(0, carries);
   const given = inputs.slice(carries);
+  // Without a step every result is its carry, and there is no history to keep.
+  if (trips === 0) return inputs.map((_, i) => (i < carries ? (outputs[i] ?? null) : null));
   const { histories, count } = loopWithHistory(g, node);
 
   const back = new GraphBuilder(`${body.name}_back`);

@@ -38,11 +38,14 @@ export const elementwise: { readonly [O in ElementwiseOp | "cast" | "bitcast"]: 
   mul: rule((g, [a, b], _y, dy) => [g.mul(dy, b!), g.mul(dy, a!)]),
   div: rule((g, [, b], y, dy) => [g.div(dy, b!), g.neg(g.div(g.mul(dy, y), b!))]),
   mod: rule((g, [a, b], _y, dy) => [dy, g.neg(g.mul(dy, g.unary("floor", g.div(a!, b!))))]),
-  // The exponent's gradient is 0 where the base is not positive: log is not defined there.
+  // The exponent's gradient is 0 where the base is not positive: log is not defined there. b·a^(b−1) is 0 where b is 0, also
+  // where a is 0 and the power has a pole.
   pow: rule((g, [a, b], y, dy) => {
+    const one = g.fill(1, b!);
+    const lower = g.select(g.binary("eq", b!, g.fill(0, b!)), one, g.sub(b!, one));
     const positive = g.binary("gt", a!, g.fill(0, a!));
     const log = g.unary("log", g.select(positive, a!, g.fill(1, a!)));
-    return [g.mul(dy, g.mul(b!, g.binary("pow", a!, g.sub(b!, g.fill(1, b!))))), g.mul(dy, g.select(positive, g.mul(y, log), g.fill(0, y)))];
+    return [g.mul(dy, g.mul(b!, g.binary("pow", a!, lower))), g.mul(dy, g.select(positive, g.mul(y, log), g.fill(0, y)))];
   }),
   atan2: rule((g, [y, x], _r, dr) => {
     const scaled = g.div(dr, g.add(g.mul(x!, x!), g.mul(y!, y!)));
