@@ -15,6 +15,9 @@ const TAPE_END = 97;
 const MEMORY_BYTES = 98;
 const SCRATCH = 99;
 const SCRATCH_STRIDE = 100;
+/** Of the barrier passed last: its own generation if the run goes on, the next one if it ended there. */
+const ENDED = 101;
+/** Not 0: a worker wants the run to end at the barrier it comes to next. */
 const STOPPED = 112;
 /** Memory from here on is free for the program. */
 export const CONTROL_BYTES = 512;
@@ -49,6 +52,7 @@ export class Crew {
 
   /** The leader's: runs the tape that lies in [start, end), with the others. `effect` is called at each EFFECT. */
   lead(start: number, end: number, scratch: { readonly address: number; readonly stride: number }, effect: (index: number) => void): void {
+    if (start === end) return;
     const size = this.#memory.buffer.byteLength;
     this.#see(size);
     const words = this.#words;
@@ -178,10 +182,12 @@ export class Crew {
     if (Atomics.add(words, ARRIVED, 1) === this.#workers - 1) {
       Atomics.store(words, ARRIVED, 0);
       Atomics.store(words, CLAIMED, 0);
+      // Decided once, by who comes last: whoever looks late sees what the others saw, whatever they have done since.
+      Atomics.store(words, ENDED, Atomics.load(words, STOPPED) === 0 ? generation : (generation + 1) | 0);
       Atomics.add(words, GENERATION, 1);
       if (Atomics.load(words, SLEEPING) > 0) Atomics.notify(words, GENERATION);
     } else this.#wait(GENERATION, generation);
-    return Atomics.load(words, STOPPED) === 0;
+    return Atomics.load(words, ENDED) !== ((generation + 1) | 0);
   }
 
   /** Returns once the word is no longer `value`. */

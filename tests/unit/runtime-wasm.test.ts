@@ -85,6 +85,14 @@ describe.each(kinds)("%s", (_, options, modules) => {
     expect((await p.call("count")).value!.data[0]).toBe(2);
   }, modules));
 
+  test("calls that fail and calls that do not may alternate as fast as they can", () => withSample(options, async p => {
+    for (let i = 0; i < 200; i++) {
+      expect(await message(p.call("fails", { ok: 0 }))).toMatch(/ASSERT001/);
+      await p.state.set("counter", [i, i, i, i]);
+      expect((await p.call("count")).value!.data[0]).toBe(i + 1);
+    }
+  }, modules));
+
   test("a kernel that traps fails its call and no other", () => withSample(options, async p => {
     expect(await message(p.call("traps"))).toMatch(/unreachable|a worker failed/);
     expect((await p.call("count")).value!.data[0]).toBe(11);
