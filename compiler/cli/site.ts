@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { stripTypeScriptTypes } from "node:module";
 import { dirname, extname, join, posix, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { nodeFiles } from "../../runtime/io/node-files.ts";
+import { writeTogether } from "../../runtime/io/node-files.ts";
 import { pageHtml } from "./page-html.ts";
 
 /** TypeScript in the repository, JavaScript in the package. */
@@ -42,7 +42,7 @@ function withoutTypes(source: string): string {
 
 const escapeHtml = (text: string): string => text.replace(/[&<>"]/g, c => `&#${c.charCodeAt(0)};`);
 
-/** Writes the folder and returns its files with their sizes. index.html comes last, so a folder that has it is complete. */
+/** Writes the folder, whole or not at all, and returns its files with their sizes. */
 export async function writeSite(folder: string, name: string, container: Uint8Array): Promise<{ readonly path: string; readonly bytes: number }[]> {
   const text = new TextEncoder();
   const files: [string, Uint8Array][] = [
@@ -50,6 +50,6 @@ export async function writeSite(folder: string, name: string, container: Uint8Ar
     ["program.slx", container],
     ["index.html", text.encode(pageHtml(escapeHtml(name)))],
   ];
-  for (const [path, bytes] of files) await nodeFiles.write(join(folder, path), bytes);
+  await writeTogether(files.map(([path, bytes]) => [join(folder, path), bytes]));
   return files.map(([path, bytes]) => ({ path: relative(".", join(folder, path)).split(sep).join("/"), bytes: bytes.length }));
 }

@@ -1,13 +1,13 @@
 // Files and pictures under Node. A file is written beside its place, synced and then renamed, so an error or a full disk
 // leaves what was there before. Pictures are decoded and encoded by sharp, which is loaded when first needed.
-import { open, readFile, rename, rm, mkdir } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import type { HostPicture } from "../procedure.ts";
 import type { HostFiles } from "./effects.ts";
 
 const REASONS: { readonly [code: string]: string } = {
-  ENOSPC: "no space is left on the device", EDQUOT: "the disk quota is used up", ENOENT: "no such file or folder", EACCES: "permission denied",
+  ENOSPC: "no space is left on the device", EDQUOT: "the disk quota is used up", EFBIG: "files may not be so large here", ENOENT: "no such file or folder", EACCES: "permission denied",
   EISDIR: "it is a folder", ENOTDIR: "a part of the path is no folder", EROFS: "the file system is read-only", EEXIST: "a part of the path is a file",
 };
 
@@ -27,23 +27,34 @@ async function readBytes(path: string): Promise<Uint8Array> {
 
 let unique = 0;
 
-async function writeBytes(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}-${unique++}.tmp`;
+/** Writes all of the files or, when one cannot be written, none: their folders go too if they were made for them. */
+export async function writeTogether(files: readonly (readonly [path: string, bytes: Uint8Array])[]): Promise<void> {
+  const made: string[] = [];
+  const temporaries: [temporary: string, path: string][] = [];
+  let now = "";
   try {
-    await mkdir(dirname(path), { recursive: true });
-    const file = await open(temporary, "wx");
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
+    for (const [path, bytes] of files) {
+      now = path;
+      const above = await mkdir(dirname(path), { recursive: true });
+      if (above !== undefined) made.push(above);
+      const temporary = `${path}.${process.pid}-${unique++}.tmp`;
+      temporaries.push([temporary, path]);
+      const file = await open(temporary, "wx");
+      try {
+        await file.writeFile(bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
     }
-    await rename(temporary, path);
+    for (const [temporary, path] of temporaries) await rename(temporary, (now = path));
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw fileError("FILE003", path, "cannot be written, and nothing was changed", error);
+    for (const [temporary] of temporaries) await rm(temporary, { force: true }).catch(() => undefined);
+    for (const folder of made) await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+    throw fileError("FILE003", now, "cannot be written, and nothing was changed", error);
   }
 }
+const writeBytes = (path: string, bytes: Uint8Array): Promise<void> => writeTogether([[path, bytes]]);
 
 const loadSharp = async () => (await import("sharp")).default;
 

@@ -8,7 +8,7 @@ import { spanText } from "../../compiler/base/span.ts";
 import type { Schedule, Step } from "../../compiler/plan/schedule.ts";
 import { checkDims, named } from "../arguments.ts";
 import type { Machine } from "../procedure.ts";
-import type { RuntimeProgram, WasmModule } from "../program.ts";
+import type { KernelInfo, RuntimeProgram, WasmModule } from "../program.ts";
 import { StateTable } from "../states.ts";
 import { bytesOf, elementAt, elementCount, type HostTensor, shapeText, tensorOfBytes, tensorOfNumbers, tensorText } from "../tensor.ts";
 import { type Bound, bindSchedule, type Effect, type Placed } from "./bind.ts";
@@ -287,9 +287,16 @@ export class WasmMachine implements Machine<Handle> {
     throw new SluiceError({
       code: "NAN001", span: info.spans[0], message: `NaN in \`${entry}\`, made by ${info.summary || info.name}`,
       found: `${found} of ${elements} elements of ${value.dtype} ${shapeText(value.shape)}, the first at ${shapeText(position(first, value.shape))}`,
-      hint: info.spans.length > 1 ? `the kernel also computes ${info.spans.slice(1).map(spanText).join(", ")}` : undefined,
+      hint: nanHint(info),
     });
   }
+}
+
+/** Of a kernel of several ops, where the others stand and what tells them apart. */
+function nanHint({ spans, summary }: Pick<KernelInfo, "spans" | "summary">): string | undefined {
+  const others = spans.length > 1 ? [`the kernel also computes ${spans.slice(1).map(spanText).join(", ")}`] : [];
+  const hints = summary.includes(" + ") ? [...others, "--target interpret says which op it was"] : others;
+  return hints.length > 0 ? hints.join("; ") : undefined;
 }
 
 /** The index of a row-major position. */

@@ -1,0 +1,92 @@
+// What is wrong, as the command line says it over a program's module: one message on standard error, whole, exit code 1,
+// nothing on standard output, nothing half-written.
+import { spawnSync } from "node:child_process";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { writeNpy } from "../../runtime/io/npy.ts";
+import { tensorOfNumbers } from "../../runtime/tensor.ts";
+
+const program = "tests/errors/programs/running.ts";
+const ran = "wasm, 2 threads, relaxed SIMD\n";
+let folder = "";
+const at = (name: string): string => join(folder, name);
+const given = ["bad.png", "ints.npy", "long.npy", "negative.npy", "noise.png", "small.png"];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "sluice-errors-"));
+  await writeFile(at("ints.npy"), writeNpy("x", tensorOfNumbers("i32", [2], [1, 2])));
+  await writeFile(at("long.npy"), writeNpy("x", tensorOfNumbers("f32", [10], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])));
+  await writeFile(at("negative.npy"), writeNpy("x", tensorOfNumbers("f32", [2], [2, 0.5])));
+  await writeFile(at("bad.png"), "no picture at all");
+  await sharp({ create: { width: 2, height: 3, channels: 3, background: "red" } }).png().toFile(at("small.png"));
+  await sharp({ create: { width: 200, height: 200, channels: 3, noise: { type: "gaussian", mean: 128, sigma: 60 }, background: "black" } }).png().toFile(at("noise.png"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+afterEach(async () => expect(await readdir(folder)).toEqual(given));
+
+interface Said {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+const said = ({ status, stdout, stderr }: { status: number | null; stdout: string; stderr: string }): Said => ({ code: status, out: stdout, err: stderr });
+const sluice = (...args: readonly string[]): Said => said(spawnSync(process.execPath, ["compiler/cli/main.ts", ...args], { encoding: "utf8" }));
+/** Under a limit of 16 KiB for each file that is written: what a full disk is to a writer. */
+const limited = (...args: readonly string[]): Said => said(spawnSync("bash", ["-c", "ulimit -f 16; exec \"$@\"", "bash", process.execPath, "compiler/cli/main.ts", ...args], { encoding: "utf8" }));
+
+const cases: readonly (readonly [what: string, run: () => Said, text: () => string])[] = [
+  ["an unknown entry", () => sluice("run", program, "rot"), () => `error ENTRY001: ${program} has no entry or procedure \`rot\`
+  found:    rot
+  expected: one of turn, count, invert, look, root
+`],
+  ["a missing input", () => sluice("run", program, "root", "--threads", "2"), () => `${ran}error INPUT001: \`root\` needs an input \`x\`
+  found:    none
+  expected: x: f32 [N]
+`],
+  ["a wrong dtype", () => sluice("run", program, "root", "--threads", "2", "--input", `x=${at("ints.npy")}`), () => `${ran}error INPUT003: input \`x\` of \`root\` has the wrong dtype
+  found:    i32
+  expected: f32 [N]
+  hint:     convert it to f32, or cast inside the entry
+`],
+  ["a dim out of bounds", () => sluice("run", program, "root", "--threads", "2", "--input", `x=${at("long.npy")}`), () => `${ran}error DIM001: dim N of \`root\` is out of bounds
+  found:    N = 10
+  expected: N: 2 … 8, a multiple of 2
+`],
+  ["a picture that is too small", () => sluice("run", program, "invert", "--threads", "2", "--input", `image=${at("small.png")}`, "--out", at("out")), () => `${ran}error DIM001: dim H of \`invert\` is out of bounds
+  found:    H = 3
+  expected: H: 4 … 4096
+`],
+  ["a bad picture", () => sluice("run", program, "invert", "--threads", "2", "--input", `image=${at("bad.png")}`), () => `${ran}error IMAGE001: ${at("bad.png")}: not a picture that can be read
+  found:    Input buffer contains unsupported image format
+  expected: PNG, JPEG or WebP
+`],
+  ["a state that is read before it has a value", () => sluice("run", program, "look", "--threads", "2"), () => `${ran}${program}:6:22: error STATE101: \`look\` reads state \`table\` before it has a value
+  expected: a first value, or a load or write before it
+`],
+  ["NaN in a kernel of several ops", () => sluice("run", program, "root", "--threads", "2", "--check", "nan", "--input", `x=${at("negative.npy")}`), () => `${ran}${program}:9:75: error NAN001: NaN in \`root\`, made by mul + sqrt + sub
+  found:    1 of 2 elements of f32 [2], the first at [1]
+  hint:     --target interpret says which op it was
+`],
+  ["NaN, op by op", () => sluice("run", program, "root", "--target", "interpret", "--check", "nan", "--input", `x=${at("negative.npy")}`), () => `${program}:9:68: error NAN001: NaN in \`root\`, made by sqrt
+  found:    sqrt of shape [2]
+`],
+  ["a shape mismatch three calls deep", () => sluice("run", "tests/errors/programs/three-calls-deep.ts", "forward"), () => `tests/errors/programs/three-calls-deep.ts:12:12: error SHAPE002: add: shapes [B, 784] and [B, 10] do not broadcast
+  found:    784 against 10 at the last axis
+  expected: equal sizes, or 1, counting axes from the right
+  hint:     a size of 1 repeats: unsqueeze makes one; rearrange and reshape move what is there
+`],
+  ["a setting that the program does not have", () => sluice("run", program, "root", "--set", "width=3"), () => `error SET002: the program has no setting width
+  found:    --set width=3
+`],
+  ["a full disk while a picture is written", () => limited("run", program, "turn", "--threads", "2", "--photo", at("noise.png"), "--to", at("new/turned.png")), () => `${ran}error FILE003: ${at("new/turned.png")}: cannot be written, and nothing was changed: files may not be so large here
+  found:    EFBIG
+`],
+  ["a full disk while a program is built", () => limited("build", program, "-o", at("site")), () => `error FILE003: ${at("site/program.slx")}: cannot be written, and nothing was changed: files may not be so large here
+  found:    EFBIG
+`],
+];
+
+test.each(cases)("%s", (_, run, text) => expect(run()).toEqual({ code: 1, out: "", err: text() }));
