@@ -155,7 +155,7 @@ function each(name: string, lanes: number, inputs: readonly DType[], output: DTy
   return k.finish({ flops: 1 });
 }
 const SCALARS: readonly ScalarType[] = ["f32", "f64", "i32", "u32", "bool", "f16"];
-const LANES = [1, 2, 4, 8, 12];
+const LANES = [1, 2, 3, 4, 8, 12];
 /** Of the scalar type; f16 is made of f32. */
 const stored = (s: ScalarType): DType => (s === "f16" ? "f32" : s);
 const toScalar = (s: ScalarType, x: Expr): Expr => (s === "f16" ? cast("f16", x) : x);

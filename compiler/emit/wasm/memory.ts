@@ -1,10 +1,11 @@
 // Loads that widen and stores that round and wrap, for every dtype, of one element or of a vector's lanes.
+import { InternalError } from "../../base/diagnostics.ts";
 import { type DType, DTYPES } from "../../base/dtypes.ts";
-import { type ScalarType, REGISTER_TYPE } from "../../kernel/ir.ts";
+import { REGISTER_TYPE } from "../../kernel/ir.ts";
 import type { Address } from "./addresses.ts";
 import { type Code, lanesPerPart, type Ref } from "./code.ts";
 import { brainOfFloat, floatOfBrain, floatOfHalf, halfOfFloat } from "./halves.ts";
-import { bits, constantPart, extractLane, partOf, splatPart } from "./lanes.ts";
+import { bits, constantPart, partOf, splatPart } from "./lanes.ts";
 
 const bytesOf = (d: DType): number => DTYPES[d].bits / 8;
 const isWide = (d: DType): boolean => DTYPES[d].bits >= 32;
@@ -59,15 +60,11 @@ export function loadVector(code: Code, d: DType, lanes: number, at: Address): Re
   for (let first = 0; first < lanes; first += per) {
     const count = Math.min(per, lanes - first);
     if (isWide(d)) parts.push(loadWidePart(code, d, count, at, first));
-    else if (count < 4) parts.push(elementsPart(code, d, count, at, first));
-    else if (d === "i4") parts.push(nibblesPart(code, at, first));
-    else parts.push(loadNarrowPart(code, d, at, first));
+    else if (d === "i4") parts.push(nibblesPart(code, count, at, first));
+    else parts.push(loadNarrowPart(code, d, count, at, first));
   }
   return parts;
 }
-
-const elementsPart = (code: Code, d: DType, count: number, at: Address, first: number): Ref =>
-  partOf(code.target, REGISTER_TYPE[d], Array.from({ length: count }, (_, i) => loadElement(code, d, at, first + i)));
 
 function loadWidePart(code: Code, d: DType, count: number, at: Address, first: number): Ref {
   const { v128 } = code.target.m;
@@ -81,27 +78,62 @@ function loadWidePart(code: Code, d: DType, count: number, at: Address, first: n
   }
 }
 
-/** Four elements of 8 or 16 bits. */
-function loadNarrowPart(code: Code, d: DType, at: Address, first: number): Ref {
+/** Up to four elements of 8 or 16 bits. */
+function loadNarrowPart(code: Code, d: DType, count: number, at: Address, first: number): Ref {
   const { m } = code.target;
-  const offset = at.offset + first * bytesOf(d);
+  const size = bytesOf(d);
+  const low = loadLow(code, count * size, at.pointer, at.offset + first * size);
   switch (d) {
-    case "i16": return m.v128.load16x4_s(offset, 2, at.pointer());
-    case "u16": return m.v128.load16x4_u(offset, 2, at.pointer());
-    case "f16": return floatOfHalf(code, 4, m.v128.load16x4_u(offset, 2, at.pointer()));
-    case "bf16": return floatOfBrain(code, 4, m.v128.load16x4_u(offset, 2, at.pointer()));
-    case "i8": return m.i32x4.extend_low_i16x8_s(m.i16x8.extend_low_i8x16_s(m.v128.load32_zero(offset, 1, at.pointer())));
+    case "i16": return m.i32x4.extend_low_i16x8_s(low);
+    case "u16": return m.i32x4.extend_low_i16x8_u(low);
+    case "f16": return floatOfHalf(code, 4, m.i32x4.extend_low_i16x8_u(low));
+    case "bf16": return floatOfBrain(code, 4, m.i32x4.extend_low_i16x8_u(low));
+    case "i8": return m.i32x4.extend_low_i16x8_s(m.i16x8.extend_low_i8x16_s(low));
     default: {
-      const bytes = m.i32x4.extend_low_i16x8_u(m.i16x8.extend_low_i8x16_u(m.v128.load32_zero(offset, 1, at.pointer())));
+      const bytes = m.i32x4.extend_low_i16x8_u(m.i16x8.extend_low_i8x16_u(low));
       return d === "bool" ? m.i32x4.ne(bytes, bits(code, 0)) : bytes;
     }
   }
 }
 
-/** Four nibbles, sign-extended. */
-function nibblesPart(code: Code, at: Address, first: number): Ref {
+/** So many bytes, from one to eight, as the first of a v128. */
+function loadLow(code: Code, bytes: number, pointer: () => Ref, offset: number): Ref {
+  const { v128 } = code.target.m;
+  switch (bytes) {
+    case 8: return v128.load64_zero(offset, 1, pointer());
+    case 6: return v128.load16_lane(offset + 4, 1, 2, pointer(), v128.load32_zero(offset, 1, pointer()));
+    case 4: return v128.load32_zero(offset, 1, pointer());
+    case 3: return v128.load8_lane(offset + 2, 1, 2, pointer(), v128.load16_splat(offset, 1, pointer()));
+    case 2: return v128.load16_splat(offset, 1, pointer());
+    case 1: return v128.load8_splat(offset, 1, pointer());
+    default: throw new InternalError(`a load of ${bytes} bytes`);
+  }
+}
+
+function storeLow(code: Code, bytes: number, pointer: () => Ref, offset: number, value: Ref): void {
+  const { v128 } = code.target.m;
+  const held = code.hold(value);
+  switch (bytes) {
+    case 8: code.emit(v128.store64_lane(offset, 1, 0, pointer(), held())); break;
+    case 6:
+      code.emit(v128.store32_lane(offset, 1, 0, pointer(), held()));
+      code.emit(v128.store16_lane(offset + 4, 1, 2, pointer(), held()));
+      break;
+    case 4: code.emit(v128.store32_lane(offset, 1, 0, pointer(), held())); break;
+    case 3:
+      code.emit(v128.store16_lane(offset, 1, 0, pointer(), held()));
+      code.emit(v128.store8_lane(offset + 2, 1, 2, pointer(), held()));
+      break;
+    case 2: code.emit(v128.store16_lane(offset, 1, 0, pointer(), held())); break;
+    case 1: code.emit(v128.store8_lane(offset, 1, 0, pointer(), held())); break;
+    default: throw new InternalError(`a store of ${bytes} bytes`);
+  }
+}
+
+/** Up to four nibbles, sign-extended. */
+function nibblesPart(code: Code, count: number, at: Address, first: number): Ref {
   const { m } = code.target;
-  if (at.nibble !== 0) return elementsPart(code, "i4", 4, at, first);
+  if (at.nibble !== 0 || count < 4) return partOf(code.target, "i32", Array.from({ length: count }, (_, i) => loadElement(code, "i4", at, first + i)));
   const word = m.i32x4.splat(m.i32.load16_u(at.offset + first / 2, 1, at.pointer()));
   // A lane's nibble is moved to the top by a multiplication, since lanes cannot be shifted by different amounts.
   return m.i32x4.shr_s(m.i32x4.mul(word, constantPart(code, "i32", [2 ** 28, 2 ** 24, 2 ** 20, 2 ** 16])), m.i32.const(28));
@@ -171,15 +203,9 @@ export function storeVector(code: Code, d: DType, lanes: number, at: Address, pa
     const first = p * per;
     const count = Math.min(per, lanes - first);
     if (isWide(d)) storeWidePart(code, d, count, at, first, part);
-    else if (count < 4) storeLanes(code, d, scalar, count, at, first, part);
-    else if (d === "i4") storeNibbles(code, at, first, part);
-    else storeNarrowPart(code, d, at, first, encode(code, d, 4, part));
+    else if (d === "i4") storeNibbles(code, count, at, first, part);
+    else storeNarrowPart(code, d, count, at, first, encode(code, d, 4, part));
   });
-}
-
-function storeLanes(code: Code, d: DType, scalar: ScalarType, count: number, at: Address, first: number, part: Ref): void {
-  const held = code.hold(part);
-  for (let i = 0; i < count; i++) storeElement(code, d, at, extractLane(code.target, scalar, held(), i), first + i);
 }
 
 function storeWidePart(code: Code, d: DType, count: number, at: Address, first: number, part: Ref): void {
@@ -198,21 +224,20 @@ function storeWidePart(code: Code, d: DType, count: number, at: Address, first: 
   }
 }
 
-/** Four words, the low bits of which are kept. */
-function storeNarrowPart(code: Code, d: DType, at: Address, first: number, words: Ref): void {
+/** Up to four words, the low bits of which are kept. */
+function storeNarrowPart(code: Code, d: DType, count: number, at: Address, first: number, words: Ref): void {
   const { m } = code.target;
-  const bytes = bytesOf(d);
-  const offset = at.offset + first * bytes;
+  const size = bytesOf(d);
   const held = code.hold(d === "bool" ? m.v128.and(words, bits(code, 1)) : words);
-  const packed = m.i8x16.shuffle(held(), held(), Array.from({ length: 16 }, (_, i) => (bytes === 1 ? (4 * i) % 16 : (4 * (i >> 1) + (i & 1)) % 16)));
-  if (bytes === 1) code.emit(m.v128.store32_lane(offset, 1, 0, at.pointer(), packed));
-  else code.emit(m.v128.store64_lane(offset, 2, 0, at.pointer(), packed));
+  const packed = m.i8x16.shuffle(held(), held(), Array.from({ length: 16 }, (_, i) => (size === 1 ? (4 * i) % 16 : (4 * (i >> 1) + (i & 1)) % 16)));
+  storeLow(code, count * size, at.pointer, at.offset + first * size, packed);
 }
 
-function storeNibbles(code: Code, at: Address, first: number, part: Ref): void {
+function storeNibbles(code: Code, count: number, at: Address, first: number, part: Ref): void {
   const { m } = code.target;
-  if (at.nibble !== 0) {
-    storeLanes(code, "i4", "i32", 4, at, first, part);
+  if (at.nibble !== 0 || count < 4) {
+    const held = code.hold(part);
+    for (let i = 0; i < count; i++) storeElement(code, "i4", at, m.i32x4.extract_lane(held(), i), first + i);
     return;
   }
   // Each nibble in its own bits of its lane; the lanes together are the 16 bits.
