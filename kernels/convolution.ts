@@ -46,9 +46,8 @@ export function registerDType(d: DType): "f64" | "f32" | "i32" | "u32" {
 export const lanesOf = (d: DType): number => (d === "f64" ? 1 : 4);
 const ceilDiv = (a: Size, b: number): Size => floorDivSize(addSize(a, b - 1), b);
 
-const BAND = 16;
-/** Bands are higher over a producer, whose rows at the seams are computed twice. */
-const FUSED_BAND = 32;
+/** High enough that a producer's rows at the seams, which are computed twice, are few; low enough to share out evenly. */
+const BAND = 20;
 /** Tasks that keep several workers busy. */
 const ENOUGH_TASKS = 8;
 /** Lower bands are not worth the rows at their seams. */
@@ -57,7 +56,7 @@ const LEAST_BAND = 4;
 /** Output rows of a task. */
 export function bandHeight(c: Convolution): number {
   const [height] = c.output;
-  if (typeof height !== "number") return "source" in c.x ? BAND : FUSED_BAND;
+  if (typeof height !== "number") return BAND;
   const [images] = inputShape(c);
   const wanted = Math.ceil(ENOUGH_TASKS / (typeof images === "number" ? images : 1));
   // Even bands, so that no worker waits for a longer one.
