@@ -6,7 +6,7 @@ import { InternalError } from "../compiler/base/diagnostics.ts";
 import type { DType } from "../compiler/base/dtypes.ts";
 import { addSize, floorDivSize, maxSize, minSize, modSize, mulSize, type Size, sizeText, subSize } from "../compiler/base/sizes.ts";
 import type { ConvAttrs } from "../compiler/graph/graph.ts";
-import { and, constant, eq, fma, ge, horizontal, index, lt, splat, vector } from "../compiler/kernel/expr.ts";
+import { add, and, constant, eq, fma, ge, horizontal, index, lt, shuffle, splat, vector } from "../compiler/kernel/expr.ts";
 import { type Buffer, type Expr, REGISTER_TYPE } from "../compiler/kernel/ir.ts";
 import type { KernelBuilder } from "./builder.ts";
 import type { Sink, Source } from "./fused.ts";
@@ -154,7 +154,7 @@ interface Tile {
 function tileOf(dtype: DType, perGroup: number, outputs: number): Tile {
   const lanes = lanesOf(dtype);
   // Twelve accumulators or fewer leave registers for the operands.
-  if (lanes === 4 && outputs <= 4 && perGroup >= 8 && perGroup % 4 === 0) return { over: "inputs", pixels: [8, 6, 3, 2][outputs - 1]!, width: outputs, lanes };
+  if (lanes === 4 && outputs <= 4 && perGroup >= 8 && perGroup % 4 === 0) return { over: "inputs", pixels: [8, 6, 4, 3][outputs - 1]!, width: outputs, lanes };
   return outputs > lanes ? { over: "outputs", pixels: 6, width: 2, lanes } : { over: "outputs", pixels: 12, width: 1, lanes };
 }
 
@@ -190,7 +190,7 @@ class Stage {
     const steps = kh * kw * perGroup;
     const shape = tile.over === "inputs" ? [this.#groups, steps / tile.lanes, tile.width * tile.lanes] : [this.#groups * this.#blocks, steps, tile.width * tile.lanes];
     this.#packed = k.alloc("filter", dtype, shape, "local");
-    this.#results = k.alloc("results", dtype, [tile.pixels, tile.over === "inputs" ? tile.width : tile.width * tile.lanes], "local");
+    this.#results = k.alloc("results", dtype, [tile.pixels, tile.over === "inputs" ? tile.lanes : tile.width * tile.lanes], "local");
     this.#pack();
   }
 
@@ -310,14 +310,29 @@ class Stage {
     const acc = k.tile("acc", this.window.dtype, [pixels, width], lanes);
     k.unroll("p", pixels, p => { for (let o = 0; o < width; o++) k.store(acc, [p, o], 0); });
     this.#steps(x, g, slots, lanes, (slot, at, number) => {
-      const weights = Array.from({ length: width }, (_, o) => k.load(this.#packed, [g, number, o * lanes], lanes));
-      k.unroll("p", pixels, p => {
-        const value = k.load(this.ring.buffer, [slot, addSize(at, mulSize(p, pixel))], lanes);
-        weights.forEach((weight, o) => k.store(acc, [p, o], fma(value, weight, k.load(acc, [p, o]))));
-      });
+      // Pixels in pairs, one filter vector after the other: three registers beside twelve accumulators.
+      for (let first = 0; first < pixels; first += 2) {
+        const values = Array.from({ length: Math.min(2, pixels - first) }, (_, i) => k.load(this.ring.buffer, [slot, addSize(at, (first + i) * pixel)], lanes));
+        for (let o = 0; o < width; o++) {
+          const weight = k.load(this.#packed, [g, number, o * lanes], lanes);
+          values.forEach((value, i) => k.store(acc, [first + i, o], fma(value, weight, k.load(acc, [first + i, o]))));
+        }
+      }
     });
-    k.unroll("p", pixels, p => { for (let o = 0; o < width; o++) k.store(this.#results, [p, o], horizontal("add", k.load(acc, [p, o]))); });
+    k.unroll("p", pixels, p => {
+      if (width === 1) k.store(this.#results, [p, 0], horizontal("add", k.load(acc, [p, 0])));
+      else k.store(this.#results, [p, 0], sumsOf(Array.from({ length: width }, (_, o) => k.load(acc, [p, o]))));
+    });
   }
+}
+
+/** The sums of the lanes of two, three or four vectors, each in a lane, in the order of `horizontal`; the rest is something. */
+function sumsOf(vectors: readonly Expr[]): Expr {
+  const halves = (a: Expr, b: Expr): Expr => add(shuffle(a, b, [0, 4, 1, 5]), shuffle(a, b, [2, 6, 3, 7]));
+  const [a, b, c, d = c] = vectors;
+  const left = halves(a!, b!);
+  const right = c && d ? halves(c, d) : left;
+  return add(shuffle(left, right, [0, 1, 4, 5]), shuffle(left, right, [2, 3, 6, 7]));
 }
 
 /** Writes grid and body: results go to the sink at [n, y, x, channel], vectors along the channels. */
