@@ -8,8 +8,8 @@ import { add, constant, eq, fma, horizontal, index, le, lt, mul, splat } from ".
 import { type Buffer, type Expr, REGISTER_TYPE } from "../compiler/kernel/ir.ts";
 import { isFloatScalar } from "../compiler/kernel/scalar.ts";
 import type { KernelBuilder } from "./builder.ts";
-import { lanesOf, registerDType } from "./convolution.ts";
 import type { Sink, Source } from "./fused.ts";
+import { ceilDiv, ENOUGH_TASKS, lanesOf, registerDType } from "./simd.ts";
 
 export interface Contraction {
   readonly batch: readonly Size[];
@@ -30,8 +30,6 @@ const TILE_ROWS = 6;
 const FEW = 4;
 /** Steps of k whose panels stay in the cache nearest to the registers. */
 const DEPTH = 256;
-/** Tasks that keep several workers busy. */
-const ENOUGH_TASKS = 8;
 
 /** Of a task with few rows: enough to read b in long runs. */
 const LEAST_COLUMNS = 128;
@@ -44,7 +42,6 @@ interface Cut {
   readonly columns: number;
 }
 
-const ceilDiv = (a: Size, b: number): Size => floorDivSize(addSize(a, b - 1), b);
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
 function cutOf(c: Contraction): Cut {

@@ -4,12 +4,14 @@
 // input channels where there are few outputs. The order of every sum follows from the shapes alone.
 import { InternalError } from "../compiler/base/diagnostics.ts";
 import type { DType } from "../compiler/base/dtypes.ts";
-import { addSize, floorDivSize, maxSize, minSize, modSize, mulSize, type Size, sizeText, subSize } from "../compiler/base/sizes.ts";
+import { addSize, floorDivSize, minSize, modSize, mulSize, type Size, subSize } from "../compiler/base/sizes.ts";
 import type { ConvAttrs } from "../compiler/graph/graph.ts";
 import { add, and, constant, eq, fma, ge, horizontal, index, lt, shuffle, splat, vector } from "../compiler/kernel/expr.ts";
 import { type Buffer, type Expr, REGISTER_TYPE } from "../compiler/kernel/ir.ts";
 import type { KernelBuilder } from "./builder.ts";
 import type { Sink, Source } from "./fused.ts";
+import { allocRing, clearRow, constantSize, copyRow, type Ring, type Window, windowSlot } from "./ring.ts";
+import { ceilDiv, ENOUGH_TASKS, lanesOf, registerDType } from "./simd.ts";
 
 /** Where the rows of an input come from: a tensor [N, H, W, C], or another convolution finished pointwise. */
 export type Rows =
@@ -31,25 +33,8 @@ export interface Convolution {
 export const convolutionShape = (c: Convolution): Size[] => [inputShape(c)[0]!, ...c.output, constantSize(c.filter.shape[3]!)];
 const inputShape = (c: Convolution): readonly Size[] => ("source" in c.x ? c.x.source.shape : convolutionShape(c.x.convolution));
 
-export function constantSize(s: Size): number {
-  if (typeof s !== "number") throw new InternalError(`${sizeText(s)} must be constant in a convolution`);
-  return s;
-}
-
-/** The dtype of local buffers: what registers hold. */
-export function registerDType(d: DType): "f64" | "f32" | "i32" | "u32" {
-  const r = REGISTER_TYPE[d];
-  if (r === "f16" || r === "bool") throw new InternalError(`no arithmetic on ${d}`);
-  return r;
-}
-/** Of the vectors that kernels use. */
-export const lanesOf = (d: DType): number => (d === "f64" ? 1 : 4);
-const ceilDiv = (a: Size, b: number): Size => floorDivSize(addSize(a, b - 1), b);
-
 /** High enough that a producer's rows at the seams, which are computed twice, are few; low enough to share out evenly. */
 const BAND = 20;
-/** Tasks that keep several workers busy. */
-const ENOUGH_TASKS = 8;
 /** Lower bands are not worth the rows at their seams. */
 const LEAST_BAND = 4;
 
@@ -65,82 +50,6 @@ export function bandHeight(c: Convolution): number {
 
 /** Extents of the grid: images and bands of output rows. */
 export const convolutionGrid = (c: Convolution): Size[] => [inputShape(c)[0]!, ceilDiv(c.output[0], bandHeight(c))];
-
-/** Rows that wait in local memory for a window to be complete. They come in groups of `stride`, each completing one window
- *  but for the first `warm`. */
-export interface Ring {
-  readonly buffer: Buffer;
-  readonly slots: number;
-  readonly warm: number;
-  readonly stride: number;
-  readonly channels: number;
-  /** Columns of zeros before the first of x; negative where x is cropped. */
-  readonly left: number;
-  readonly columns: Size;
-}
-
-export interface Window {
-  readonly attrs: ConvAttrs;
-  /** Of the filter. */
-  readonly size: readonly [number, number];
-  readonly spread: readonly [number, number];
-  readonly input: readonly Size[];
-  readonly dtype: DType;
-}
-
-/** A ring for rows whose windows are read in tiles of so many output columns; zero outside x. */
-export function allocRing(k: KernelBuilder, w: Window, outputColumns: Size, tile: number): Ring {
-  const { attrs, size, spread, input } = w;
-  const [strideY, strideX] = attrs.stride;
-  const span = attrs.dilation[0] * (size[0] - 1) + 1;
-  const warm = Math.ceil(span / strideY) - 1;
-  const slots = (warm + 1) * strideY;
-  const channels = constantSize(input[3]!);
-  const left = attrs.padding[1][0];
-  const width = addSize(mulSize(subSize(input[2]!, 1), spread[1]), 1);
-  const reached = addSize(mulSize(ceilDiv(outputColumns, tile), tile * strideX), attrs.dilation[1] * (size[1] - 1));
-  const columns = maxSize(reached, addSize(width, left));
-  const buffer = k.alloc("ring", w.dtype, [slots, mulSize(columns, channels)], "local");
-  const zero = constant(REGISTER_TYPE[w.dtype], 0);
-  const clear = (slot: Size, from: Size, to: Size): void => k.for_("i", to, i => k.store(buffer, [slot, i], zero), { from });
-  k.for_("slot", slots, slot => {
-    if (spread[1] > 1) clear(slot, 0, mulSize(columns, channels));
-    else {
-      if (left > 0) clear(slot, 0, left * channels);
-      clear(slot, mulSize(addSize(width, left), channels), mulSize(columns, channels));
-    }
-  });
-  return { buffer, slots, warm, stride: strideY, channels, left, columns };
-}
-
-/** The slot of row `row` of the window that the group completes. */
-export const windowSlot = (k: KernelBuilder, ring: Ring, group: Size, row: number): Size =>
-  k.index("row", index(modSize(addSize(mulSize(group, ring.stride), ring.stride + row), ring.slots)));
-
-function clearRow(k: KernelBuilder, ring: Ring, w: Window, slot: Size): void {
-  const from = Math.max(0, ring.left);
-  const width = addSize(mulSize(subSize(w.input[2]!, 1), w.spread[1]), 1 + ring.left);
-  k.for_("i", mulSize(width, ring.channels), i => k.store(ring.buffer, [slot, i], constant(REGISTER_TYPE[w.dtype], 0)), { from: from * ring.channels });
-}
-
-/** Puts row `row` of image n of the source into the slot; zeros where there is none. */
-export function copyRow(k: KernelBuilder, ring: Ring, w: Window, source: Source, n: Size, row: Size, slot: Size): void {
-  const [spreadY, spreadX] = w.spread;
-  const lanes = lanesOf(w.dtype);
-  const first = Math.max(0, Math.ceil(-ring.left / spreadX));
-  const y = k.index("y", index(floorDivSize(row, spreadY)));
-  let inside = and(ge(index(y), 0), lt(index(y), index(w.input[1]!)));
-  if (spreadY > 1) inside = and(inside, eq(index(modSize(row, spreadY)), 0));
-  k.if_(inside, () => {
-    k.for_("x", w.input[2]!, x => {
-      const at = mulSize(addSize(mulSize(x, spreadX), ring.left), ring.channels);
-      const copy = (c: Size, n_: number): void => k.store(ring.buffer, [slot, addSize(at, c)], source.read(k, [n, y, x, c], n_));
-      const whole = ring.channels - (ring.channels % lanes);
-      if (whole > 0) k.for_("c", whole, c => copy(c, lanes), { step: lanes });
-      if (whole < ring.channels) copy(whole, ring.channels - whole);
-    }, { from: first });
-  }, () => clearRow(k, ring, w, slot));
-}
 
 /** Pixels by vectors of output channels, or by output channels with vectors of input channels. */
 interface Tile {

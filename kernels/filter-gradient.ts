@@ -7,8 +7,9 @@ import type { ConvAttrs } from "../compiler/graph/graph.ts";
 import { add, constant, fma, ge, index, splat } from "../compiler/kernel/expr.ts";
 import { type Buffer, REGISTER_TYPE } from "../compiler/kernel/ir.ts";
 import type { KernelBuilder } from "./builder.ts";
-import { allocRing, constantSize, copyRow, lanesOf, registerDType, type Ring, type Window, windowSlot } from "./convolution.ts";
 import type { Sink, Source } from "./fused.ts";
+import { allocRing, constantSize, copyRow, type Ring, type Window, windowSlot } from "./ring.ts";
+import { lanesOf, registerDType } from "./simd.ts";
 
 export interface FilterGradient {
   readonly attrs: ConvAttrs;
