@@ -176,7 +176,7 @@ describe.each(named)("%s", (_, variant) => {
     return { kernel: each(`${op} ${s}`, lanes, [stored(s), stored(s)], stored(to), (a, b) => toStored(to, binary(op, toScalar(s, a!), divisor(b!)))) };
   }))), variant));
 
-  it("shifts by one number, and selection", () => compare(LANES.flatMap(lanes => [
+  it("shifts by one number, selection and limits", () => compare(LANES.flatMap(lanes => [
     ...(["i32", "u32"] as const).flatMap(s => [3, 31].flatMap(by => [
       { kernel: each(`shl ${s} ${by}`, lanes, [s], s, x => shl(x!, by)) }, { kernel: each(`shr ${s} ${by}`, lanes, [s], s, x => shr(x!, splat(lane(x!, 0), lanes))) },
     ])),
@@ -184,6 +184,9 @@ describe.each(named)("%s", (_, variant) => {
       { kernel: each(`select ${s}`, lanes, ["bool", s, s], s, (c, a, b) => select(c!, a!, b!)) },
       { kernel: each(`select ${s} by f64`, lanes, ["f64", s, s], s, (c, a, b) => select(lt(c!, 0), a!, b!)) },
     ]),
+    ...(["f32", "f64"] as const).flatMap(s => [0, -0, 1.5, -Infinity].flatMap(limit => (["min", "max"] as const).map(op => ({
+      kernel: each(`${op} ${s} ${Object.is(limit, -0) ? "-0" : limit}`, lanes, [s], s, x => (limit > 0 ? binary(op, limit, x!) : binary(op, x!, limit))),
+    })))),
     ...(["f32", "f64"] as const).flatMap(s => [
       { kernel: each(`at most ${s}`, lanes, [s, s], s, (a, b) => select(gt(a!, b!), b!, a!)) }, { kernel: each(`at least ${s}`, lanes, [s], s, a => select(lt(a!, 0.25), 0.25, a!)) },
     ]),

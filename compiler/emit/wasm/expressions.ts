@@ -101,6 +101,9 @@ export class Expressions {
   #binary(e: Expr & { kind: "binary" }): Ref[] {
     const code = this.#code;
     const { scalar, lanes } = typeOf(e.a);
+    if (lanes > 1 && (e.op === "min" || e.op === "max")) {
+      for (const [x, limit] of [[e.a, e.b], [e.b, e.a]] as const) if (isLimit(e.op, limit)) return this.#limited(e.op, x, limit.value);
+    }
     const a = this.parts(e.a);
     if (lanes === 1) return [scalarBinary(code, e.op, scalar, a[0]!, this.scalar(e.b))];
     if (e.op === "shl" || e.op === "shr") {
@@ -111,6 +114,18 @@ export class Expressions {
     const per = lanesPerPart(scalar);
     const parts = a.map((x, i) => vectorBinary(code, e.op, scalar, Math.min(per, lanes - i * per), x, b[i]!));
     return isComparison(e.op) && scalar === "f64" ? narrowMasks(code, parts) : parts;
+  }
+
+  /** min or max with a constant by the one instruction that lets a NaN on its left through. */
+  #limited(op: "min" | "max", x: Expr, limit: number): Ref[] {
+    const { scalar } = typeOf(x);
+    const floats = scalar === "f64" ? this.#code.target.m.f64x2 : this.#code.target.m.f32x4;
+    const constant = (): Ref => constantPart(this.#code, scalar, [limit]);
+    return this.parts(x).map(part => {
+      if (op === "min") return floats.pmin(part, constant());
+      // Of two zeros it keeps the left one, so that -0 is made 0 first.
+      return floats.pmax(limit === 0 ? floats.add(part, constant()) : part, constant());
+    });
   }
 
   /** The scalar that all lanes of an i32 vector visibly hold. */
@@ -264,6 +279,10 @@ export class Expressions {
     return loadNibbleBytes(this.#code, e.type.lanes, this.address(home.buffer, e.index));
   }
 }
+
+/** A float constant that min or max can take as `#limited` does. */
+const isLimit = (op: "min" | "max", e: Expr): e is Expr & { kind: "const" } =>
+  e.kind === "const" && isFloatScalar(e.type.scalar) && !Number.isNaN(e.value) && !(op === "min" && Object.is(e.value, -0));
 
 /** Whether two expressions are visibly the same value. */
 function isSame(a: Expr, b: Expr): boolean {
