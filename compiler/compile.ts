@@ -9,7 +9,7 @@ import { placeArena } from "./plan/arena.ts";
 import type { BufferId, CompiledProgram, Constant, Schedule, ScheduleBuffer } from "./plan/schedule.ts";
 import { planGraph, type Target } from "./plan/steps.ts";
 import { isImageMoments } from "./fusion/moments.ts";
-import { inlineComposites } from "./transforms/inline-composites.ts";
+import { optimize } from "./pipeline.ts";
 import { encodeElements } from "./kernel/memory.ts";
 
 type Placed = { dtype: ScheduleBuffer["dtype"]; shape: ScheduleBuffer["shape"]; place: ScheduleBuffer["place"] | null };
@@ -96,8 +96,7 @@ function scheduleOf(graph: Graph, pool: Pool): Schedule {
 /** Throws SluiceError where a program asks for what cannot be planned. */
 export function compileProgram(program: Program): CompiledProgram {
   const pool = new Pool();
-  const inlining = inlineComposites(isImageMoments);
-  const schedule = (g: Graph): Schedule => scheduleOf(inlining.run(g), pool);
+  const schedule = (g: Graph): Schedule => scheduleOf(optimize(g, { keeps: isImageMoments }), pool);
   const inits = program.states.flatMap(s => (s.init ? [schedule(s.init)] : []));
   const schedules = [...program.entries.map(schedule), ...inits];
   return {

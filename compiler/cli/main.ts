@@ -5,11 +5,12 @@ import { Command, CommanderError } from "commander";
 import { SluiceError } from "../base/diagnostics.ts";
 import { addBuild } from "./build.ts";
 import { addDoctor } from "./doctor.ts";
+import { addOpt } from "./opt.ts";
 import { addRun } from "./run.ts";
 
 export async function main(args: readonly string[]): Promise<number> {
   const program = new Command("sluice").description("Traces, compiles and runs dataflow programs.").version("0.1.0").exitOverride();
-  for (const add of [addRun, addBuild, addDoctor]) add(program);
+  for (const add of [addRun, addBuild, addOpt, addDoctor]) add(program);
   for (const command of program.commands) command.exitOverride();
   try {
     await program.parseAsync(args, { from: "user" });

@@ -22,11 +22,9 @@ interface RunCommandOptions extends ProgramOptions {
 
 const collect = (value: string, before: readonly string[]): string[] => [...before, value];
 
-/** Options of every command that opens a program. */
-export const withProgramOptions = (command: Command): Command =>
-  command
-    .option("--set <name=value>", "a setting, read before the program is traced", collect, [])
-    .option("--seed <n>", "of the random streams");
+export const withSettingsOption = (command: Command): Command => command.option("--set <name=value>", "a setting, read before the program is traced", collect, []);
+/** Options of every command that opens a program to run it. */
+export const withProgramOptions = (command: Command): Command => withSettingsOption(command).option("--seed <n>", "of the random streams");
 
 export function addRun(program: Command): void {
   withProgramOptions(program.command("run <program> [name] [flags...]"))

@@ -17,7 +17,7 @@
 import type { DimDecl } from "../base/sizes.ts";
 import { type Size, sizeText } from "../base/sizes.ts";
 import { type AttrKind, attributesOf, LEADING } from "./attributes.ts";
-import { type AttrValue, type Graph, isTuple, type Named, type Node, type ValueType } from "./graph.ts";
+import { type AttrValue, type Graph, isTuple, type Named, type Node, type NodeId, type ValueType } from "./graph.ts";
 
 const WORD = /^[A-Za-z_$][\w$]*(\.[\w$]+)*$/;
 /** A name as it is where it reads as one, otherwise quoted. */
@@ -68,17 +68,19 @@ function attributeText(kind: AttrKind, value: unknown): string | null {
 
 const spanComment = (n: Node): string => (n.span ? `  # ${/^[^\s"](.*[^\s])?$/.test(n.span.file) ? n.span.file : JSON.stringify(n.span.file)}:${n.span.line}:${n.span.column}` : "");
 
-/** One node's line, without its bodies. */
-export function nodeText(n: Node, id: number): string {
+const numbered = (id: NodeId): string => `%${id}`;
+
+/** One node's line, without its bodies. Labels are the nodes' numbers unless others are given. */
+export function nodeText(n: Node, own: string, labelOf: (id: NodeId) => string = numbered): string {
   const leading = LEADING[n.op];
   const attrs = n.attrs as { readonly [name: string]: unknown };
-  let text = `%${id} = ${n.op}`;
+  let text = `${own} = ${n.op}`;
   if (leading !== undefined) {
     const kind = attributesOf(n.op).find(([name]) => name === leading)![1];
     text += ` ${attributeText(kind, attrs[leading])}`;
   }
   n.inputs.forEach((input, i) => {
-    text += `${i === 0 ? " " : ", "}%${input}`;
+    text += `${i === 0 ? " " : ", "}${labelOf(input)}`;
   });
   for (const [name, kind] of attributesOf(n.op)) {
     if (name === leading || attrs[name] === undefined) continue;
@@ -96,7 +98,7 @@ function lines(g: Graph, word: string, indent: string, into: string[]): void {
   for (const d of g.dims) into.push(inside + dimText(d));
   for (const s of g.states) into.push(`${inside}state ${nameText(s.name)}: ${valueTypeText(s.type)}`);
   g.nodes.forEach((n, id) => {
-    into.push(inside + nodeText(n, id));
+    into.push(inside + nodeText(n, numbered(id)));
     if (n.op === "loop" || n.op === "composite") lines(n.attrs.body, "body", `${inside}  `, into);
     if (n.op === "composite" && n.attrs.gradient) lines(n.attrs.gradient, "gradient", `${inside}  `, into);
   });

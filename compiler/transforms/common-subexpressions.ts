@@ -36,7 +36,7 @@ function keyOf(n: Node): string {
   const inputs = isCommutative(n.op) ? [...n.inputs].sort((a, b) => a - b) : n.inputs;
   if (Object.keys(n.attrs).length === 0) return `${n.op} ${inputs.join()}`;
   const bodies = n.op === "loop" ? [n.attrs.body] : n.op === "composite" ? [n.attrs.body, ...(n.attrs.gradient ? [n.attrs.gradient] : [])] : [];
-  return `${nodeText({ ...n, inputs, span: null } as Node, 0)}${bodies.map(bodyText).join("")}`;
+  return `${nodeText({ ...n, inputs, span: null } as Node, "")}${bodies.map(bodyText).join("")}`;
 }
 
 const texts = new WeakMap<Graph, string>();

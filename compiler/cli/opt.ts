@@ -1,0 +1,72 @@
+// `sluice opt <program|file.slir>`: runs passes on the graphs of a program or of a text and writes them as text. The answer
+// reads as .slir again, with `--changes` too: what each pass changed stands in comments above each graph.
+import type { Command } from "commander";
+import { nodeFiles } from "../../runtime/io/node-files.ts";
+import { SluiceError } from "../base/diagnostics.ts";
+import type { Graph } from "../graph/graph.ts";
+import { graphText } from "../graph/text.ts";
+import { verifyGraph } from "../graph/verify.ts";
+import { COMPILED_PASSES, optimize, PIPELINE } from "../pipeline.ts";
+import { withSettingsOption } from "./run.ts";
+import { assignment } from "./values.ts";
+
+interface OptOptions {
+  readonly set: readonly string[];
+  readonly passes?: string;
+  readonly stopAfter?: string;
+  readonly changes?: boolean;
+  readonly entry?: string;
+  readonly output?: string;
+}
+
+export function addOpt(program: Command): void {
+  withSettingsOption(program.command("opt <program>"))
+    .description("run passes on a program's graphs, or on those of a .slir file, and write them as text")
+    .option("--passes <a,b>", `the passes to run, in order (${COMPILED_PASSES.join(",")})`)
+    .option("--stop-after <pass>", "the last pass to run")
+    .option("--changes", "say what each pass changed, in comments")
+    .option("--entry <name>", "one graph only")
+    .option("-o, --output <file>", "where to write, instead of the terminal")
+    .addHelpText("after", () => `\nPasses:\n${PIPELINE.map(p => p.transform(() => false)).map(t => `  ${t.name.padEnd(24)}${t.summary}`).join("\n")}`)
+    .action(async (path: string, options: OptOptions) => {
+      const { passes, stopAfter } = options;
+      const names = passes?.split(",").map(name => name.trim()).filter(name => name !== "");
+      const texts: string[] = [];
+      for (const graph of chosen(await graphsOf(path, options), path, options.entry)) {
+        const { log, changeText } = options.changes ? await changeLog(graph) : { log: null, changeText: null };
+        const comments: string[] = [];
+        const result = optimize(graph, {
+          ...(names ? { passes: names } : {}), ...(stopAfter === undefined ? {} : { stopAfter }),
+          onPass(pass, after, fired) {
+            verifyGraph(after);
+            if (log) comments.push(changeText(log.commit(pass, after, fired)));
+          },
+        });
+        texts.push(comments.map(c => `${c}\n`).join("") + graphText(result));
+      }
+      const text = texts.join("\n");
+      if (options.output === undefined) process.stdout.write(text);
+      else await nodeFiles.write(options.output, new TextEncoder().encode(text));
+    });
+}
+
+async function changeLog(graph: Graph) {
+  const { ChangeLog, changeText } = await import("../transforms/changes.ts");
+  return { log: new ChangeLog(graph), changeText };
+}
+
+async function graphsOf(path: string, { set }: OptOptions): Promise<readonly Graph[]> {
+  if (path.endsWith(".slir")) {
+    const { parseGraphs } = await import("../graph/parse.ts");
+    return parseGraphs(new TextDecoder().decode(await nodeFiles.read(path)), path);
+  }
+  const { importProgram } = await import("./program-module.ts");
+  return (await importProgram(path, Object.fromEntries(set.map(text => assignment("--set", text))))).entries;
+}
+
+function chosen(graphs: readonly Graph[], path: string, entry: string | undefined): readonly Graph[] {
+  if (entry === undefined) return graphs;
+  const graph = graphs.find(g => g.name === entry);
+  if (!graph) throw new SluiceError({ code: "ENTRY001", message: `${path} has no graph \`${entry}\``, found: entry, expected: `one of ${graphs.map(g => g.name).join(", ")}` });
+  return [graph];
+}

@@ -1,0 +1,197 @@
+// Passes that are no rule tables: what each does, and what it leaves alone.
+import { describe, expect, it } from "vitest";
+import type { Graph } from "../../compiler/graph/graph.ts";
+import { parseGraph } from "../../compiler/graph/parse.ts";
+import { graphText } from "../../compiler/graph/text.ts";
+import { verifyGraph } from "../../compiler/graph/verify.ts";
+import { commonSubexpressions } from "../../compiler/transforms/common-subexpressions.ts";
+import { deadCode } from "../../compiler/transforms/dead-code.ts";
+import { foldConstants } from "../../compiler/transforms/fold-constants.ts";
+import { gradientOutputs } from "../../compiler/transforms/gradient-outputs.ts";
+import { inlineComposites } from "../../compiler/transforms/inline-composites.ts";
+import type { Transform } from "../../compiler/transforms/transform.ts";
+
+/** The lines after the pass, without the graph's braces, and what the pass says it did. */
+function after(pass: Transform, text: string): { lines: string[]; fired: string[]; graph: Graph } {
+  const fired: string[] = [];
+  const graph = pass.run(parseGraph(`graph g {\n${text}\n}`), rule => fired.push(rule));
+  verifyGraph(graph);
+  expect(pass.run(graph), "a second run changes nothing").toBe(graph);
+  return { lines: graphText(graph).trim().split("\n").slice(1, -1).map(line => line.trim()), fired, graph };
+}
+
+describe("fold-constants", () => {
+  it("computes one element where all are one value, whatever the shape", () => {
+    const { lines, fired } = after(foldConstants, `
+      dim N: call 1 .. 9
+      %a = const 3 : f32[]
+      %b = broadcast %a dims=[] : f32[N, 4]
+      %c = const 0.5 : f32[N, 4]
+      %d = pow %b %c
+      output y = %d`.replace("%b %c", "%b, %c"));
+    expect(lines).toEqual(["dim N: call 1 .. 9", `%0 = const ${Math.sqrt(3)} : f32[N, 4]`, "output y = %0"]);
+    expect(fired).toEqual(["fold-broadcast", "fold-pow"]);
+  });
+  it("computes small arrays whole, integers as they wrap", () => {
+    const { lines } = after(foldConstants, `
+      %a = const [250, 7, 3, 1] : u8[2, 2]
+      %b = const [10, 20] : u8[2]
+      %c = broadcast %b dims=[1] : u8[2, 2]
+      %d = add %a, %c
+      %e = transpose %d perm=[1, 0]
+      %f = reduce max %e axes=[1]
+      output e = %e
+      output f = %f`);
+    expect(lines).toEqual(["%0 = const [4, 13, 27, 21] : u8[2, 2]", "%1 = const [13, 27] : u8[2]", "output e = %0", "output f = %1"]);
+  });
+  it("takes constant sizes as numbers, and leaves large arrays, draws and effects", () => {
+    const { lines, fired } = after(foldConstants, `
+      dim N: call 1 .. 9
+      %a = size 12 : i32[]
+      %b = size N : i32[]
+      %c = const [1, 2] : u32[2]
+      %d = random uniform %c stream=s call=0 : f32[3]
+      %e = const 1 : bool[]
+      %f = assert "holds" %e
+      %g = const [1, 2] : f32[2]
+      %h = broadcast %g dims=[1] : f32[1000, 2]
+      output a = %a
+      output b = %b
+      output d = %d
+      output h = %h
+      effects %f`);
+    expect(fired).toEqual(["fold-size"]);
+    expect(lines).toContain("%0 = const 12 : i32[]");
+    expect(lines).toContain("%7 = broadcast %6 dims=[1] : f32[1000, 2]");
+  });
+});
+
+describe("common-subexpressions", () => {
+  it("computes equal things once, operands of commutative ops in either order, bodies whatever their spans", () => {
+    const { lines, fired } = after(commonSubexpressions, `
+      %x = input x : f32[4]
+      %y = input y : f32[4]
+      %a = mul %x, %y  # a.ts:1:1
+      %b = mul %y, %x  # a.ts:2:1
+      %c = composite sq %a : f32[4]  # a.ts:3:1
+        body sq {
+          %0 = input x0 : f32[4]
+          %1 = mul %0, %0  # a.ts:3:1
+          output y0 = %1
+        }
+      %d = composite sq %b : f32[4]  # a.ts:4:1
+        body sq {
+          %0 = input x0 : f32[4]
+          %1 = mul %0, %0  # a.ts:4:1
+          output y0 = %1
+        }
+      %e = sub %c, %d
+      output e = %e`);
+    expect(fired).toEqual(["share-mul", "share-composite"]);
+    expect(lines).toContain("%2 = mul %0, %1 : f32[4]  # a.ts:1:1");
+    expect(lines.at(-2)).toBe("%4 = sub %3, %3 : f32[4]");
+  });
+  it("keeps apart what differs or happens", () => {
+    const text = `
+      %x = input x : f32[4, 4]
+      %y = input y : f32[4, 4]
+      %a = sub %x, %y
+      %b = sub %y, %x
+      %c = reduce sum %x axes=[0]
+      %d = reduce sum %x axes=[1]
+      %e = const 0 : f32[4]
+      %f = const -0 : f32[4]
+      %g = print p %c
+      %h = print p %c
+      %i = tag t %c
+      %j = tag t %c
+      output a = %a
+      output b = %b
+      output d = %d
+      output e = %e
+      output f = %f
+      output i = %i
+      output j = %j
+      effects %g, %h`;
+    expect(after(commonSubexpressions, text).fired).toEqual([]);
+  });
+});
+
+describe("dead-code", () => {
+  it("drops what nothing needs, in bodies too, and keeps inputs, tags and effects", () => {
+    const { lines, graph } = after(deadCode, `
+      state used: f32[4]
+      state unused: f32[4]
+      %x = input x : f32[4]
+      %z = input z : f32[4]
+      %u = state unused : f32[4]
+      %v = state used : f32[4]
+      %a = neg %u
+      %t = tag seen %x
+      %p = print x %x
+      %c = composite sq %v : f32[4]
+        body sq {
+          %0 = input x0 : f32[4]
+          %1 = exp %0
+          %2 = mul %0, %0
+          output y0 = %2
+        }
+      output y = %c
+      effects %p`);
+    expect(graph.states.map(s => s.name)).toEqual(["used"]);
+    expect(graph.nodes.map(n => n.op)).toEqual(["input", "input", "state", "tag", "print", "composite"]);
+    expect(lines).not.toContain("%1 = exp %0 : f32[4]");
+  });
+});
+
+describe("inline-composites", () => {
+  const text = `
+    %x = input x : f32[4]
+    %s = stop_gradient %x
+    %c = composite both %s : (f32[4], f32[4])  # a.ts:3:1
+      body both {
+        %0 = input x0 : f32[4]
+        %1 = composite inner %0 : f32[4]
+          body inner {
+            %0 = input x0 : f32[4]
+            %1 = exp %0  # a.ts:1:1
+            output y0 = %1
+          }
+        output y0 = %1
+        output y1 = %0
+      }
+    %i = item 0 %c
+    %j = item 1 %c
+    %r = add %i, %j
+    output y = %r`;
+  it("replaces composites in composites, tuples and stop_gradients", () => {
+    const { lines, fired } = after(inlineComposites(), text);
+    expect(lines).toEqual(["%0 = input x : f32[4]", "%1 = exp %0 : f32[4]  # a.ts:1:1", "%2 = add %1, %0 : f32[4]", "output y = %2"]);
+    expect(fired.sort()).toEqual(["inline-both", "inline-inner", "inline-stop-gradient"]);
+  });
+  it("keeps those it is told to keep", () => {
+    const { graph } = after(inlineComposites(n => n.op === "composite" && n.attrs.name === "inner"), text);
+    expect(graph.nodes.map(n => (n.op === "composite" ? n.attrs.name : n.op))).toEqual(["input", "inner", "add"]);
+  });
+});
+
+describe("differentiate", () => {
+  it("adds the gradients of the first scalar with respect to float inputs as outputs", () => {
+    const graph = gradientOutputs.run(parseGraph(`graph g {
+      %x = input x : f32[4]
+      %k = input k : i32[]
+      %s = mul %x, %x
+      %l = reduce sum %s axes=[0]
+      output s = %s
+      output loss = %l
+    }`));
+    verifyGraph(graph);
+    expect(graph.outputs.map(o => o.name)).toEqual(["s", "loss", "gradient.x"]);
+    const twice = parseGraph("graph g {\n%x = input x : f32[]\n%y = mul %x, %x\noutput y = %y\n}");
+    expect(gradientOutputs.run(gradientOutputs.run(twice)).outputs.map(o => o.name)).toEqual(["y", "gradient.x", "gradient.gradient.x"]);
+  });
+  it("says what is missing", () => {
+    expect(() => gradientOutputs.run(parseGraph("graph g {\n%x = input x : f32[4]\noutput y = %x\n}"))).toThrow("error GRAD003: graph g has nothing to differentiate\n  found:    outputs y");
+    expect(() => gradientOutputs.run(parseGraph("graph g {\n%x = const 1 : f32[]\noutput y = %x\n}"))).toThrow("nothing to differentiate with respect to");
+  });
+});
