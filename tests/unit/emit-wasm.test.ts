@@ -373,6 +373,30 @@ describe.each(named)("%s", (_, variant) => {
   });
 });
 
+it("variants with shared and unshared memory differ in what they import, and in atomics", async () => {
+  const kernels = (["store", "atomic"] as const).map(what => {
+    const k = new KernelBuilder({ name: what, machine: "simd", summary: "" });
+    const y = k.param("y", "i32", [1], "readwrite");
+    k.grid("i", 1);
+    if (what === "store") k.store(y, [0], 1);
+    else k.atomic("add", y, [0], 1);
+    return k.finish({ flops: 1 });
+  });
+  const variants = [true, false].flatMap(shared => [true, false].map(relaxed => ({ shared, relaxed })));
+  for (const kernel of kernels) {
+    const modules = await emitWasm([kernel], variants);
+    for (const [i, variant] of variants.entries()) {
+      expect(modules[i]).toMatchObject(variant);
+      expect(modules[i]!.bytes).toEqual((await emitWasm([kernel], [variant]))[0]!.bytes);
+      const module = await WebAssembly.compile(modules[i]!.bytes as Uint8Array<ArrayBuffer>);
+      const instantiate = (shared: boolean) => new WebAssembly.Instance(module, { env: { memory: new WebAssembly.Memory({ initial: 1, maximum: 65536, shared }) } });
+      instantiate(variant.shared);
+      expect(() => instantiate(!variant.shared)).toThrow("memory");
+    }
+    expect(modules[0]!.bytes.length === modules[2]!.bytes.length).toBe(kernel.name === "store");
+  }
+});
+
 it("refuses what only workgroups have", async () => {
   const kernel = await probe("gemm-fragments");
   await expect(wasmRunner([kernel], VARIANTS[0]!)).rejects.toThrow("is for simt machines");

@@ -7,10 +7,10 @@ import { scalarBinary } from "./lanes.ts";
 import { loadElement, storeElement } from "./memory.ts";
 
 export function emitAtomic(code: Code, op: "add" | "max" | "min", buffer: Buffer, at: Address, value: Ref, label: string): void {
-  const { m, b, shared } = code.target;
+  const { m, b } = code.target;
   const { dtype } = buffer;
   const scalar = REGISTER_TYPE[dtype];
-  if (!shared) {
+  if (!code.target.isShared()) {
     storeElement(code, dtype, at, scalarBinary(code, op, scalar, loadElement(code, dtype, at), value));
     return;
   }

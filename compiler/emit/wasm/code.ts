@@ -15,7 +15,8 @@ export interface Target {
   readonly m: binaryen.Module;
   /** Fused multiply-add and selection by lane masks may be used. */
   readonly relaxed: boolean;
-  readonly shared: boolean;
+  /** Whether other threads may update memory at the same time. */
+  isShared(): boolean;
   /** a·b + c of a v128, fused; its constructor is missing from binaryen's typed interface. */
   fusedMultiplyAdd(scalar: "f32" | "f64", a: Ref, b: Ref, c: Ref): Ref;
   /** yes where all bits of a lane of the mask are set, no where none is. */
