@@ -4,8 +4,8 @@
 // vector has lanes. The order follows from shapes alone.
 import { addSize, type DimDecl, floorDivSize, maxSize, minSize, mulSize, type Size, sizeRange, subSize } from "../compiler/base/sizes.ts";
 import type { DType } from "../compiler/base/dtypes.ts";
-import { add, constant, eq, fma, horizontal, index, le, lt, mul, splat } from "../compiler/kernel/expr.ts";
-import { type Buffer, type Expr, REGISTER_TYPE } from "../compiler/kernel/ir.ts";
+import { add, constant, eq, fma, ge, horizontal, index, lane, le, lt, mul, shuffle, splat } from "../compiler/kernel/expr.ts";
+import { type Buffer, type Expr, REGISTER_TYPE, typeOf } from "../compiler/kernel/ir.ts";
 import { isFloatScalar } from "../compiler/kernel/scalar.ts";
 import type { KernelBuilder } from "./builder.ts";
 import type { Sink, Source } from "./fused.ts";
@@ -16,10 +16,11 @@ export interface Contraction {
   readonly m: Size;
   readonly n: Size;
   readonly k: Size;
-  /** [batch…, m, k] */
+  /** [batch…, m, k], or [batch…, k, m] where `turned` says so: whichever has its last axis side by side in memory. */
   readonly a: Source;
-  /** [batch…, k, n] */
+  /** [batch…, k, n], or [batch…, n, k]. */
   readonly b: Source;
+  readonly turned?: { readonly a: boolean; readonly b: boolean };
   readonly dtype: DType;
   /** Bounds of the dims in the sizes, by which symbolic sizes are told to be small. */
   readonly dims?: readonly DimDecl[];
@@ -35,12 +36,17 @@ const DEPTH = 256;
 const LEAST_COLUMNS = 128;
 const MOST_COLUMNS = 512;
 
-/** How c is cut into tasks of rows × columns. */
+/** How c, or c with rows and columns exchanged, is cut into tasks of rows × columns. */
 interface Cut {
   readonly by: "panels" | "rows" | "columns";
   readonly rows: number;
   readonly columns: number;
+  readonly exchanged: boolean;
 }
+
+const isTurned = (c: Contraction, operand: "a" | "b"): boolean => c.turned?.[operand] ?? false;
+/** The same product of the transposes: cᵀ = bᵀ·aᵀ. */
+const exchange = (c: Contraction): Contraction => ({ ...c, m: c.n, n: c.m, a: c.b, b: c.a, turned: { a: !isTurned(c, "b"), b: !isTurned(c, "a") } });
 
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
@@ -48,21 +54,29 @@ function cutOf(c: Contraction): Cut {
   const most = (s: Size): number => sizeRange(s, name => c.dims?.find(d => d.name === name) ?? { min: 0, max: Infinity }).max;
   const lanes = lanesOf(registerDType(c.dtype));
   const [m, n] = [most(c.m), most(c.n)];
-  if (n <= FEW && n <= m) return { by: "columns", rows: 16 * columnTile(n), columns: n };
-  if (m <= FEW) return { by: "rows", rows: m, columns: typeof c.n === "number" ? Math.min(MOST_COLUMNS, Math.max(LEAST_COLUMNS, roundUp(n / ENOUGH_TASKS, 16))) : LEAST_COLUMNS };
+  // The large operand is read along its memory: by vectors of k where that is its last axis, or of its rows or columns.
+  if (n <= FEW && n <= m) return isTurned(c, "a") ? fewRows(exchange(c), n, true) : fewColumns(n, false);
+  if (m <= FEW) return isTurned(c, "b") ? fewColumns(m, true) : fewRows(c, m, false);
   const blocks = ([[96, 128], [48, 128], [48, 64], [24, 64]] as const).map(([rows, columns]): Cut => ({
-    by: "panels", rows: Math.min(rows, roundUp(m, TILE_ROWS)), columns: Math.min(columns * (lanes / 4), roundUp(n, 2 * lanes)),
+    by: "panels", exchanged: false, rows: Math.min(rows, roundUp(m, TILE_ROWS)), columns: Math.min(columns * (lanes / 4), roundUp(n, 2 * lanes)),
   }));
   const images = c.batch.reduce<number>((p, s) => p * (typeof s === "number" ? s : 1), 1);
   return blocks.find(b => images * Math.ceil(m / b.rows) * Math.ceil(n / b.columns) >= ENOUGH_TASKS) ?? blocks.at(-1)!;
 }
+const fewColumns = (columns: number, exchanged: boolean): Cut => ({ by: "columns", rows: 16 * columnTile(columns), columns, exchanged });
+function fewRows({ n }: Contraction, rows: number, exchanged: boolean): Cut {
+  const wanted = typeof n === "number" ? roundUp(n / ENOUGH_TASKS, 16) : 0;
+  return { by: "rows", rows, columns: Math.min(MOST_COLUMNS, Math.max(LEAST_COLUMNS, wanted)), exchanged };
+}
 /** Rows of a register tile over so many columns. */
 const columnTile = (columns: number): number => [8, 6, 4, 3][columns - 1]!;
 
+const gridOf = ({ batch, m, n }: Contraction, { rows, columns }: Cut): Size[] => [...batch, ceilDiv(m, rows), ceilDiv(n, columns)];
+
 /** Extents of the grid: the batch, then blocks of rows and of columns. */
 export function contractionGrid(c: Contraction): Size[] {
-  const { rows, columns } = cutOf(c);
-  return [...c.batch, ceilDiv(c.m, rows), ceilDiv(c.n, columns)];
+  const cut = cutOf(c);
+  return gridOf(cut.exchanged ? exchange(c) : c, cut);
 }
 
 /** Writes grid and body: results go to the sink at [batch…, row, column], vectors along the columns. */
@@ -71,7 +85,7 @@ export function contractionKernel(k: KernelBuilder, c: Contraction, sink: Sink):
   const grid = contractionGrid(c).map((extent, i) => k.grid(["rows", "columns"][i - c.batch.length] ?? "batch", extent));
   sink.open?.(k, grid);
   const first = { row: mulSize(grid.at(-2)!, cut.rows), column: mulSize(grid.at(-1)!, cut.columns) };
-  new Product(k, c, cut, grid.slice(0, -2), first, sink).write();
+  new Product(k, cut.exchanged ? exchange(c) : c, cut, grid.slice(0, -2), first, sink).write();
   sink.close?.(k);
 }
 
@@ -104,14 +118,20 @@ class Product {
     }
   }
 
+  /** Lanes run along the operand's last axis. */
   #a(row: Size, k: Size, lanes: number): Expr {
-    return this.#c.a.read(this.#k, [...this.#batch, row, k], lanes);
+    return this.#c.a.read(this.#k, isTurned(this.#c, "a") ? [...this.#batch, k, row] : [...this.#batch, row, k], lanes);
   }
   #b(k: Size, column: Size, lanes: number): Expr {
-    return this.#c.b.read(this.#k, [...this.#batch, k, column], lanes);
+    return this.#c.b.read(this.#k, isTurned(this.#c, "b") ? [...this.#batch, column, k] : [...this.#batch, k, column], lanes);
   }
   #put(row: Size, column: Size, value: Expr): void {
-    this.#sink.write(this.#k, [...this.#batch, row, column], value);
+    if (!this.#cut.exchanged) {
+      this.#sink.write(this.#k, [...this.#batch, row, column], value);
+      return;
+    }
+    const held = this.#k.let_("sum", value);
+    for (let l = 0; l < typeOf(held).lanes; l++) this.#sink.write(this.#k, [...this.#batch, addSize(column, l), row], lane(held, l));
   }
   #multiplyAdd(x: Expr, y: Expr, sum: Expr): Expr {
     return isFloatScalar(REGISTER_TYPE[this.#dtype]) ? fma(x, y, sum) : add(mul(x, y), sum);
@@ -154,15 +174,18 @@ class Product {
     const step = typeof depth === "number" ? roundUp(Math.ceil(depth / Math.ceil(depth / DEPTH)), 4) : DEPTH;
     const rows = minSize(mostRows, subSize(m, row));
     const columns = minSize(mostColumns, subSize(n, column));
-    const a = k.alloc("a_panels", this.#dtype, [mostRows / TILE_ROWS, TILE_ROWS, step], "local");
+    const turned = isTurned(this.#c, "a");
+    const a = k.alloc("a_panels", this.#dtype, turned ? [step, mostRows] : [mostRows, step], "local");
     const b = k.alloc("b_panels", this.#dtype, [mostColumns / width, step, width], "local");
     const sums = k.alloc("sums", this.#dtype, [mostRows, mostColumns], "local");
     const once = typeof depth === "number" && depth <= step;
     k.for_("part", ceilDiv(depth, step), part => {
       const from = mulSize(part, step);
       const count = once ? depth : minSize(step, subSize(depth, from));
-      this.#packB(b, from, count);
-      this.#packA(a, from, step, rows);
+      if (isTurned(this.#c, "b")) this.#turnB(b, from, count);
+      else this.#packB(b, from, count);
+      if (turned) this.#packTurnedA(a, from, count, rows);
+      else this.#packA(a, from, step, rows);
       k.for_("right", ceilDiv(columns, width), right => k.for_("left", ceilDiv(rows, TILE_ROWS), left => {
         this.#tile(a, b, sums, left, right, count, once ? undefined : part);
       }));
@@ -190,15 +213,57 @@ class Product {
     }));
   }
 
+  /** The same panels from columns of which each lies side by side. */
+  #turnB(b: Buffer, from: Size, count: Size): void {
+    const k = this.#k;
+    const lanes = this.#lanes;
+    const { column } = this.#first;
+    const { n } = this.#c;
+    const { whole, rest } = this.#parts(count, lanes);
+    k.for_("group", ceilDiv(minSize(this.#cut.columns, subSize(n, column)), 2 * lanes), panel => k.for_("v", 2, v => {
+      const at = addSize(mulSize(panel, 2 * lanes), mulSize(v, lanes));
+      const source = addSize(column, at);
+      const put = (i: Size, j: Size, value: Expr): void => k.store(b, [panel, i, addSize(mulSize(v, lanes), j)], value);
+      const one = (i: Size, j: Size): void => put(i, j, this.#b(addSize(from, i), addSize(source, j), 1));
+      k.if_(le(index(addSize(source, lanes)), index(n)), () => {
+        if (whole !== 0) {
+          k.for_("i", whole, i => {
+            const columns = Array.from({ length: lanes }, (_, j) => this.#b(addSize(from, i), addSize(source, j), lanes));
+            transposed(columns).forEach((row, l) => put(addSize(i, l), 0, row));
+          }, { step: lanes });
+        }
+        if (rest) k.for_("i", count, i => { for (let j = 0; j < lanes; j++) one(i, j); }, { from: whole });
+      }, () => k.for_("j", lanes, j => {
+        k.if_(lt(index(addSize(source, j)), index(n)), () => k.for_("i", count, i => one(i, j)), () => k.for_("i", count, i => put(i, j, this.#zero)));
+      }));
+    }));
+  }
+
   /** Rows as they are, so that a tile's are at constant distances; zeros beyond the last. */
   #packA(a: Buffer, from: Size, step: number, rows: Size): void {
     const k = this.#k;
     const { m, k: depth } = this.#c;
-    k.for_("panel", ceilDiv(rows, TILE_ROWS), panel => k.for_("r", TILE_ROWS, r => {
-      const row = addSize(addSize(this.#first.row, mulSize(panel, TILE_ROWS)), r);
-      k.if_(lt(index(row), index(m)), () => this.#steps("i", this.#lanes, step, from, depth, (i, lanes) => k.store(a, [panel, r, i], this.#a(row, addSize(from, i), lanes))),
-        () => k.for_("i", step, i => k.store(a, [panel, r, i], this.#zero)));
-    }));
+    k.for_("r", mulSize(ceilDiv(rows, TILE_ROWS), TILE_ROWS), r => {
+      const row = addSize(this.#first.row, r);
+      k.if_(lt(index(row), index(m)), () => this.#steps("i", this.#lanes, step, from, depth, (i, lanes) => k.store(a, [r, i], this.#a(row, addSize(from, i), lanes))),
+        () => k.for_("i", step, i => k.store(a, [r, i], this.#zero)));
+    });
+  }
+
+  /** Steps of k as they are, all rows of the block side by side; zeros beyond the last. */
+  #packTurnedA(a: Buffer, from: Size, count: Size, rows: Size): void {
+    const k = this.#k;
+    const { row } = this.#first;
+    const { m } = this.#c;
+    k.for_("i", count, i => {
+      this.#steps("r", this.#lanes, this.#cut.rows, row, m, (r, lanes) => k.store(a, [i, r], this.#a(addSize(row, r), addSize(from, i), lanes)));
+      if (typeof rows === "number" && rows % TILE_ROWS === 0) return;
+      const padded = mulSize(ceilDiv(rows, TILE_ROWS), TILE_ROWS);
+      k.for_("r", TILE_ROWS - 1, r => {
+        const at = subSize(padded, addSize(r, 1));
+        k.if_(ge(index(addSize(row, at)), index(m)), () => k.store(a, [i, at], this.#zero));
+      });
+    });
   }
 
   #tile(a: Buffer, b: Buffer, sums: Buffer, left: Size, right: Size, count: Size, part: Size | undefined): void {
@@ -214,7 +279,8 @@ class Product {
     const multiply = (i: Size): void => {
       const columns = [0, 1].map(v => k.load(b, [right, i, v * lanes], lanes));
       k.unroll("r", TILE_ROWS, r => {
-        const value = splat(k.load(a, [left, r, i]), lanes);
+        const row = addSize(mulSize(left, TILE_ROWS), r);
+        const value = splat(k.load(a, isTurned(this.#c, "a") ? [i, row] : [row, i]), lanes);
         columns.forEach((column, v) => k.store(acc, [r, v], this.#multiplyAdd(value, column, k.load(acc, [r, v]))));
       });
     };
@@ -300,4 +366,12 @@ class Product {
     };
     this.#steps("r", columnTile(columns), mostRows, row, m, (r, count) => product(addSize(row, r), count));
   }
+}
+
+/** Rows from as many columns, of two or four lanes. */
+function transposed(columns: readonly Expr[]): Expr[] {
+  const [a, b, c, d] = columns;
+  if (!c || !d) return [shuffle(a!, b!, [0, 2]), shuffle(a!, b!, [1, 3])];
+  const [top, bottom] = [[0, 4, 1, 5], [2, 6, 3, 7]].map(l => [shuffle(a!, b!, l), shuffle(c, d, l)]) as [[Expr, Expr], [Expr, Expr]];
+  return [top, bottom].flatMap(([left, right]) => [shuffle(left, right, [0, 1, 4, 5]), shuffle(left, right, [2, 3, 6, 7])]);
 }

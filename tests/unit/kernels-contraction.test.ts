@@ -20,8 +20,8 @@ interface Sizes {
   /** The largest value of each dim. */
   readonly max?: DimValues;
 }
-const contraction = ({ batch = [], m, n, k, dtype = "f32", bind = {}, max = {} }: Sizes, a: Source, b: Source): Contraction => ({
-  batch, m, n, k, a, b, dtype, dims: Object.keys(bind).map(name => dim(name, max[name])),
+const contraction = ({ batch = [], m, n, k, dtype = "f32", bind = {}, max = {} }: Sizes, a: Source, b: Source, turned?: Contraction["turned"]): Contraction => ({
+  batch, m, n, k, a, b, dtype, ...(turned ? { turned } : {}), dims: Object.keys(bind).map(name => dim(name, max[name])),
 });
 
 describe("contraction", () => {
@@ -50,17 +50,20 @@ describe("contraction", () => {
     ["f64, one row", { m: 1, n: 13, k: K, dtype: "f64", bind: { K: 19 } }],
   ])("%s", (name, sizes) => {
     const { batch = [], m, n, k, bind = {}, dtype = "f32", max = {} } = sizes;
-    const shapes = [[...batch, m, k], [...batch, k, n], [...batch, m, n]];
-    const values = shapes.map(s => s.map(x => evaluateSize(x, bind)));
-    const [a, b] = [{ ...integers(values[0]!, 1), dtype }, { ...integers(values[1]!, 2), dtype }];
-    const y = verified({
-      name, dims: Object.keys(bind).map(d => dim(d, max[d])),
-      inputs: [{ name: "a", shape: shapes[0]!, data: a }, { name: "b", shape: shapes[1]!, data: b }],
-      output: { dtype, shape: shapes[2]! },
-      body: (builder, [as, bs], sink) => contractionKernel(builder, contraction(sizes, as!, bs!), sink),
-    }, bind);
-    const labels = batch.map((_, i) => i + 3);
-    expect(y).toEqual([...reference("contract", [a, b], { a: [...labels, 0, 1], b: [...labels, 1, 2], out: [...labels, 0, 2] }).data]);
+    for (const turned of [{ a: false, b: false }, { a: true, b: false }, { a: false, b: true }, { a: true, b: true }]) {
+      const shapes = [[...batch, ...(turned.a ? [k, m] : [m, k])], [...batch, ...(turned.b ? [n, k] : [k, n])], [...batch, m, n]];
+      const values = shapes.map(s => s.map(x => evaluateSize(x, bind)));
+      const [a, b] = [{ ...integers(values[0]!, 1), dtype }, { ...integers(values[1]!, 2), dtype }];
+      const y = verified({
+        name, dims: Object.keys(bind).map(d => dim(d, max[d])),
+        inputs: [{ name: "a", shape: shapes[0]!, data: a }, { name: "b", shape: shapes[1]!, data: b }],
+        output: { dtype, shape: shapes[2]! },
+        body: (builder, [as, bs], sink) => contractionKernel(builder, contraction(sizes, as!, bs!, turned.a || turned.b ? turned : undefined), sink),
+      }, bind);
+      const labels = batch.map((_, i) => i + 3);
+      const attrs = { a: [...labels, ...(turned.a ? [1, 0] : [0, 1])], b: [...labels, ...(turned.b ? [2, 1] : [1, 2])], out: [...labels, 0, 2] };
+      expect(y).toEqual([...reference("contract", [a, b], attrs).data]);
+    }
   });
 
   it("wraps integers", () => {
