@@ -12,7 +12,7 @@ import { inlineComposites } from "../../compiler/transforms/inline-composites.ts
 import type { Transform } from "../../compiler/transforms/transform.ts";
 
 /** The lines after the pass, without the graph's braces, and what the pass says it did. */
-function after(pass: Transform, text: string): { lines: string[]; fired: string[]; graph: Graph } {
+function resultOf(pass: Transform, text: string): { lines: string[]; fired: string[]; graph: Graph } {
   const fired: string[] = [];
   const graph = pass.run(parseGraph(`graph g {\n${text}\n}`), rule => fired.push(rule));
   verifyGraph(graph);
@@ -22,7 +22,7 @@ function after(pass: Transform, text: string): { lines: string[]; fired: string[
 
 describe("fold-constants", () => {
   it("computes one element where all are one value, whatever the shape", () => {
-    const { lines, fired } = after(foldConstants, `
+    const { lines, fired } = resultOf(foldConstants, `
       dim N: call 1 .. 9
       %a = const 3 : f32[]
       %b = broadcast %a dims=[] : f32[N, 4]
@@ -33,7 +33,7 @@ describe("fold-constants", () => {
     expect(fired).toEqual(["fold-broadcast", "fold-pow"]);
   });
   it("computes small arrays whole, integers as they wrap", () => {
-    const { lines } = after(foldConstants, `
+    const { lines } = resultOf(foldConstants, `
       %a = const [250, 7, 3, 1] : u8[2, 2]
       %b = const [10, 20] : u8[2]
       %c = broadcast %b dims=[1] : u8[2, 2]
@@ -45,7 +45,7 @@ describe("fold-constants", () => {
     expect(lines).toEqual(["%0 = const [4, 13, 27, 21] : u8[2, 2]", "%1 = const [13, 27] : u8[2]", "output e = %0", "output f = %1"]);
   });
   it("takes constant sizes as numbers, and leaves large arrays, draws and effects", () => {
-    const { lines, fired } = after(foldConstants, `
+    const { lines, fired } = resultOf(foldConstants, `
       dim N: call 1 .. 9
       %a = size 12 : i32[]
       %b = size N : i32[]
@@ -68,7 +68,7 @@ describe("fold-constants", () => {
 
 describe("common-subexpressions", () => {
   it("computes equal things once, operands of commutative ops in either order, bodies whatever their spans", () => {
-    const { lines, fired } = after(commonSubexpressions, `
+    const { lines, fired } = resultOf(commonSubexpressions, `
       %x = input x : f32[4]
       %y = input y : f32[4]
       %a = mul %x, %y  # a.ts:1:1
@@ -113,13 +113,13 @@ describe("common-subexpressions", () => {
       output i = %i
       output j = %j
       effects %g, %h`;
-    expect(after(commonSubexpressions, text).fired).toEqual([]);
+    expect(resultOf(commonSubexpressions, text).fired).toEqual([]);
   });
 });
 
 describe("dead-code", () => {
   it("drops what nothing needs, in bodies too, and keeps inputs, tags and effects", () => {
-    const { lines, graph } = after(deadCode, `
+    const { lines, graph } = resultOf(deadCode, `
       state used: f32[4]
       state unused: f32[4]
       %x = input x : f32[4]
@@ -165,12 +165,12 @@ describe("inline-composites", () => {
     %r = add %i, %j
     output y = %r`;
   it("replaces composites in composites, tuples and stop_gradients", () => {
-    const { lines, fired } = after(inlineComposites(), text);
+    const { lines, fired } = resultOf(inlineComposites(), text);
     expect(lines).toEqual(["%0 = input x : f32[4]", "%1 = exp %0 : f32[4]  # a.ts:1:1", "%2 = add %1, %0 : f32[4]", "output y = %2"]);
     expect(fired.sort()).toEqual(["inline-both", "inline-inner", "inline-stop-gradient"]);
   });
   it("keeps those it is told to keep", () => {
-    const { graph } = after(inlineComposites(n => n.op === "composite" && n.attrs.name === "inner"), text);
+    const { graph } = resultOf(inlineComposites(n => n.op === "composite" && n.attrs.name === "inner"), text);
     expect(graph.nodes.map(n => (n.op === "composite" ? n.attrs.name : n.op))).toEqual(["input", "inner", "add"]);
   });
 });
