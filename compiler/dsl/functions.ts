@@ -11,7 +11,7 @@ import type { Axis, AxisOf, Cat, Concat, EinsumFit, EinsumOut, Shape, SizeOf } f
 import { userSpan } from "./source.ts";
 import type { Bool, I32, Scalar, Tensor } from "./tensor.ts";
 import { build, trace } from "./trace.ts";
-import { tensorNode, wrap } from "./value.ts";
+import { effect, tensorNode, wrap } from "./value.ts";
 
 type Numbers = number | boolean | readonly number[] | Float64Array | Float32Array | Int32Array | Uint32Array | Uint8Array;
 
@@ -59,8 +59,7 @@ export function einsum<const P extends string, const X extends readonly Tensor[]
 }
 /** Ends the run with the message and the source line when the condition is false. */
 export function assert(condition: Scalar<"bool">, message: string): void {
-  const id = build().node("assert", [tensorNode(condition)], { message });
-  trace().b.effects.push(id);
+  effect(build().node("assert", [tensorNode(condition)], { message }));
 }
 
 type Carry = { readonly [name: string]: Tensor };

@@ -95,7 +95,8 @@ export class Trace {
   }
   sizeOf(d: DimLike): Size {
     if (typeof d === "number") return d;
-    for (const decl of d.decls) if (!this.fixed.has(decl.name)) this.b.declareDim(decl);
+    // A body's dims are dims of the graphs around it too.
+    for (let t: Trace | null = this; t; t = t.parent) for (const decl of d.decls) if (!this.fixed.has(decl.name)) t.b.declareDim(decl);
     return substituteSize(d.value, name => this.fixed.get(name));
   }
 }

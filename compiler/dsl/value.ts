@@ -353,7 +353,8 @@ function refuseInProcedure(word: string): never {
   throw new SluiceError({ code: "PROC002", message: `${word} is not a word for scalars in a procedure`, span: userSpan(), hint: "compute it inside an entry" });
 }
 
-function effect(id: NodeId): NodeId {
+/** Adds a node to what happens, in its order. Throws SluiceError TRACE005 in a body. */
+export function effect(id: NodeId): NodeId {
   const t = trace();
   if (t.parent) throw new SluiceError({ code: "TRACE005", message: "print and assert stand in entries, not in bodies of loops or composites", span: userSpan() });
   t.b.effects.push(id);

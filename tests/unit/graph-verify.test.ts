@@ -2,6 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { dimSize } from "../../compiler/base/sizes.ts";
 import { importProgram } from "../../compiler/cli/program-module.ts";
+import { assert, dim, entry, f32, iterate } from "../../compiler/dsl/index.ts";
+import { traceProgram } from "../../compiler/dsl/program.ts";
 import { type Graph, type Node, tensorType } from "../../compiler/graph/graph.ts";
 import { parseGraph } from "../../compiler/graph/parse.ts";
 import { GraphInvariantError, verifyGraph } from "../../compiler/graph/verify.ts";
@@ -39,6 +41,20 @@ describe("the graph verifier", () => {
     verifyGraph(good);
     const program = await importProgram("dsl-examples/noiser");
     for (const g of [...program.entries, ...program.states.flatMap(s => (s.init ? [s.init] : []))]) verifyGraph(g);
+  });
+  it("accepts bodies that use a dim first, and tracing refuses effects in them", () => {
+    const N = dim("N", { max: 8 });
+    const M = dim("M", { max: 8 });
+    const looping = entry({ x: f32(N) }, ({ x }) => iterate(3, { x }, ({ x: now }) => ({ x: now.expand(M).mean("M") })));
+    for (const g of traceProgram({ looping }, "looping").entries) {
+      expect(g.dims.map(d => d.name)).toEqual(["N", "M"]);
+      verifyGraph(g);
+    }
+    const checking = entry({ x: f32(N) }, ({ x }) => iterate(3, { x }, ({ x: now }, i) => {
+      assert(i.lt(9), "few");
+      return { x: now };
+    }));
+    expect(() => traceProgram({ checking }, "checking")).toThrow("error TRACE005: print and assert stand in entries");
   });
   it.each<[number, string, Graph, string]>([
     [1, "an input that comes later", withNode(2, { inputs: [3] }), "%2"],
