@@ -154,6 +154,86 @@ function each(name: string, lanes: number, inputs: readonly DType[], output: DTy
   k.store(y, [at], value(...params.map(p => k.load(p, [at], lanes))));
   return k.finish({ flops: 1 });
 }
+/** Loops, conditions, names and buffers of every kind, nested at random; all values are i32. */
+function randomKernel(seed: number, lanes: number): Kernel {
+  const next = sequence(seed);
+  const below = (n: number): number => Math.floor(next() * n);
+  const pick = <T>(xs: readonly T[]): T => xs[below(xs.length)]!;
+  const k = new KernelBuilder({ name: `random ${seed} x${lanes}`, machine: "simd", summary: "", dims: [{ name: "n", binding: "call", min: 1, max: 5, multipleOf: 1 }] });
+  const [x, y] = [k.param("x", "i32", [4, 20]), k.param("y", "i32", [3, 20], "readwrite")];
+  const i = k.grid("i", 3);
+  let symbols: Size[] = [i, dimSize("n")];
+  let values: Expr[] = [k.load(x, [i, 0], lanes)];
+  let mutables: ReturnType<typeof k.mutable>[] = [];
+  const local = k.alloc("local", "i16", [20, addSize(dimSize("n"), 9)], "local");
+  k.for_("f", 20, f => k.for_("e", addSize(dimSize("n"), 9), e => k.store(local, [f, e], index(subSize(f, e)))));
+  const tile = k.tile("tile", "i32", [3], lanes);
+  k.unroll("t", 3, t => k.store(tile, [t], values[0]!));
+
+  const size = (): Size => {
+    const linear = addSize(addSize(mulSize(pick(symbols), below(4)), mulSize(pick(symbols), below(3) - 1)), below(5) - 2);
+    switch (below(5)) {
+      case 0: return floorDivSize(linear, 1 + below(4));
+      case 1: return modSize(linear, pick([2, 3, addSize(dimSize("n"), 1)]));
+      case 2: return minSize(linear, pick(symbols));
+      default: return linear;
+    }
+  };
+  const value = (): Expr => {
+    const [a, b] = [pick([...values, ...mutables]), pick([...values, ...mutables])];
+    switch (below(4)) {
+      case 0: return add(splat(index(size()), lanes), a);
+      case 1: return select(lt(a, b), a, mul(b, 3));
+      case 2: return lanes === 1 ? sub(a, b) : shuffle(a, b, Array.from({ length: lanes }, (_, l) => (5 * l + 3) % (2 * lanes)));
+      default: return binary(pick(["add", "sub", "mul", "min", "max", "xor"]), a, b);
+    }
+  };
+  const nested = (depth: number): void => {
+    const outer = [symbols, values, mutables] as const;
+    block(depth - 1);
+    [symbols, values, mutables] = outer;
+  };
+  const inLoop = (depth: number) => (variable: Size): void => {
+    const outer = symbols;
+    symbols = [...symbols, variable, variable];
+    nested(depth);
+    symbols = outer;
+  };
+  const statement = (depth: number): void => {
+    switch (below(depth > 0 ? 13 : 8)) {
+      case 0: values = [...values, k.let_("v", value())]; break;
+      case 1: values = [...values, k.load(x, [modSize(size(), 4), modSize(size(), 20 - lanes + 1)], lanes)]; break;
+      case 2: symbols = [...symbols, k.index("q", binary("and", k.load(x, [modSize(size(), 4), modSize(size(), 20)]), 7))]; break;
+      case 3: mutables = [...mutables, k.mutable("m", value())]; break;
+      case 4: if (mutables.length > 0) k.assign(pick(mutables), value()); break;
+      case 5: k.store(tile, [below(3)], add(k.load(tile, [below(3)]), value())); break;
+      case 6: {
+        k.store(local, [modSize(size(), 20), modSize(size(), subSize(addSize(dimSize("n"), 10), lanes))], value());
+        values = [...values, k.load(local, [modSize(size(), 20), modSize(size(), subSize(addSize(dimSize("n"), 10), lanes))], lanes)];
+        break;
+      }
+      case 7: k.store(y, [i, modSize(size(), 20 - lanes + 1)], value()); break;
+      case 8: case 9: k.for_("j", modSize(size(), 4), inLoop(depth), { step: 1 + below(2) }); break;
+      case 10: k.unroll("u", 1 + below(3), inLoop(depth)); break;
+      case 11: k.if_(lt(index(size()), index(size())), () => nested(depth), below(2) === 0 ? () => nested(depth) : undefined); break;
+      case 12: {
+        const count = k.mutable("count", index(modSize(size(), 3)));
+        k.while_(lt(count, 4), () => {
+          k.assign(count, add(count, 1));
+          nested(depth);
+        });
+        break;
+      }
+    }
+  };
+  const block = (depth: number): void => {
+    for (let statements = 2 + below(4); statements > 0; statements--) statement(depth);
+  };
+  block(3);
+  k.unroll("t", 3, t => k.store(y, [i, mulSize(t, 4)], k.load(tile, [t])));
+  return k.finish({ flops: 1 });
+}
+
 const SCALARS: readonly ScalarType[] = ["f32", "f64", "i32", "u32", "bool", "f16"];
 const LANES = [1, 2, 3, 4, 8, 12];
 /** Of the scalar type; f16 is made of f32. */
@@ -361,6 +441,12 @@ describe.each(named)("%s", (_, variant) => {
       const data = samplesOf(d, 32 * n);
       await compare([{ kernel: k.finish({ flops: 1 }), dims: { n }, inputs: { x: data } }], variant);
     }), { numRuns: 40 });
+  });
+
+  it("kernels of random statements", async () => {
+    await fc.assert(fc.asyncProperty(fc.integer(), fc.integer({ min: 1, max: 5 }), async (seed, n) => {
+      await compare([1, 4, 8].map(lanes => ({ kernel: randomKernel(seed, lanes), dims: { n } })), variant);
+    }), { numRuns: 60 });
   });
 
   it("the functions of kernels/math", () => {
