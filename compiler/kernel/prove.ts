@@ -215,10 +215,10 @@ export class Knowledge {
     if (!split) return false;
     const sign = this.#sign(split.coefficient, fuel);
     if (sign === undefined) return false;
-    // A quotient by a symbol is compared by multiplying: ⌊a/b⌋ ≤ rest exactly if a < (rest + 1)·b, and likewise from below.
-    if (atom.kind === "floordiv" && typeof atom.b !== "number" && this.range(atom.b).min >= 1) {
-      if (split.coefficient === -1) return this.#prove(subSize(subSize(mulSize(addSize(split.rest, 1), atom.b), 1), atom.a), fuel, used);
-      if (split.coefficient === 1) return this.#prove(addSize(atom.a, mulSize(split.rest, atom.b)), fuel, used);
+    // A quotient is compared by multiplying: ⌊a/b⌋ ≤ rest exactly if a < (rest + 1)·b, and likewise from below.
+    if (atom.kind === "floordiv" && this.range(atom.b).min >= 1) {
+      if (split.coefficient === -1 && this.#prove(subSize(subSize(mulSize(addSize(split.rest, 1), atom.b), 1), atom.a), fuel, used)) return true;
+      if (split.coefficient === 1 && this.#prove(addSize(atom.a, mulSize(split.rest, atom.b)), fuel, used)) return true;
     }
     const proves = (b: Bound, also: readonly Size[]): boolean => this.#prove(addSize(mulSize(split.coefficient, b.value), mulSize(split.rest, b.divisor)), fuel, also);
     for (const all of this.#bounds(atom, sign > 0 ? "lower" : "upper")) if (all.every(b => proves(b, used))) return true;

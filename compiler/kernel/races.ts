@@ -4,6 +4,7 @@
 import { addSize, type Atom, dimsOf, floorDivSize, mulSize, type Size, sizeText, subSize } from "../base/sizes.ts";
 import type { Kernel } from "./ir.ts";
 import type { Knowledge } from "./prove.ts";
+import { gridConstants } from "./uniformity.ts";
 
 /** One place in the kernel that touches global memory. */
 export interface Access {
@@ -37,6 +38,8 @@ interface Digit {
 }
 interface Split {
   readonly coefficients: ReadonlyMap<string, Size>;
+  /** What is the same at every grid point, though it is not known. */
+  readonly common: Size;
   readonly rest: Size;
 }
 
@@ -46,10 +49,12 @@ class Separation {
   readonly #digits = new Map<string, Digit>();
   /** Keys of digits that are equal at any two points that touch the same element. */
   readonly #equal = new Set<string>();
+  readonly #constants: ReadonlySet<string>;
 
   constructor(kernel: Kernel, accesses: readonly Access[]) {
     this.#kernel = kernel;
     this.#accesses = joinedAxes(accesses);
+    this.#constants = gridConstants(kernel);
     for (const { name, extent } of kernel.grid) {
       this.#digits.set(name, { key: name, variable: name, extent });
       // Under a condition that admits one grid point only there is nothing to tell apart.
@@ -83,7 +88,8 @@ class Separation {
   #split(s: Size): Split | undefined {
     const coefficients = new Map<string, Size>();
     let rest: Size = 0;
-    if (typeof s === "number") return { coefficients, rest: s };
+    let common: Size = 0;
+    if (typeof s === "number") return { coefficients, common, rest: s };
     for (const t of s.terms) {
       const digits = t.atoms.map(a => this.#digit(a));
       // What is neither a digit nor free of grid variables is part of the rest: its bounds hold at every grid point.
@@ -92,10 +98,12 @@ class Separation {
       const at = isRest ? -1 : digits.findIndex(d => d !== undefined);
       const factor = t.atoms.filter((_, i) => i !== at).reduce<Size>((p, a) => mulSize(p, { terms: [{ coefficient: 1, atoms: [a] }], key: a.key }), t.coefficient);
       const digit = digits[at];
-      if (digit === undefined || digit === "opaque") rest = addSize(rest, factor);
+      const names = dimsOf(factor);
+      if (isRest && names.size > 0 && [...names].every(n => this.#constants.has(n))) common = addSize(common, factor);
+      else if (digit === undefined || digit === "opaque") rest = addSize(rest, factor);
       else coefficients.set(digit.key, addSize(coefficients.get(digit.key) ?? 0, factor));
     }
-    return { coefficients, rest };
+    return { coefficients, common, rest };
   }
   #digit(atom: Atom): Digit | "opaque" | undefined {
     const isGrid = (name: string): boolean => this.#kernel.grid.some(g => g.name === name);
@@ -113,7 +121,7 @@ class Separation {
   /** Marks the digits of the axis equal if the index tells all of them. */
   #resolve(splits: readonly Split[], axis: number): void {
     const first = splits[0]!.coefficients;
-    const text = (s: Split): string => [...s.coefficients].map(([k, c]) => `${sizeText(c)}*${k}`).sort().join();
+    const text = (s: Split): string => [...s.coefficients].map(([k, c]) => `${sizeText(c)}*${k}`).sort().concat(sizeText(s.common)).join();
     if (splits.some(s => text(s) !== text(splits[0]!))) return;
     const open = [...first].filter(([key]) => !this.#equal.has(key));
     if (open.length === 0) return;

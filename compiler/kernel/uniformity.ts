@@ -99,3 +99,25 @@ export class Uniformity {
     return Math.max(this.ofSize(atom.a), this.ofSize(atom.b));
   }
 }
+
+/** Names that have one value, the same at every grid point: computed from dims and from what the whole grid only reads. */
+export function gridConstants(kernel: Kernel): ReadonlySet<string> {
+  const names = new Set<string>(kernel.dims.map(d => d.name));
+  const read = new Set(kernel.params.filter(p => p.access === "read").map(p => p.name));
+  const isConstant = (e: Expr): boolean => {
+    if (e.kind === "size") return [...dimsOf(e.size)].every(n => names.has(n));
+    if (e.kind === "var") return names.has(e.name);
+    if ((e.kind === "load" || e.kind === "gather") && !read.has(e.buffer)) return false;
+    if (e.kind === "subgroup_xor" || e.kind === "subgroup_reduce") return false;
+    let constant = true;
+    mapOperands(e, x => {
+      constant &&= isConstant(x);
+      return x;
+    });
+    return constant;
+  };
+  // Only what stands outside all loops: inside one, a name has a value for each round.
+  for (const s of kernel.body) if (s.kind === "let" && isConstant(s.value)) names.add(s.name);
+  for (const d of kernel.dims) names.delete(d.name);
+  return names;
+}

@@ -1,0 +1,66 @@
+// Compiles a graph and runs it on interpreted kernels in poisoned memory, beside the reference interpreter in float64.
+import { expect } from "vitest";
+import type { DType } from "../../compiler/base/dtypes.ts";
+import { isFloat } from "../../compiler/base/dtypes.ts";
+import { type DimValues, evaluateSize } from "../../compiler/base/sizes.ts";
+import { compileProgram } from "../../compiler/compile.ts";
+import type { NdArray } from "../../compiler/graph/field.ts";
+import { type Graph, inputsOf } from "../../compiler/graph/graph.ts";
+import { interpret } from "../../compiler/graph/interpret.ts";
+import { decodeElements, encodeElements } from "../../compiler/kernel/memory.ts";
+import { execute } from "../../compiler/plan/execute.ts";
+
+/** Largest error of a result, as mean square over the reference's mean square. */
+const LIMIT: { readonly [D in DType]?: number } = { f64: 1e-10, f32: 1e-10, f16: 1e-5, bf16: 1e-3 };
+
+/** What a dtype holds of a small value: never all zeros. */
+export function sample(dtype: DType, shape: readonly number[], seed: number): NdArray {
+  const count = shape.reduce((n, s) => n * s, 1);
+  const value = (i: number): number => {
+    const x = Math.sin((i + 1) * 12.9898 + seed * 78.233) * 43758.5453;
+    const unit = x - Math.floor(x);
+    if (dtype === "bool") return unit < 0.5 ? 0 : 1;
+    if (isFloat(dtype)) return Math.fround(Math.round((unit * 4 - 2) * 64) / 64);
+    return dtype.startsWith("u") ? Math.floor(unit * 7) : Math.floor(unit * 7) - 3;
+  };
+  return { dtype, shape, data: Float64Array.from({ length: count }, (_, i) => value(i)) };
+}
+
+export function expectClose(name: string, got: NdArray, wanted: NdArray): void {
+  expect([name, got.dtype, got.shape]).toEqual([name, wanted.dtype, wanted.shape]);
+  const limit = LIMIT[wanted.dtype];
+  if (limit === undefined) {
+    expect([name, [...got.data]]).toEqual([name, [...wanted.data]]);
+    return;
+  }
+  let [error, norm] = [0, 0];
+  wanted.data.forEach((w, i) => {
+    const g = got.data[i]!;
+    if (Number.isFinite(w)) {
+      error += (g - w) ** 2;
+      norm += w * w;
+    } else expect([name, i, g]).toEqual([name, i, w]);
+  });
+  expect(Number.isNaN(error) ? Infinity : error / (norm || 1), `${name}: normalised error`).toBeLessThanOrEqual(limit);
+}
+
+export interface RunGraph {
+  readonly dims?: DimValues;
+  readonly inputs?: { readonly [name: string]: NdArray };
+  readonly states?: { readonly [name: string]: NdArray };
+}
+
+/** Refused unless outputs and states agree with the reference interpreter. Inputs and states that are not given are samples. */
+export function expectCompiled(graph: Graph, { dims = {}, inputs = {}, states = {} }: RunGraph = {}): void {
+  const valueOf = (type: { dtype: DType; shape: readonly (number | object)[] }, seed: number): NdArray => sample(type.dtype, type.shape.map(s => evaluateSize(s as number, dims)), seed);
+  const given = Object.fromEntries(inputsOf(graph).map(({ name, type }, i) => [name, inputs[name] ?? valueOf(type, i)]));
+  const held = Object.fromEntries(graph.states.map(({ name, type }, i) => [name, states[name] ?? valueOf(type, 100 + i)]));
+  const wanted = interpret(graph, { inputs: given, states: held, dims, onEffect: () => {} });
+  const compiled = compileProgram({ name: graph.name, dims: graph.dims, states: graph.states.map(s => ({ ...s, span: null })), entries: [graph], procedures: [] });
+  const memory = new Map(Object.entries(held).map(([name, v]) => [name, encodeElements(v.dtype, v.data)]));
+  const got = execute(compiled, compiled.schedules[0]!, { inputs: given, states: memory, dims });
+  for (const [name, value] of Object.entries(wanted.outputs)) expectClose(name, got[name]!, value);
+  for (const [name, value] of Object.entries({ ...held, ...wanted.updates })) {
+    expectClose(`state ${name}`, { ...value, data: decodeElements(value.dtype, memory.get(name)!, value.data.length) }, value);
+  }
+}
