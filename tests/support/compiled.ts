@@ -1,14 +1,17 @@
-// Compiles a graph and runs it on interpreted kernels in poisoned memory, beside the reference interpreter in float64.
+// Compiles a graph and runs it twice, on interpreted kernels in poisoned memory and as WebAssembly on two threads, beside the
+// reference interpreter in float64.
 import { expect } from "vitest";
 import type { DType } from "../../compiler/base/dtypes.ts";
 import { isFloat } from "../../compiler/base/dtypes.ts";
 import { type DimValues, evaluateSize } from "../../compiler/base/sizes.ts";
 import { compileProgram } from "../../compiler/compile.ts";
 import type { NdArray } from "../../compiler/graph/field.ts";
-import { type Graph, inputsOf } from "../../compiler/graph/graph.ts";
+import { type Graph, inputsOf, type Program } from "../../compiler/graph/graph.ts";
 import { interpret } from "../../compiler/graph/interpret.ts";
 import { decodeElements, encodeElements } from "../../compiler/kernel/memory.ts";
+import { open } from "../../compiler/open.ts";
 import { execute } from "../../compiler/plan/execute.ts";
+import { elementAt, elementCount, type HostTensor, tensorOfNumbers } from "../../runtime/tensor.ts";
 
 /** Largest error of a result, as mean square over the reference's mean square. */
 const LIMIT: { readonly [D in DType]?: number } = { f64: 1e-10, f32: 1e-10, f16: 1e-5, bf16: 1e-3 };
@@ -51,16 +54,29 @@ export interface RunGraph {
 }
 
 /** Refused unless outputs and states agree with the reference interpreter. Inputs and states that are not given are samples. */
-export function expectCompiled(graph: Graph, { dims = {}, inputs = {}, states = {} }: RunGraph = {}): void {
+export async function expectCompiled(graph: Graph, { dims = {}, inputs = {}, states = {} }: RunGraph = {}): Promise<void> {
   const valueOf = (type: { dtype: DType; shape: readonly (number | object)[] }, seed: number): NdArray => sample(type.dtype, type.shape.map(s => evaluateSize(s as number, dims)), seed);
   const given = Object.fromEntries(inputsOf(graph).map(({ name, type }, i) => [name, inputs[name] ?? valueOf(type, i)]));
   const held = Object.fromEntries(graph.states.map(({ name, type }, i) => [name, states[name] ?? valueOf(type, 100 + i)]));
   const wanted = interpret(graph, { inputs: given, states: held, dims, onEffect: () => {} });
-  const compiled = compileProgram({ name: graph.name, dims: graph.dims, states: graph.states.map(s => ({ ...s, span: null })), entries: [graph], procedures: [] });
+  const program: Program = { name: graph.name, dims: graph.dims, states: graph.states.map(s => ({ ...s, span: null })), entries: [graph], procedures: [] };
+  const expected = { ...held, ...wanted.updates };
+
+  const compiled = compileProgram(program);
   const memory = new Map(Object.entries(held).map(([name, v]) => [name, encodeElements(v.dtype, v.data)]));
   const got = execute(compiled, compiled.schedules[0]!, { inputs: given, states: memory, dims });
   for (const [name, value] of Object.entries(wanted.outputs)) expectClose(name, got[name]!, value);
-  for (const [name, value] of Object.entries({ ...held, ...wanted.updates })) {
-    expectClose(`state ${name}`, { ...value, data: decodeElements(value.dtype, memory.get(name)!, value.data.length) }, value);
+  for (const [name, value] of Object.entries(expected)) expectClose(`state ${name}`, { ...value, data: decodeElements(value.dtype, memory.get(name)!, value.data.length) }, value);
+
+  const opened = await open(program, { threads: 2, print: () => {} });
+  try {
+    const host = (v: NdArray): HostTensor => tensorOfNumbers(v.dtype, v.shape, v.data);
+    const array = (t: HostTensor): NdArray => ({ dtype: t.dtype, shape: t.shape, data: Float64Array.from({ length: elementCount(t.shape) }, (_, i) => elementAt(t, i)) });
+    for (const [name, v] of Object.entries(held)) await opened.state.set(name, host(v));
+    const outputs = await opened.call(graph.name, Object.fromEntries(Object.entries(given).map(([name, v]) => [name, host(v)])), dims);
+    for (const [name, value] of Object.entries(wanted.outputs)) expectClose(`wasm ${name}`, array(outputs[name]!), value);
+    for (const [name, value] of Object.entries(expected)) expectClose(`wasm state ${name}`, array(await opened.state.get(name)), value);
+  } finally {
+    await opened.close();
   }
 }

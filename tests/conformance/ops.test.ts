@@ -1,4 +1,4 @@
-// Every op compiled: fused kernels and plans, run by interpreting kernels, against the reference interpreter.
+// Every op compiled, on every target there is, against the reference interpreter.
 import { describe, test } from "vitest";
 import type { DType } from "../../compiler/base/dtypes.ts";
 import { dimSize, mulSize, type Size, subSize } from "../../compiler/base/sizes.ts";
