@@ -1,4 +1,4 @@
-// `npm run bench [-- suite …] [--json [file]] [--peers] [--report]`: runs suites and prints their rows, as they come and then
+// `npm run bench [-- suite …] [--match text] [--json [file]] [--peers] [--report]`: runs suites and prints their rows, as they come and then
 // as a table. Every goal of the project's issues is a row.
 import { writeFile } from "node:fs/promises";
 import { Command } from "commander";
@@ -6,7 +6,7 @@ import { peersText } from "./harness/peers.ts";
 import { cells, device, type Row, tableText } from "./harness/rows.ts";
 import { writeReport } from "./report.ts";
 
-type Suite = (report: (row: Row) => void) => Promise<void>;
+type Suite = (report: (row: Row) => void, wanted: (row: string) => boolean) => Promise<void>;
 const suites: { readonly [name: string]: () => Promise<Suite> } = {
   noiser: async () => (await import("./suites/noiser.ts")).noiser,
   compile: async () => (await import("./suites/compile.ts")).compile,
@@ -14,6 +14,7 @@ const suites: { readonly [name: string]: () => Promise<Suite> } = {
 
 interface Options {
   readonly json?: string | true;
+  readonly match?: string;
   readonly peers?: boolean;
   readonly report?: boolean;
 }
@@ -34,7 +35,7 @@ async function run(names: readonly string[], options: Options): Promise<void> {
       rows.push(row);
       if (options.json === true) process.stdout.write(`${JSON.stringify(row)}\n`);
       else process.stderr.write(`${cells(row).filter(c => c !== "").join("  ")}\n`);
-    });
+    }, row => row.includes(options.match ?? ""));
   }
   if (options.json !== true) process.stdout.write(`\n${tableText(rows)}\n`);
   if (typeof options.json === "string") await writeFile(options.json, `[\n${rows.map(r => `  ${JSON.stringify(r)}`).join(",\n")}\n]\n`);
@@ -42,6 +43,7 @@ async function run(names: readonly string[], options: Options): Promise<void> {
 
 await new Command("bench")
   .argument("[suites...]", `which suites: ${Object.keys(suites).join(", ")}; all by default`)
+  .option("--match <text>", "only rows whose name holds this")
   .option("--json [file]", "rows as JSON: to a file, or one a line to standard output")
   .option("--peers", "which peers are installed, and how to get the rest")
   .option("--report", "write docs/BENCHMARKS.md from the rows in tests/bench/results")

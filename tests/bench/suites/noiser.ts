@@ -11,7 +11,7 @@ import { type Peer, PEERS } from "../harness/peers.ts";
 import { darkStreet, readPicture } from "../harness/pictures.ts";
 import { isMissing, limitRow, type Missing, type Row, timesRow, type Timing } from "../harness/rows.ts";
 import type { TaskName, TaskRequest } from "../harness/serve.ts";
-import { qualityRows } from "./quality.ts";
+import { QUALITY, qualityRows } from "./quality.ts";
 
 const suite = "noiser";
 const [width, height, size] = [600, 400, 512];
@@ -35,20 +35,26 @@ const contests: readonly Contest[] = [
 ];
 
 /** Every row of the suite; each is given to `report` when it is known. */
-export async function noiser(report: (row: Row) => void): Promise<void> {
+export async function noiser(report: (row: Row) => void, wanted: (row: string) => boolean): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-bench-"));
   try {
     await Promise.all([writeWeights(folder), writeNoise(folder, 5), writeMatrices(folder, size)]);
     await writeFile(join(folder, "image.u8"), (await readPicture(darkStreet, { width, height })).rgb);
-    for (const contest of contests) for (const row of await contestRows(contest, folder)) report(row);
-    report(memoryRow());
-    for (const row of await qualityRows(suite)) report(row);
+    for (const contest of contests) {
+      const peers = contest.peers.filter(({ peer }) => wanted(rowName(contest, peer)));
+      if (peers.length > 0) for (const row of await contestRows({ ...contest, peers }, folder)) report(row);
+    }
+    if (wanted(MEMORY)) report(memoryRow());
+    if (QUALITY.some(wanted)) for (const row of await qualityRows(suite)) report(row);
   } finally {
     await rm(folder, { recursive: true });
   }
 }
 
-async function contestRows({ task, name, threads, peers, tolerance }: Contest, folder: string): Promise<readonly Row[]> {
+const rowName = (contest: Contest, peer: Peer): string => `${contest.name}, against ${peer.name}`;
+
+async function contestRows(contest: Contest, folder: string): Promise<readonly Row[]> {
+  const { task, threads, peers, tolerance } = contest;
   const request: TaskRequest = { task, threads, folder, width, height, size };
   const ours = await Participant.start("Sluice", [process.execPath, here("../ours.ts")], request);
   const others = await Promise.all(peers.map(async ({ peer, factor }) => ({ peer, factor, started: await startPeer(peer, request) })));
@@ -69,11 +75,12 @@ async function contestRows({ task, name, threads, peers, tolerance }: Contest, f
   (await interleaved(able, 5)).forEach((t, i) => timings.set(able[i]!, t));
   await Promise.all([ours, ...others.map(o => o.started)].map(p => (isMissing(p) ? undefined : p.close())));
   const timingOf = (p: Participant | Missing): Timing | Missing => trouble.get(p) ?? (isMissing(p) ? p : timings.get(p)!);
-  return others.map(({ peer, factor, started }) => timesRow({ suite, row: `${name}, against ${peer.name}`, peerName: isMissing(started) ? peer.name : started.description, ours: timingOf(ours), peer: timingOf(started), ...(factor === undefined ? {} : { factor }) }));
+  return others.map(({ peer, factor, started }) => timesRow({ suite, row: rowName(contest, peer), peerName: isMissing(started) ? peer.name : started.description, ours: timingOf(ours), peer: timingOf(started), ...(factor === undefined ? {} : { factor }) }));
 }
 
+const MEMORY = "memory of enhance 4000×3000, above idle";
 function memoryRow(): Row {
-  const row = "memory of enhance 4000×3000, above idle";
+  const row = MEMORY;
   const { status, stdout, stderr } = spawnSync(process.execPath, ["--expose-gc", here("../memory.ts")], { encoding: "utf8" });
   const unit = "× input + output";
   if (status !== 0) return limitRow({ suite, row, unit, limit: 3, ours: { why: stderr.trim().split("\n").find(l => l.includes("rror")) ?? "it failed" } });

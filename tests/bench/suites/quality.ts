@@ -21,8 +21,10 @@ type Weights = ReadonlyMap<string, Float32Array>;
 
 const mean = (xs: readonly number[]): number => xs.reduce((a, b) => a + b, 0) / xs.length;
 
+export const QUALITY = ["quality: distance of mean PSNR from PyTorch's", "quality: farthest output mean from 0.5"] as const;
+
 export async function qualityRows(suite: string): Promise<readonly Row[]> {
-  const [rowPsnr, rowMeans] = ["quality: distance of mean PSNR from PyTorch's", "quality: farthest output mean from 0.5"];
+  const [rowPsnr, rowMeans] = QUALITY;
   const failed = (why: Missing): readonly Row[] => [
     limitRow({ suite, row: rowPsnr, unit: "dB", limit: 0.5, ours: why }), limitRow({ suite, row: rowMeans, unit: "of the range", limit: 0.06, ours: why }),
   ];
