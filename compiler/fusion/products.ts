@@ -79,9 +79,12 @@ export function contractKernel(scope: KernelScope, id: NodeId, end: NodeId): Dra
     }),
   });
   const batch = sizesOf(roles.batch);
+  // Vectors run along an operand's last axis, whichever that is.
+  const turned = { a: roles.m.includes(roles.a.labels.at(-1)!), b: roles.k.includes(roles.b.labels.at(-1)!) };
   const spec: Contraction = {
-    batch, m, n, k, dtype: elements.type(id).dtype, dims: scope.graph.dims,
-    a: operand(roles.a, roles.m, roles.k, [...batch, m, k]), b: operand(roles.b, roles.k, roles.n, [...batch, k, n]),
+    batch, m, n, k, turned, dtype: elements.type(id).dtype, dims: scope.graph.dims,
+    a: turned.a ? operand(roles.a, roles.k, roles.m, [...batch, k, m]) : operand(roles.a, roles.m, roles.k, [...batch, m, k]),
+    b: turned.b ? operand(roles.b, roles.n, roles.k, [...batch, n, k]) : operand(roles.b, roles.k, roles.n, [...batch, k, n]),
   };
   contractionKernel(scope.k, spec, {
     open: () => scope.hoistScalars([id, end]),
