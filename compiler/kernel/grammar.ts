@@ -66,7 +66,8 @@ export interface KernelTree {
 
 const Name = createToken({ name: "name", pattern: /[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*/ });
 const Num = createToken({ name: "number", pattern: /\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/ });
-const Text = createToken({ name: "quoted text", pattern: /"(?:[^"\\\n]|\\.)*"/ });
+// An unclosed text is a token too, so that the rest of the line is read once; readTree refuses it.
+const Text = createToken({ name: "quoted text", pattern: /"(?:[^"\\\n]|\\.)*"?/ });
 const Space = createToken({ name: "space", pattern: /\s+/, group: Lexer.SKIPPED, line_breaks: true });
 const Comment = createToken({ name: "comment", pattern: /\/\/[^\n]*/, group: Lexer.SKIPPED });
 const symbol = (text: string): TokenType => createToken({ name: `\`${text}\``, pattern: text });
@@ -357,11 +358,39 @@ export function readTree(text: string): KernelTree | SyntaxError {
   const { tokens, errors } = lexer.tokenize(text);
   const [wrong] = errors;
   if (wrong) return lexicalError(wrong, text);
+  const fault = tokenFault(tokens);
+  if (fault) return fault;
   parser ??= new KernelParser();
   parser.input = tokens;
   const tree = parser.kernel();
   const [failure] = parser.errors;
   return failure ? syntaxError(failure, tokens) : tree;
+}
+
+/** How deep brackets, blocks and signs may stand in each other. */
+const MAX_DEPTH = 200;
+
+/** Texts that JSON cannot read, and nesting that would overflow the stack. */
+function tokenFault(tokens: readonly IToken[]): SyntaxError | undefined {
+  let depth = 0;
+  let signs = 0;
+  for (const t of tokens) {
+    if (t.tokenType === Open || t.tokenType === LeftBrace || t.tokenType === LeftBracket) depth++;
+    else if (t.tokenType === Close || t.tokenType === RightBrace || t.tokenType === RightBracket) depth--;
+    signs = t.tokenType === Minus ? signs + 1 : 0;
+    if (depth + signs > MAX_DEPTH) return { at: position(t), message: "this is nested too deeply", found: `${depth + signs} levels, where at most ${MAX_DEPTH} are read` };
+    if (t.tokenType === Text && !isJson(t.image)) return { at: position(t), message: "this text cannot be read", found: t.image.length > 40 ? `${t.image.slice(0, 40)}…` : t.image };
+  }
+  return undefined;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const lexicalError = (e: ILexingError, text: string): SyntaxError => ({

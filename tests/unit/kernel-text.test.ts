@@ -81,6 +81,12 @@ const failure = async (text: string): Promise<string> => {
 };
 
 describe("errors", () => {
+  it("show of a long line what is near", async () => {
+    const lines = (await failure(small(`a[i] = ${"(".repeat(50_000)}`))).split("\n");
+    expect(lines[1]).toMatch(/^6 \| …\(+…$/);
+    expect(lines[1]!.length).toBeLessThan(130);
+    expect(lines[2]!.indexOf("^") - lines[1]!.indexOf("…")).toBe(61);
+  });
   it.each([
     ["a missing bracket", "a[i = f32(1)", "k.slk:6:7", "`=`"],
     ["an unknown name", "a[i] = b", "k.slk:6:10", "no name b"],
@@ -89,6 +95,10 @@ describe("errors", () => {
     ["a wrong operand count", "a[i] = fma(a[i], a[i])", "k.slk:6:10", "fma takes 3 operands"],
     ["memory in an index", "a[i + a[i]] = f32(1)", "k.slk:6:9", "memory cannot be read"],
     ["a character of no token", "a[i] = f32(1) @", "k.slk:6:17", "begins nothing"],
+    ["nesting that is too deep", `a[i] = ${"(".repeat(50_000)}`, "k.slk:6:", "nested too deeply"],
+    ["signs that are too many", `a[${"- ".repeat(50_000)}i] = f32(1)`, "k.slk:6:", "nested too deeply"],
+    ["an escape that no text has", "span \"\\q\" 1 1", "k.slk:6:8", "this text cannot be read"],
+    ["an unclosed text", "span \"a", "k.slk:6:8", "this text cannot be read"],
     ["a text that ends early", "for j in 0 .. 8 {", "k.slk:", "the end of the text"],
   ])("place %s", async (_, body, at, message) => {
     const text = await failure(small(body));
