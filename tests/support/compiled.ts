@@ -70,12 +70,12 @@ export async function expectCompiled(graph: Graph, { dims = {}, inputs = {}, sta
 
   const opened = await open(program, { threads: 2, print: () => {} });
   try {
-    const host = (v: NdArray): HostTensor => tensorOfNumbers(v.dtype, v.shape, v.data);
-    const array = (t: HostTensor): NdArray => ({ dtype: t.dtype, shape: t.shape, data: Float64Array.from({ length: elementCount(t.shape) }, (_, i) => elementAt(t, i)) });
-    for (const [name, v] of Object.entries(held)) await opened.state.set(name, host(v));
-    const outputs = await opened.call(graph.name, Object.fromEntries(Object.entries(given).map(([name, v]) => [name, host(v)])), dims);
-    for (const [name, value] of Object.entries(wanted.outputs)) expectClose(`wasm ${name}`, array(outputs[name]!), value);
-    for (const [name, value] of Object.entries(expected)) expectClose(`wasm state ${name}`, array(await opened.state.get(name)), value);
+    const toHost = (v: NdArray): HostTensor => tensorOfNumbers(v.dtype, v.shape, v.data);
+    const fromHost = (t: HostTensor): NdArray => ({ dtype: t.dtype, shape: t.shape, data: Float64Array.from({ length: elementCount(t.shape) }, (_, i) => elementAt(t, i)) });
+    for (const [name, v] of Object.entries(held)) await opened.state.set(name, toHost(v));
+    const outputs = await opened.call(graph.name, Object.fromEntries(Object.entries(given).map(([name, v]) => [name, toHost(v)])), dims);
+    for (const [name, value] of Object.entries(wanted.outputs)) expectClose(`wasm ${name}`, fromHost(outputs[name]!), value);
+    for (const [name, value] of Object.entries(expected)) expectClose(`wasm state ${name}`, fromHost(await opened.state.get(name)), value);
   } finally {
     await opened.close();
   }
