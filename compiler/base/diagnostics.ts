@@ -32,8 +32,8 @@ export function diagnosticText(d: Diagnostic): string {
 
 /** For states that only a bug of ours can reach; the message names the invariant. */
 export class InternalError extends Error {
-  constructor(message: string) {
-    super(message);
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
     this.name = "InternalError";
   }
 }

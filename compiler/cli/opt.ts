@@ -1,8 +1,10 @@
 // `sluice opt <program|file.slir>`: runs passes on the graphs of a program or of a text and writes them as text. The answer
 // reads as .slir again, with `--changes` too: what each pass changed stands in comments above each graph.
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Command } from "commander";
 import { nodeFiles } from "../../runtime/io/node-files.ts";
-import { SluiceError } from "../base/diagnostics.ts";
+import { InternalError, SluiceError } from "../base/diagnostics.ts";
 import type { Graph } from "../graph/graph.ts";
 import { graphText } from "../graph/text.ts";
 import { verifyGraph } from "../graph/verify.ts";
@@ -35,19 +37,33 @@ export function addOpt(program: Command): void {
       for (const graph of chosen(await graphsOf(path, options), path, options.entry)) {
         const { log, changeText } = options.changes ? await changeLog(graph) : { log: null, changeText: null };
         const comments: string[] = [];
-        const result = optimize(graph, {
-          ...(names ? { passes: names } : {}), ...(stopAfter === undefined ? {} : { stopAfter }),
-          onPass(pass, after, fired) {
-            verifyGraph(after);
-            if (log) comments.push(changeText(log.commit(pass, after, fired)));
-          },
-        });
-        texts.push(comments.map(c => `${c}\n`).join("") + graphText(result));
+        let last = graph;
+        try {
+          verifyGraph(graph);
+          optimize(graph, {
+            ...(names ? { passes: names } : {}), ...(stopAfter === undefined ? {} : { stopAfter }),
+            onPass(pass, after, fired) {
+              verifyGraph(after);
+              last = after;
+              if (log) comments.push(changeText(log.commit(pass, after, fired)));
+            },
+          });
+        } catch (error) {
+          throw error instanceof InternalError ? await withGraph(error, last) : error;
+        }
+        texts.push(comments.map(c => `${c}\n`).join("") + graphText(last));
       }
       const text = texts.join("\n");
       if (options.output === undefined) process.stdout.write(text);
       else await nodeFiles.write(options.output, new TextEncoder().encode(text));
     });
+}
+
+/** A fault of ours, with the last graph that was right in a file that it names. */
+async function withGraph(error: InternalError, graph: Graph): Promise<InternalError> {
+  const file = join(tmpdir(), `sluice-${process.pid}.slir`);
+  await nodeFiles.write(file, new TextEncoder().encode(graphText(graph)));
+  return new InternalError(`${error.message}\nthe graph before this is in ${file}`, { cause: error });
 }
 
 async function changeLog(graph: Graph) {

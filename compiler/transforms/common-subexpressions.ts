@@ -7,6 +7,9 @@ import { isCommutative } from "./rewrite.ts";
 import type { Fired, Transform } from "./transform.ts";
 
 const UNIQUE: ReadonlySet<OpName> = new Set(["input", "print", "assert", "tag"]);
+/** Longer arrays are not compared. */
+const LONGEST = 4096;
+const isUnique = (n: Node): boolean => UNIQUE.has(n.op) || (n.op === "const" && typeof n.attrs.value !== "number" && n.attrs.value.length > LONGEST);
 
 export const commonSubexpressions: Transform = {
   name: "common-subexpressions",
@@ -17,7 +20,7 @@ export const commonSubexpressions: Transform = {
 function share(graph: Graph, fired: Fired): Graph {
   const first = new Map<string, NodeId>();
   return rebuild(graph, body => share(body, fired), (n, table) => {
-    if (UNIQUE.has(n.op)) return table.push(n);
+    if (isUnique(n)) return table.push(n);
     const key = keyOf(n);
     const known = first.get(key);
     // A swapped pair of operands may name the axes of the result otherwise.
