@@ -371,6 +371,13 @@ export function moments(x: Tensor, axes: readonly number[]): [Tensor, Tensor] {
   const [mean, variance] = composite("moments", { axes: [...axes] }, [x as unknown as HasSource], ([v]) => {
     const m = v!.mean(axes, { keepdims: true });
     return [v!.mean(axes), v!.sub(m).square().mean(axes)];
+  }, ([v], [m], [dm, dv]) => {
+    const g = build();
+    const whole = tensorNode(v!);
+    const spread = (t: Tensor): Tensor => wrap(g.unreduce(tensorNode(t), whole, axes));
+    const perElement = (t: Tensor): Tensor => t.div(wrap(g.count(whole, axes, x.dtype)));
+    // The mean's part in the variance falls away: distances from the mean sum to zero.
+    return [spread(perElement(dm!)).add(v!.sub(spread(m!)).mul(spread(perElement(dv!).mul(2))))];
   });
   return [mean!, variance!];
 }

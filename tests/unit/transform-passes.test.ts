@@ -1,6 +1,12 @@
 // Passes that are no rule tables: what each does, and what it leaves alone.
 import { describe, expect, it } from "vitest";
+import { dim, entry, f32, standardize } from "../../compiler/dsl/index.ts";
+import { traceProgram } from "../../compiler/dsl/program.ts";
+import { Build } from "../../compiler/graph/build.ts";
+import { GraphBuilder } from "../../compiler/graph/builder.ts";
+import { copyInto } from "../../compiler/graph/copy.ts";
 import type { Graph } from "../../compiler/graph/graph.ts";
+import { interpret } from "../../compiler/graph/interpret.ts";
 import { parseGraph } from "../../compiler/graph/parse.ts";
 import { graphText } from "../../compiler/graph/text.ts";
 import { verifyGraph } from "../../compiler/graph/verify.ts";
@@ -175,6 +181,17 @@ describe("inline-composites", () => {
   });
 });
 
+/** With the sum of an output's squares as the first output. */
+function lengthFirst(g: Graph, output: string): Graph {
+  const b = new GraphBuilder(g.name);
+  for (const d of g.dims) b.declareDim(d);
+  copyInto(b, g, []);
+  const w = new Build(b, null);
+  const x = g.outputs.find(o => o.name === output)!.id;
+  b.outputs.push({ name: "length", id: w.sum(w.mul(x, x), [0, 1, 2]) }, ...g.outputs);
+  return b.finish();
+}
+
 describe("differentiate", () => {
   it("adds the gradients of the first scalar with respect to float inputs as outputs", () => {
     const graph = gradientOutputs.run(parseGraph(`graph g {
@@ -189,6 +206,22 @@ describe("differentiate", () => {
     expect(graph.outputs.map(o => o.name)).toEqual(["s", "loss", "gradient.x"]);
     const twice = parseGraph("graph g {\n%x = input x : f32[]\n%y = mul %x, %x\noutput y = %y\n}");
     expect(gradientOutputs.run(gradientOutputs.run(twice)).outputs.map(o => o.name)).toEqual(["y", "gradient.x", "gradient.gradient.x"]);
+  });
+  it("takes the gradient that moments bring, which is that of their body, and so are its own gradients", () => {
+    const [N, M] = [dim("N", { max: 8 }), dim("M", { max: 8 })];
+    const loss = entry({ x: f32(N, M, 3), w: f32(N, M, 3) }, ({ x, w }) => ({ loss: standardize(x.cast("f64"), ["M"]).pow(3).mul(w.cast("f64")).sum() }));
+    const graph = traceProgram({ loss }, "moments").entries[0]!;
+    expect(graph.nodes.some(n => n.op === "composite" && n.attrs.gradient)).toBe(true);
+    const values = (count: number, step: number) => Float64Array.from({ length: count }, (_, i) => ((i * step) % 17) / 4 - 2);
+    const gradients = (g: Graph) => interpret(g, { dims: { N: 2, M: 5 }, inputs: { x: { dtype: "f32", shape: [2, 5, 3], data: values(30, 7) }, w: { dtype: "f32", shape: [2, 5, 3], data: values(30, 5) } } }).outputs;
+    const once = (g: Graph) => gradientOutputs.run(g);
+    const twice = (g: Graph) => gradientOutputs.run(lengthFirst(once(g), "gradient.x"));
+    for (const [derive, name] of [[once, "gradient.x"], [twice, "gradient.gradient.x"]] as const) {
+      const found = gradients(derive(graph))[name]!.data;
+      const wanted = gradients(derive(inlineComposites().run(graph)))[name]!.data;
+      expect(Math.max(...wanted.map(Math.abs))).toBeGreaterThan(0.1);
+      found.forEach((x, i) => expect(Math.abs(x - wanted[i]!)).toBeLessThan(1e-9));
+    }
   });
   it("says what is missing", () => {
     expect(() => gradientOutputs.run(parseGraph("graph g {\n%x = input x : f32[4]\noutput y = %x\n}"))).toThrow("error GRAD003: graph g has nothing to differentiate\n  found:    outputs y");
