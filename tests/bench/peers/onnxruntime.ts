@@ -35,7 +35,7 @@ function networkModel(flat: Float32Array, width: number, height: number): Uint8A
 
 async function prepare(request: TaskRequest): Promise<Prepared> {
   ort.env.wasm.numThreads = request.threads;
-  const description = `onnxruntime-web ${installedVersion("onnxruntime-web")} (wasm), ${request.threads} threads`;
+  const description = `onnxruntime-web ${installedVersion("onnxruntime-web")} (wasm), ${request.threads} thread${request.threads === 1 ? "" : "s"}`;
   const options: ort.InferenceSession.SessionOptions = { executionProviders: ["wasm"], graphOptimizationLevel: "all" };
   if (request.task === "enhance") {
     const { width, height } = request;

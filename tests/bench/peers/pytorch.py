@@ -119,7 +119,7 @@ def serve():
             if request["do"] == "prepare":
                 torch.set_num_threads(request["threads"])
                 task = {"enhance": Enhance, "train": Train, "matmul": Matmul}[request["task"]](request)
-                answer = {"description": f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads"}
+                answer = {"description": f"PyTorch {torch.__version__}, {torch.get_num_threads()} thread{'' if torch.get_num_threads() == 1 else 's'}"}
             elif request["do"] == "output":
                 np.ascontiguousarray(task.output(), np.float32).tofile(request["path"])
                 answer = {}
