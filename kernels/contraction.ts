@@ -51,7 +51,11 @@ const exchange = (c: Contraction): Contraction => ({ ...c, m: c.n, n: c.m, a: c.
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
 function cutOf(c: Contraction): Cut {
-  const most = (s: Size): number => sizeRange(s, name => c.dims?.find(d => d.name === name) ?? { min: 0, max: Infinity }).max;
+  // A size that may be zero is not few, for there is no row or column to read in its place.
+  const most = (s: Size): number => {
+    const { min, max } = sizeRange(s, name => c.dims?.find(d => d.name === name) ?? { min: 0, max: Infinity });
+    return typeof s === "number" || min > 0 ? max : Infinity;
+  };
   const lanes = lanesOf(registerDType(c.dtype));
   const [m, n] = [most(c.m), most(c.n)];
   // The large operand is read along its memory: by vectors of k where that is its last axis, or of its rows or columns.

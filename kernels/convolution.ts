@@ -132,8 +132,8 @@ class Stage {
     })));
   }
 
-  /** Computes the row of results whose window the group completes. */
-  row(group: Size, emit: Emit): void {
+  /** Computes the row of results whose window the group completes; those before the first column are dropped. */
+  row(group: Size, emit: Emit, firstColumn = 0): void {
     const k = this.#k;
     const { pixels } = this.#tile;
     const [, columns] = this.#c.output;
@@ -144,14 +144,14 @@ class Stage {
       k.for_("g", this.#groups, g => {
         if (this.#tile.over === "inputs") {
           this.#overInputs(x, g, slots);
-          k.for_("p", valid, p => this.#write(addSize(x, p), p, mulSize(g, this.#outputs), this.#outputs, emit));
+          k.for_("p", valid, p => this.#write(addSize(x, p), p, mulSize(g, this.#outputs), this.#outputs, emit, firstColumn));
           return;
         }
         k.for_("block", this.#blocks, block => {
           this.#overOutputs(x, g, block, slots);
           const size = this.#tile.width * this.#tile.lanes;
           const whole = Math.floor(this.#outputs / size);
-          const write = (count: number): void => k.for_("p", valid, p => this.#write(addSize(x, p), p, addSize(mulSize(g, this.#outputs), mulSize(block, size)), count, emit));
+          const write = (count: number): void => k.for_("p", valid, p => this.#write(addSize(x, p), p, addSize(mulSize(g, this.#outputs), mulSize(block, size)), count, emit, firstColumn));
           if (whole === this.#blocks) write(size);
           else if (whole === 0) write(this.#outputs);
           else k.if_(lt(index(block), whole), () => write(size), () => write(this.#outputs - whole * size));
@@ -160,7 +160,11 @@ class Stage {
     });
   }
 
-  #write(x: Size, p: Size, first: Size, count: number, emit: Emit): void {
+  #write(x: Size, p: Size, first: Size, count: number, emit: Emit, firstColumn: number): void {
+    if (firstColumn > 0) {
+      this.#k.if_(ge(index(x), firstColumn), () => this.#write(x, p, first, count, emit, 0));
+      return;
+    }
     const { lanes } = this.#tile;
     for (let o = 0; o < count; ) {
       const n = Math.min(lanes, count - o);
@@ -273,18 +277,18 @@ export function convolutionKernel(k: KernelBuilder, c: Convolution, sink: Sink):
       const next = stages[i + 1];
       const consumer = chain[i + 1];
       if (!next || !consumer || !("convolution" in consumer.x)) {
-        stages[i]!.row(group, (x, channel, value) => sink.write(k, [n, y, x, channel], value));
+        const write = (): void => stages[i]!.row(group, (x, channel, value) => sink.write(k, [n, y, x, channel], value));
+        // Where windows are counted by division, the verifier is told that the row lies in the band.
+        if (stages.slice(1).some(s => s.ring.stride > 1)) k.if_(and(ge(index(made), 0), lt(index(made), bandHeight(c))), write);
+        else write();
         return;
       }
       const { finish } = consumer.x;
       const slot = k.index("slot", index(modSize(made, next.ring.slots)));
-      const first = Math.max(0, -next.ring.left);
       k.if_(and(ge(index(y), 0), lt(index(y), index(chain[i]!.output[0]))), () => {
         stages[i]!.row(group, (x, channel, value) => {
-          const store = (): void => k.store(next.ring.buffer, [slot, addSize(mulSize(addSize(x, next.ring.left), next.ring.channels), channel)], finish(k, [n, y, x, channel], value));
-          if (first > 0) k.if_(ge(index(x), first), store);
-          else store();
-        });
+          k.store(next.ring.buffer, [slot, addSize(mulSize(addSize(x, next.ring.left), next.ring.channels), channel)], finish(k, [n, y, x, channel], value));
+        }, Math.max(0, -next.ring.left));
       }, () => clearRow(k, next.ring, next.window, slot));
       const { stride } = next.ring;
       if (stride === 1) advance(i + 1, made);

@@ -64,6 +64,8 @@ describe("fused producers", () => {
     ["more rows than a band", [[3, 3, 1, 5], [3, 3, 5, 1]], [attrs(), attrs()], { N: 1, H: 67, W: 3 }],
     ["three deep", [[3, 3, 2, 4], [1, 1, 4, 8], [3, 3, 8, 3]], [attrs(), attrs(1, 0), attrs()], { N: 1, H: 9, W: 8 }],
     ["strides", [[3, 3, 2, 4], [3, 3, 4, 5]], [attrs(2), attrs(2)], { N: 1, H: 17, W: 13 }],
+    ["a strided consumer that waits", [[2, 3, 3, 5], [3, 3, 5, 9]], [attrs(1, 1), attrs(2, 2)], { N: 1, H: 45, W: 9 }],
+    ["a cropping consumer", [[3, 3, 2, 9], [3, 3, 9, 4]], [attrs(), { stride: [1, 1], padding: [[-1, 0], [-2, 1]], dilation: [1, 1], groups: 1 }], { N: 1, H: 12, W: 11 }],
     ["a strided consumer of an odd filter", [[2, 2, 3, 5], [5, 5, 5, 4]], [attrs(1, 0), attrs(3, 2)], { N: 1, H: 18, W: 15 }],
   ])("%s", (name, filters, a, bind) => {
     const x = integers([bind["N"]!, bind["H"]!, bind["W"]!, filters[0]![2]], 1);
