@@ -55,9 +55,9 @@ export interface RunGraph {
 
 /** Refused unless outputs and states agree with the reference interpreter. Inputs and states that are not given are samples. */
 export async function expectCompiled(graph: Graph, { dims = {}, inputs = {}, states = {} }: RunGraph = {}): Promise<void> {
-  const valueOf = (type: { dtype: DType; shape: readonly (number | object)[] }, seed: number): NdArray => sample(type.dtype, type.shape.map(s => evaluateSize(s as number, dims)), seed);
-  const given = Object.fromEntries(inputsOf(graph).map(({ name, type }, i) => [name, inputs[name] ?? valueOf(type, i)]));
-  const held = Object.fromEntries(graph.states.map(({ name, type }, i) => [name, states[name] ?? valueOf(type, 100 + i)]));
+  const drawn = (type: { dtype: DType; shape: readonly (number | object)[] }, seed: number): NdArray => sample(type.dtype, type.shape.map(s => evaluateSize(s as number, dims)), seed);
+  const given = Object.fromEntries(inputsOf(graph).map(({ name, type }, i) => [name, inputs[name] ?? drawn(type, i)]));
+  const held = Object.fromEntries(graph.states.map(({ name, type }, i) => [name, states[name] ?? drawn(type, 100 + i)]));
   const wanted = interpret(graph, { inputs: given, states: held, dims, onEffect: () => {} });
   const program: Program = { name: graph.name, dims: graph.dims, states: graph.states.map(s => ({ ...s, span: null })), entries: [graph], procedures: [] };
   const expected = { ...held, ...wanted.updates };
