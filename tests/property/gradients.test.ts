@@ -1,0 +1,8 @@
+// The gradient of every op that has one, in random graphs around it, against differences.
+import { expect, test } from "vitest";
+import { OP_NAMES, opDefinition } from "../../compiler/graph/ops.ts";
+import { respectsGradient } from "../../compiler/testing/index.ts";
+
+test.each(OP_NAMES.filter(op => opDefinition(op).gradient !== "none").map(op => ({ op })))("$op", ({ op }) => {
+  expect(respectsGradient(op, { seed: 5 })).toBeGreaterThan(0);
+});

@@ -1,0 +1,22 @@
+// Our own passes and every rewrite rule, with the kit that users get: a thousand graphs each, exactly in the prime field where
+// a rule holds there, then in float64.
+import { describe, expect, test } from "vitest";
+import { isIdempotent, preservesMeaning, roundTrips } from "../../compiler/testing/index.ts";
+import { rewriteWith } from "../../compiler/transforms/rewrite.ts";
+import { FIELD_EXACT, OWN_TRANSFORMS, RULES } from "../support/transforms.ts";
+
+describe.each(OWN_TRANSFORMS)("$name", transform => {
+  test("preserves meaning", () => {
+    const { graphs, changed, comparedInPrimeField } = preservesMeaning(transform, { isFieldExact: FIELD_EXACT, seed: 1 });
+    expect(graphs).toBe(1000);
+    expect(changed).toBeGreaterThan(200);
+    expect(comparedInPrimeField).toBeGreaterThan(100);
+  });
+  test("has nothing to do on its own result", () => isIdempotent(transform, { seed: 2 }));
+});
+
+test.each(RULES)("rule $name", rule => {
+  preservesMeaning(rewriteWith(rule.name, "one rule", [rule]), { isFieldExact: FIELD_EXACT, seed: 3 });
+});
+
+test("any graph is read back as it was written", () => roundTrips(undefined, { seed: 4 }));
