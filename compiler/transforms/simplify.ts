@@ -38,7 +38,12 @@ function holdsAll(to: DType, from: DType): boolean {
   if (b.kind === "float") return bits <= MANTISSA[to]!;
   return a.kind === "unsigned" && b.kind === "unsigned" ? bits <= b.bits : b.kind === "signed" && bits <= b.bits - 1;
 }
-const castsThrough = (float: boolean) => (m: Match): boolean => isFloat(dtypeOf(m.node("d"))) === float && holdsAll(dtypeOf(m.node("d")), m.type("x").dtype);
+const castsThrough = (float: boolean) => (m: Match): boolean => {
+  const [from, through, to] = [m.type("x").dtype, dtypeOf(m.node("d")), dtypeOf(m.root)];
+  // Back from a float an integer saturates where it would wrap, and on to a narrower float it rounds twice.
+  const isSafe = !float || !isInteger(from) || holdsAll(to, from);
+  return isFloat(through) === float && isSafe && holdsAll(through, from);
+};
 
 export const RULES: readonly Rule[] = [
   // sums
