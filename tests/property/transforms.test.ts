@@ -18,7 +18,7 @@ describe.each(OWN_TRANSFORMS)("$name", transform => {
 
 // Graphs of the rule's own ops, so that it finds something to do.
 test.each(RULES)("rule $name", rule => {
-  const words: readonly string[] = rule.from.match(/[a-z_]+/g) ?? [];
+  const words: readonly string[] = rule.from.match(/[a-z_0-9]+/g) ?? [];
   const ops = OP_NAMES.filter(op => words.includes(op));
   preservesMeaning(rewriteWith(rule.name, "one rule", [rule]), { isFieldExact: FIELD_EXACT, seed: 3, ...(ops.length > 0 ? { ops } : {}) });
 });

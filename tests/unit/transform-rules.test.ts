@@ -94,7 +94,7 @@ const EXAMPLES: { readonly [rule: string]: string } = {
   "select-same-condition-second": "%a = select %p, %x, %y\n%r = select %p, %z, %a",
   "cast-to-own-dtype": "%r = cast %x : f32[N, 4]",
   "cast-through-wider-integer": "%a = cast %b : i32[N, 4]\n%r = cast %a : f32[N, 4]",
-  "cast-through-wider-float": "%a = cast %b : f32[N, 4]\n%r = cast %a : i8[N, 4]",
+  "cast-through-wider-float": "%a = cast %b : f32[N, 4]\n%r = cast %a : i32[N, 4]",
   "reduce-no-axis": "%r = reduce max %x axes=[]",
   "reduce-twice": "%a = reduce sum %w axes=[1]\n%r = reduce sum %a axes=[1]",
   "stop-gradient-twice": unary("stop_gradient", "stop_gradient"),
