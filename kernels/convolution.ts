@@ -1,17 +1,19 @@
 // Convolutions for simd machines: direct, without im2col. A task makes a band of output rows of one image. Input rows go
 // through a ring of zero-padded rows in local memory; a producer convolution's rows are computed when the ring needs them,
 // finished pointwise and rolled the same way, to any depth. Two register tiles: vectors over output channels, or over
-// input channels where there are few outputs. The order of every sum follows from the shapes alone.
+// input channels where there are few outputs; either makes pixels in pairs where that takes fewer products (winograd.ts).
+// The order of every sum follows from the shapes alone.
 import { InternalError } from "../compiler/base/diagnostics.ts";
 import type { DType } from "../compiler/base/dtypes.ts";
 import { addSize, floorDivSize, minSize, modSize, mulSize, type Size, subSize } from "../compiler/base/sizes.ts";
 import type { ConvAttrs } from "../compiler/graph/graph.ts";
-import { add, and, constant, eq, fma, ge, horizontal, index, lt, shuffle, splat, vector } from "../compiler/kernel/expr.ts";
+import { add, and, constant, eq, fma, ge, horizontal, index, lt, shuffle, splat, sub, vector } from "../compiler/kernel/expr.ts";
 import { type Buffer, type Expr, REGISTER_TYPE } from "../compiler/kernel/ir.ts";
 import type { KernelBuilder } from "./builder.ts";
 import type { Sink, Source } from "./fused.ts";
 import { allocRing, clearRow, constantSize, copyRow, type Ring, type Window, windowSlot } from "./ring.ts";
 import { ceilDiv, ENOUGH_TASKS, lanesOf, registerDType } from "./simd.ts";
+import { allocPlanes, fillPlanes, isPairable, planeFilter, PLANES } from "./winograd.ts";
 
 /** Where the rows of an input come from: a tensor [N, H, W, C], or another convolution finished pointwise. */
 export type Rows =
@@ -58,16 +60,32 @@ interface Tile {
   /** Vectors of a block of output channels, or the output channels of a group. */
   readonly width: number;
   readonly lanes: number;
+  /** Whether pixels are made in pairs, with fewer products. */
+  readonly paired: boolean;
 }
 
-function tileOf(dtype: DType, perGroup: number, outputs: number): Tile {
+function tileOf(dtype: DType, attrs: ConvAttrs, [kh, kw, perGroup, outputs]: readonly [number, number, number, number]): Tile {
   const lanes = lanesOf(dtype);
-  // Twelve accumulators or fewer leave registers for the operands.
-  if (lanes === 4 && outputs <= 4 && perGroup >= 8 && perGroup % 4 === 0) return { over: "inputs", pixels: [8, 6, 4, 3][outputs - 1]!, width: outputs, lanes };
-  return outputs > lanes ? { over: "outputs", pixels: 6, width: 2, lanes } : { over: "outputs", pixels: 12, width: 1, lanes };
+  const pairable = isPairable(dtype, kw, attrs);
+  // Twelve accumulators or fewer leave registers for the operands. Fewer products must pay for the planes they come from.
+  if (lanes === 4 && outputs <= 4 && perGroup >= 8 && perGroup % 4 === 0) {
+    return { over: "inputs", pixels: [8, 6, 4, 3][outputs - 1]!, width: outputs, lanes, paired: pairable && outputs === 3 && kh >= 3 };
+  }
+  const paired = pairable && kh * Math.ceil(outputs / lanes) >= 3;
+  return outputs > lanes ? { over: "outputs", pixels: 6, width: 2, lanes, paired } : { over: "outputs", pixels: 12, width: 1, lanes, paired };
 }
 
 type Emit = (x: Size, channel: Size, value: Expr) => void;
+
+/** Products of one row and column of the filter, for some or all pixels of a tile. */
+interface Products {
+  /** Which part of the packed filter. */
+  readonly number: Size;
+  readonly pixels: number;
+  /** Row of the accumulators. */
+  row(p: Size): Size;
+  value(p: Size, lanes: number): Expr;
+}
 
 /** One convolution of the chain. */
 class Stage {
@@ -82,6 +100,8 @@ class Stage {
   readonly #blocks: number;
   readonly #packed: Buffer;
   readonly #results: Buffer;
+  /** Of a tile in pairs. */
+  readonly #planes: Buffer | null;
 
   constructor(k: KernelBuilder, c: Convolution) {
     this.#k = k;
@@ -91,30 +111,50 @@ class Stage {
     this.#groups = c.attrs.groups;
     this.#perGroup = perGroup;
     this.#outputs = outputs / c.attrs.groups;
-    const tile = tileOf(dtype, perGroup, this.#outputs);
+    const tile = tileOf(dtype, c.attrs, [kh, kw, perGroup, this.#outputs]);
     this.#tile = tile;
     this.#blocks = tile.over === "inputs" ? 1 : Math.ceil(this.#outputs / (tile.width * tile.lanes));
     this.window = { attrs: c.attrs, size: [kh, kw], spread: c.spread ?? [1, 1], input: inputShape(c), dtype };
-    this.ring = allocRing(k, this.window, c.output[1], tile.pixels);
-    const steps = kh * kw * perGroup;
+    this.ring = allocRing(k, this.window, c.output[1], tile.pixels, tile.paired);
+    this.#planes = tile.paired ? allocPlanes(k, dtype, this.ring.slots, this.#pairs(), this.ring.channels) : null;
+    const steps = kh * this.#taps() * perGroup;
     const shape = tile.over === "inputs" ? [this.#groups, steps / tile.lanes, tile.width * tile.lanes] : [this.#groups * this.#blocks, steps, tile.width * tile.lanes];
     this.#packed = k.alloc("filter", dtype, shape, "local");
     this.#results = k.alloc("results", dtype, [tile.pixels, tile.over === "inputs" ? tile.lanes : tile.width * tile.lanes], "local");
     this.#pack();
   }
 
+  /** Columns of the packed filter. */
+  #taps(): number {
+    return this.#tile.paired ? PLANES : this.window.size[1];
+  }
+  #pairs(): Size {
+    return mulSize(ceilDiv(this.#c.output[1], this.#tile.pixels), this.#tile.pixels / 2);
+  }
+
+  /** Has the row of x written, and puts it into the slot. */
+  fill(slot: Size, write: (slot: Size) => void): void {
+    write(this.#planes ? 0 : slot);
+    if (this.#planes) fillPlanes(this.#k, this.#planes, slot, this.ring, this.#pairs());
+  }
+
   #pack(): void {
     const k = this.#k;
     const { filter } = this.#c;
-    const { over, width, lanes } = this.#tile;
-    const [kh, kw] = this.window.size;
+    const { over, width, lanes, paired } = this.#tile;
     const perGroup = this.#perGroup;
-    k.for_("g", this.#groups, g => k.for_("ky", kh, ky => k.for_("kx", kw, kx => {
-      const first = mulSize(addSize(mulSize(ky, kw), kx), perGroup);
+    const taps = this.#taps();
+    const each = (body: (g: Size, ky: Size, tap: Size, read: (c: Size, o: Size, n: number) => Expr) => void): void =>
+      k.for_("g", this.#groups, g => k.for_("ky", this.window.size[0], ky => {
+        if (!paired) k.for_("kx", taps, kx => body(g, ky, kx, (c, o, n) => filter.read(k, [ky, kx, c, o], n)));
+        else for (let plane = 0; plane < taps; plane++) body(g, ky, plane, (c, o, n) => planeFilter(plane, kx => filter.read(k, [ky, kx, c, o], n)));
+      }));
+    each((g, ky, tap, read) => {
+      const first = mulSize(addSize(mulSize(ky, taps), tap), perGroup);
       if (over === "inputs") {
         k.for_("c", perGroup / lanes, c => k.for_("o", width, o => {
-          const items = Array.from({ length: lanes }, (_, l) => filter.read(k, [ky, kx, addSize(mulSize(c, lanes), l), addSize(mulSize(g, width), o)], 1));
-          k.store(this.#packed, [g, addSize(mulSize(addSize(mulSize(ky, kw), kx), perGroup / lanes), c), mulSize(o, lanes)], vector(items));
+          const items = Array.from({ length: lanes }, (_, l) => read(addSize(mulSize(c, lanes), l), addSize(mulSize(g, width), o), 1));
+          k.store(this.#packed, [g, addSize(mulSize(addSize(mulSize(ky, taps), tap), perGroup / lanes), c), mulSize(o, lanes)], vector(items));
         }));
         return;
       }
@@ -122,14 +162,14 @@ class Stage {
         const whole = Math.floor(this.#outputs / (width * lanes));
         const pack = (block: Size, o: number, n: number, value?: Expr): void => {
           const at = addSize(addSize(mulSize(g, this.#outputs), mulSize(block, width * lanes)), o);
-          k.store(this.#packed, [addSize(mulSize(g, this.#blocks), block), addSize(first, c), o], value ?? filter.read(k, [ky, kx, c, at], n));
+          k.store(this.#packed, [addSize(mulSize(g, this.#blocks), block), addSize(first, c), o], value ?? read(c, at, n));
         };
         if (whole > 0) k.for_("block", whole, block => { for (let v = 0; v < width; v++) pack(block, v * lanes, lanes); });
         if (whole === this.#blocks) return;
         const rest = this.#outputs - whole * width * lanes;
         for (let o = 0; o < width * lanes; o++) pack(whole, o, 1, o < rest ? undefined : constant(REGISTER_TYPE[this.window.dtype], 0));
       });
-    })));
+    });
   }
 
   /** Computes the row of results whose window the group completes; those before the first column are dropped. */
@@ -143,12 +183,12 @@ class Stage {
       const valid = minSize(pixels, subSize(columns, x));
       k.for_("g", this.#groups, g => {
         if (this.#tile.over === "inputs") {
-          this.#overInputs(x, g, slots);
+          this.#overInputs(tile, g, slots);
           k.for_("p", valid, p => this.#write(addSize(x, p), p, mulSize(g, this.#outputs), this.#outputs, emit, firstColumn));
           return;
         }
         k.for_("block", this.#blocks, block => {
-          this.#overOutputs(x, g, block, slots);
+          this.#overOutputs(tile, g, block, slots);
           const size = this.#tile.width * this.#tile.lanes;
           const whole = Math.floor(this.#outputs / size);
           const write = (count: number): void => k.for_("p", valid, p => this.#write(addSize(x, p), p, addSize(mulSize(g, this.#outputs), mulSize(block, size)), count, emit, firstColumn));
@@ -173,62 +213,81 @@ class Stage {
     }
   }
 
-  /** Calls `step` for all products of a window in units of `unit` channels: where in the ring, and how manieth. */
-  #steps(x: Size, g: Size, slots: readonly Size[], unit: number, step: (slot: Size, at: Size, number: Size) => void): void {
+  /** Calls `step` for all products of the tile's windows in units of `unit` channels; the sums are in `acc` afterwards. */
+  #sum(acc: Buffer, tile: Size, g: Size, slots: readonly Size[], unit: number, step: (products: Products) => void): void {
     const k = this.#k;
+    const { attrs: { dilation, stride, groups } } = this.#c;
+    const { pixels, width } = this.#tile;
     const [, kw] = this.window.size;
-    const { dilation, stride, groups } = this.#c.attrs;
-    const channels = this.ring.channels;
-    const run = (slot: Size, at: Size, number: number, length: number): void => {
+    const { channels, buffer } = this.ring;
+    const perGroup = this.#perGroup;
+    k.unroll("p", pixels, p => { for (let v = 0; v < width; v++) k.store(acc, [p, v], 0); });
+    /** Calls `one` for so many neighbouring channels: where they are, and which part of the filter is theirs. */
+    const run = (at: Size, number: number, length: number, one: (at: Size, number: Size) => void): void => {
       const count = length / unit;
       const copies = count <= 12 ? count : ([4, 3, 2].find(n => count % n === 0) ?? 1);
-      const one = (i: Size): void => step(slot, addSize(at, mulSize(i, unit)), addSize(number, i));
-      if (copies === count) k.unroll("i", count, one);
-      else k.for_("i", count, i => k.unroll("j", copies, j => one(addSize(i, j))), { step: copies });
+      const each = (i: Size): void => one(addSize(at, mulSize(i, unit)), addSize(number / unit, i));
+      if (copies === count) k.unroll("i", count, each);
+      else k.for_("i", count, i => k.unroll("j", copies, j => each(addSize(i, j))), { step: copies });
     };
-    slots.forEach((slot, ky) => {
-      const at = mulSize(x, stride[1] * channels);
-      // Neighbouring columns are contiguous, so that a row of the window is one run.
-      if (groups === 1 && dilation[1] === 1) run(slot, at, (ky * kw * this.#perGroup) / unit, kw * this.#perGroup);
-      else {
-        for (let kx = 0; kx < kw; kx++) {
-          run(slot, addSize(addSize(at, kx * dilation[1] * channels), mulSize(g, this.#perGroup)), ((ky * kw + kx) * this.#perGroup) / unit, this.#perGroup);
+    const planes = this.#planes;
+    if (planes) {
+      const start = addSize(mulSize(tile, (pixels / 2) * channels), mulSize(g, perGroup));
+      const pass = (first: number, second: number): void => slots.forEach((slot, ky) => run(start, ky * PLANES * perGroup, perGroup, (at, number) => [first, second].forEach((plane, i) => step({
+        number: addSize(number, (plane * perGroup) / unit),
+        pixels: pixels / 2,
+        row: p => addSize(mulSize(p, 2), i),
+        value: (p, lanes) => k.load(planes, [slot, plane, addSize(at, mulSize(p, channels))], lanes),
+      }))));
+      pass(1, 2);
+      k.unroll("p", pixels, p => {
+        for (let v = 0; v < width; v++) {
+          const [s, t] = [k.let_("s", k.load(acc, [p, v])), k.let_("t", k.load(acc, [addSize(p, 1), v]))];
+          k.store(acc, [p, v], add(s, t));
+          k.store(acc, [addSize(p, 1), v], sub(s, t));
         }
-      }
+      }, { step: 2 });
+      pass(0, 3);
+      return;
+    }
+    const pixel = stride[1] * channels;
+    const start = mulSize(tile, pixels * pixel);
+    slots.forEach((slot, ky) => {
+      const direct = (from: Size, number: number, length: number): void => run(from, number, length, (at, n) => step({
+        number: n, pixels, row: p => p, value: (p, lanes) => k.load(buffer, [slot, addSize(at, mulSize(p, pixel))], lanes),
+      }));
+      // Neighbouring columns are contiguous, so that a row of the window is one run.
+      if (groups === 1 && dilation[1] === 1) direct(start, ky * kw * perGroup, kw * perGroup);
+      else for (let kx = 0; kx < kw; kx++) direct(addSize(addSize(start, kx * dilation[1] * channels), mulSize(g, perGroup)), (ky * kw + kx) * perGroup, perGroup);
     });
   }
 
-  #overOutputs(x: Size, g: Size, block: Size, slots: readonly Size[]): void {
+  #overOutputs(tile: Size, g: Size, block: Size, slots: readonly Size[]): void {
     const k = this.#k;
     const { pixels, width, lanes } = this.#tile;
-    const { dtype } = this.window;
-    const pixel = this.#c.attrs.stride[1] * this.ring.channels;
-    const acc = k.tile("acc", dtype, [pixels, width], lanes);
-    k.unroll("p", pixels, p => { for (let v = 0; v < width; v++) k.store(acc, [p, v], 0); });
+    const acc = k.tile("acc", this.window.dtype, [pixels, width], lanes);
     const panel = addSize(mulSize(g, this.#blocks), block);
-    this.#steps(x, g, slots, 1, (slot, at, number) => {
-      const weights = Array.from({ length: width }, (_, v) => k.load(this.#packed, [panel, number, v * lanes], lanes));
-      k.unroll("p", pixels, p => {
-        const value = splat(k.load(this.ring.buffer, [slot, addSize(at, mulSize(p, pixel))]), lanes);
-        weights.forEach((weight, v) => k.store(acc, [p, v], fma(value, weight, k.load(acc, [p, v]))));
+    this.#sum(acc, tile, g, slots, 1, products => {
+      const weights = Array.from({ length: width }, (_, v) => k.load(this.#packed, [panel, products.number, v * lanes], lanes));
+      k.unroll("p", products.pixels, p => {
+        const value = splat(products.value(p, 1), lanes);
+        weights.forEach((weight, v) => k.store(acc, [products.row(p), v], fma(value, weight, k.load(acc, [products.row(p), v]))));
       });
     });
     k.unroll("p", pixels, p => { for (let v = 0; v < width; v++) k.store(this.#results, [p, v * lanes], k.load(acc, [p, v])); });
   }
 
-  #overInputs(x: Size, g: Size, slots: readonly Size[]): void {
+  #overInputs(tile: Size, g: Size, slots: readonly Size[]): void {
     const k = this.#k;
     const { pixels, width, lanes } = this.#tile;
-    const pixel = this.#c.attrs.stride[1] * this.ring.channels;
     const acc = k.tile("acc", this.window.dtype, [pixels, width], lanes);
-    k.unroll("p", pixels, p => { for (let o = 0; o < width; o++) k.store(acc, [p, o], 0); });
-    this.#steps(x, g, slots, lanes, (slot, at, number) => {
+    this.#sum(acc, tile, g, slots, lanes, products => {
       // Pixels in pairs, one filter vector after the other: three registers beside twelve accumulators.
-      for (let first = 0; first < pixels; first += 2) {
-        const values = Array.from({ length: Math.min(2, pixels - first) }, (_, i) => k.load(this.ring.buffer, [slot, addSize(at, (first + i) * pixel)], lanes));
+      for (let first = 0; first < products.pixels; first += 2) {
+        const values = Array.from({ length: Math.min(2, products.pixels - first) }, (_, i) => products.value(first + i, lanes));
         for (let o = 0; o < width; o++) {
-          const weight = k.load(this.#packed, [g, number, o * lanes], lanes);
-          values.forEach((value, i) => k.store(acc, [first + i, o], fma(value, weight, k.load(acc, [first + i, o]))));
+          const weight = k.load(this.#packed, [g, products.number, o * lanes], lanes);
+          values.forEach((value, i) => k.store(acc, [products.row(first + i), o], fma(value, weight, k.load(acc, [products.row(first + i), o]))));
         }
       }
     });
@@ -285,11 +344,11 @@ export function convolutionKernel(k: KernelBuilder, c: Convolution, sink: Sink):
       }
       const { finish } = consumer.x;
       const slot = k.index("slot", index(modSize(made, next.ring.slots)));
-      k.if_(and(ge(index(y), 0), lt(index(y), index(chain[i]!.output[0]))), () => {
+      next.fill(slot, to => k.if_(and(ge(index(y), 0), lt(index(y), index(chain[i]!.output[0]))), () => {
         stages[i]!.row(group, (x, channel, value) => {
-          k.store(next.ring.buffer, [slot, addSize(mulSize(addSize(x, next.ring.left), next.ring.channels), channel)], finish(k, [n, y, x, channel], value));
+          k.store(next.ring.buffer, [to, addSize(mulSize(addSize(x, next.ring.left), next.ring.channels), channel)], finish(k, [n, y, x, channel], value));
         }, Math.max(0, -next.ring.left));
-      }, () => clearRow(k, next.ring, next.window, slot));
+      }, () => clearRow(k, next.ring, next.window, to)));
       const { stride } = next.ring;
       if (stride === 1) advance(i + 1, made);
       else k.if_(eq(index(modSize(addSize(made, 1), stride)), 0), () => advance(i + 1, floorDivSize(made, stride)));
@@ -303,7 +362,7 @@ export function convolutionKernel(k: KernelBuilder, c: Convolution, sink: Sink):
   k.for_("group", groups[0]!, group => {
     k.for_("q", ring.stride, q => {
       const row = addSize(mulSize(group, ring.stride), q);
-      copyRow(k, ring, window, x.source, n, addSize(start, row), k.index("slot", index(modSize(row, ring.slots))));
+      stages[0]!.fill(k.index("slot", index(modSize(row, ring.slots))), to => copyRow(k, ring, window, x.source, n, addSize(start, row), to));
     });
     advance(0, group);
   });

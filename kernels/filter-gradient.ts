@@ -70,7 +70,7 @@ class Gradient {
     this.#width = this.#over === "inputs" ? this.#outputs : this.#outputs > lanes ? 2 : 1;
     this.#padded = this.#over === "inputs" ? this.#outputs : Math.ceil(this.#outputs / (this.#width * lanes)) * this.#width * lanes;
     this.#window = { attrs: g.attrs, size: g.size, spread: [1, 1], input: g.x.shape, dtype };
-    this.#ring = allocRing(k, this.#window, g.dy.shape[2]!, 1);
+    this.#ring = allocRing(k, this.#window, g.dy.shape[2]!, 1, false);
     this.#row = k.alloc("gradient", dtype, [mulSize(g.dy.shape[2]!, groups * this.#padded)], "local");
     this.#sums = k.alloc("sums", dtype, [groups, g.size[0] * g.size[1] * this.#perGroup * this.#padded], "local");
     const zero = constant(REGISTER_TYPE[dtype], 0);

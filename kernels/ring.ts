@@ -8,7 +8,7 @@ import { and, constant, eq, ge, index, lt } from "../compiler/kernel/expr.ts";
 import { type Buffer, REGISTER_TYPE } from "../compiler/kernel/ir.ts";
 import type { KernelBuilder } from "./builder.ts";
 import type { Source } from "./fused.ts";
-import { ceilDiv, lanesOf } from "./simd.ts";
+import { ceilDiv, lanesOf, overhang } from "./simd.ts";
 
 export function constantSize(s: Size): number {
   if (typeof s !== "number") throw new InternalError(`${sizeText(s)} must be constant in a convolution`);
@@ -37,8 +37,9 @@ export interface Window {
   readonly dtype: DType;
 }
 
-/** A ring for rows whose windows are read in tiles of so many output columns; zero outside x. */
-export function allocRing(k: KernelBuilder, w: Window, outputColumns: Size, tile: number): Ring {
+/** A ring for rows whose windows are read in tiles of so many output columns; zero outside x. Where rows go on into planes, its
+ *  buffer holds one row. */
+export function allocRing(k: KernelBuilder, w: Window, outputColumns: Size, tile: number, planes: boolean): Ring {
   const { attrs, size, spread, input } = w;
   const [strideY, strideX] = attrs.stride;
   const span = attrs.dilation[0] * (size[0] - 1) + 1;
@@ -49,14 +50,16 @@ export function allocRing(k: KernelBuilder, w: Window, outputColumns: Size, tile
   const width = addSize(mulSize(subSize(input[2]!, 1), spread[1]), 1);
   const reached = addSize(mulSize(ceilDiv(outputColumns, tile), tile * strideX), attrs.dilation[1] * (size[1] - 1));
   const columns = maxSize(reached, addSize(width, left));
-  const buffer = k.alloc("ring", w.dtype, [slots, mulSize(columns, channels)], "local");
+  const rows = planes ? 1 : slots;
+  const length = addSize(mulSize(columns, channels), planes ? overhang(channels, w.dtype) : 0);
+  const buffer = k.alloc("ring", w.dtype, [rows, length], "local");
   const zero = constant(REGISTER_TYPE[w.dtype], 0);
   const clear = (slot: Size, from: Size, to: Size): void => k.for_("i", to, i => k.store(buffer, [slot, i], zero), { from });
-  k.for_("slot", slots, slot => {
-    if (spread[1] > 1) clear(slot, 0, mulSize(columns, channels));
+  k.for_("slot", rows, slot => {
+    if (spread[1] > 1) clear(slot, 0, length);
     else {
       if (left > 0) clear(slot, 0, left * channels);
-      clear(slot, mulSize(addSize(width, left), channels), mulSize(columns, channels));
+      clear(slot, mulSize(addSize(width, left), channels), length);
     }
   });
   return { buffer, slots, warm, stride: strideY, channels, left, columns };

@@ -16,3 +16,5 @@ export function registerDType(d: DType): "f64" | "f32" | "i32" | "u32" {
 /** Of the vectors that kernels use. */
 export const lanesOf = (d: DType): number => (d === "f64" ? 2 : 4);
 export const ceilDiv = (a: Size, b: number): Size => floorDivSize(addSize(a, b - 1), b);
+/** Elements beyond the last that whole vectors reach. */
+export const overhang = (elements: number, d: DType): number => Math.ceil(elements / lanesOf(d)) * lanesOf(d) - elements;
