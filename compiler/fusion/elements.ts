@@ -10,6 +10,7 @@ import * as e from "../kernel/expr.ts";
 import { type Buffer, type Expr, REGISTER_TYPE, typeOf } from "../kernel/ir.ts";
 import type { KernelBuilder } from "../../kernels/builder.ts";
 import { binaryOperator, castOperator, expressionArithmetic, unaryOperator } from "../../kernels/operators.ts";
+import { idiomAt } from "./idioms.ts";
 import { flatten, inputIndex, type MovementOp } from "./maps.ts";
 
 const LANE_NAME = "lane#";
@@ -108,6 +109,8 @@ export class Elements {
     const node = this.graph.nodes[id]!;
     const type = this.type(id);
     const operand = (i: number): Expr => this.value(node.inputs[i]!, at, lanes);
+    const idiom = idiomAt(this.graph, id);
+    if (idiom) return idiom.compute(this.value(idiom.operand, at, lanes));
     if (isBinaryOp(node.op)) return binaryOperator(node.op as Parameters<typeof binaryOperator>[0], ...both(operand(0), operand(1)), this.type(node.inputs[0]!).dtype);
     if (isUnaryOp(node.op)) return unaryOperator(node.op as Parameters<typeof unaryOperator>[0], operand(0), type.dtype === "bool" ? this.type(node.inputs[0]!).dtype : type.dtype);
     if (isMovementOp(node.op)) {
