@@ -30,7 +30,7 @@ const TILE_ROWS = 6;
 /** Rows or columns up to here are few. */
 const FEW = 4;
 /** Steps of k whose panels stay in the cache nearest to the registers. */
-const DEPTH = 256;
+const DEPTH = 512;
 
 /** Of a task with few rows: enough to read b in long runs. */
 const LEAST_COLUMNS = 128;
@@ -61,7 +61,7 @@ function cutOf(c: Contraction): Cut {
   // The large operand is read along its memory: by vectors of k where that is its last axis, or of its rows or columns.
   if (n <= FEW && n <= m) return isTurned(c, "a") ? fewRows(exchange(c), n, true) : fewColumns(n, false);
   if (m <= FEW) return isTurned(c, "b") ? fewColumns(m, true) : fewRows(c, m, false);
-  const blocks = ([[96, 128], [48, 128], [48, 64], [24, 64]] as const).map(([rows, columns]): Cut => ({
+  const blocks = ([[192, 128], [96, 128], [48, 128], [48, 64], [24, 64]] as const).map(([rows, columns]): Cut => ({
     by: "panels", exchanged: false, rows: Math.min(rows, roundUp(m, TILE_ROWS)), columns: Math.min(columns * (lanes / 4), roundUp(n, 2 * lanes)),
   }));
   const images = c.batch.reduce<number>((p, s) => p * (typeof s === "number" ? s : 1), 1);
