@@ -8,8 +8,12 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 
 let folder = "";
 let project = "";
-/** As a user has it: the Node that runs this, and no settings of npm's from here. */
-const env = { PATH: [dirname(process.execPath), process.env["PATH"]].join(delimiter), HOME: process.env["HOME"], npm_config_update_notifier: "false" };
+/** As a user has it: the Node that runs this, the machine's own variables, and no settings of npm's from here. */
+const env = {
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_OPTIONS$|VITEST|NODE_ENV$)/i.test(name))),
+  PATH: [dirname(process.execPath), process.env["PATH"]].join(delimiter),
+  npm_config_update_notifier: "false",
+};
 const run = (cwd: string, command: string, ...args: readonly string[]): { code: number | null; out: string; err: string } => {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd, env, encoding: "utf8" });
   return { code: status, out: stdout, err: stderr };
