@@ -1,0 +1,36 @@
+// Errors for people, as in compiler/base/diagnostics.ts: a stable code, one sentence, and what was found, what was
+// expected and what to do. Whatever else is thrown is a fault of ours.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+namespace sluice {
+
+/** The user's line that something comes from. */
+struct Span {
+  std::string file;
+  int64_t line = 0;
+  int64_t column = 0;
+};
+
+struct Diagnostic {
+  std::string code;
+  std::string message;
+  std::string found = "";
+  std::string expected = "";
+  std::string hint = "";
+  std::optional<Span> span = std::nullopt;
+};
+
+/** The message as printed: `file:line:column: error CODE: …` and the lines found, expected and hint that are known. */
+std::string text(const Diagnostic& diagnostic);
+
+class Error : public std::runtime_error {
+ public:
+  explicit Error(Diagnostic diagnostic) : std::runtime_error(text(diagnostic)), diagnostic(std::move(diagnostic)) {}
+  Diagnostic diagnostic;
+};
+
+}  // namespace sluice

@@ -1,0 +1,39 @@
+// Element types and tensors in host memory. i4 packs two elements to a byte, low nibble first; bool is one byte, 0 or 1.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice {
+
+enum class DType : uint8_t { f64, f32, f16, bf16, i32, i16, i8, i4, u32, u16, u8, boolean };
+
+/** As programs and files write it: `f32`, `bool`. */
+std::string_view name(DType dtype);
+std::optional<DType> dtypeNamed(std::string_view name);
+/** Bits of one element in memory. */
+int bits(DType dtype);
+bool isFloat(DType dtype);
+
+/** The product of the extents. Throws Error TENSOR001 where one is negative or the product does not fit. */
+int64_t elementCount(const std::vector<int64_t>& shape);
+/** Bytes that so many elements take, i4 rounded up to whole bytes. */
+int64_t byteLength(DType dtype, int64_t elements);
+/** `[3, 4]`. */
+std::string shapeText(const std::vector<int64_t>& shape);
+
+struct HostTensor {
+  DType dtype = DType::f32;
+  std::vector<int64_t> shape;
+  std::vector<std::byte> bytes;
+};
+
+/** The element at a row-major position, exact in a double. */
+double elementAt(const HostTensor& tensor, int64_t index);
+/** Numbers as the dtype holds them: floats round to nearest even, integers truncate and wrap. */
+HostTensor tensorOf(DType dtype, std::vector<int64_t> shape, const std::vector<double>& values);
+
+}  // namespace sluice
