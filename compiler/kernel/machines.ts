@@ -1,0 +1,19 @@
+// The machine profiles that kernels are generated for: what a generator may know of the registers it fills. A program is
+// lowered once for each profile it is to run on; a target (wasm, cpu at a level) names the profile it takes.
+
+export interface SimdMachine {
+  readonly name: MachineName;
+  /** Bits of a vector register. */
+  readonly vectorBits: 128 | 256 | 512;
+  /** Vector registers that a kernel can keep values in. */
+  readonly registers: 16 | 32;
+}
+
+export type MachineName = "simd128" | "v3" | "v4";
+
+/** simd128: WebAssembly. v3, v4: the x86-64 levels with AVX2 and FMA, and with AVX-512. */
+export const MACHINES: { readonly [N in MachineName]: SimdMachine } = {
+  simd128: { name: "simd128", vectorBits: 128, registers: 16 },
+  v3: { name: "v3", vectorBits: 256, registers: 16 },
+  v4: { name: "v4", vectorBits: 512, registers: 32 },
+};
