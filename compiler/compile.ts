@@ -3,10 +3,11 @@ import { InternalError } from "./base/diagnostics.ts";
 import { sizeText } from "./base/sizes.ts";
 import { type Graph, inputsOf, isTuple, type Program, type TensorType } from "./graph/graph.ts";
 import type { Kernel } from "./kernel/ir.ts";
+import type { MachineName } from "./kernel/machines.ts";
 import { kernelText } from "./kernel/text.ts";
 import { verifyKernel } from "./kernel/verify.ts";
 import { placeArena } from "./plan/arena.ts";
-import type { BufferId, CompiledProgram, Constant, Schedule, ScheduleBuffer } from "./plan/schedule.ts";
+import type { BufferId, CompiledProgram, Constant, Lowering, Schedule, ScheduleBuffer } from "./plan/schedule.ts";
 import { planGraph, type Target } from "./plan/steps.ts";
 import { isImageMoments } from "./fusion/moments.ts";
 import { optimize } from "./pipeline.ts";
@@ -14,14 +15,12 @@ import { encodeElements } from "./kernel/memory.ts";
 
 type Placed = { dtype: ScheduleBuffer["dtype"]; shape: ScheduleBuffer["shape"]; place: ScheduleBuffer["place"] | null };
 
-/** The kernels and constants of one program. */
-class Pool {
+/** The kernels of one lowering; equal ones have one number. */
+class KernelPool {
   readonly kernels: Kernel[] = [];
-  readonly constants: Constant[] = [];
   readonly #kernelByText = new Map<string, number>();
-  readonly #constantByText = new Map<string, number>();
 
-  kernel(k: Kernel): number {
+  add(k: Kernel): number {
     const { name, ...rest } = k;
     const text = kernelText({ ...rest, name: "", spans: [] });
     const known = this.#kernelByText.get(text);
@@ -34,7 +33,14 @@ class Pool {
     return this.kernels.some(k => k.name === name) ? `${name}_${this.kernels.length}` : name;
   }
 
-  constant({ dtype, shape }: TensorType, value: readonly number[]): number {
+}
+
+/** The constants of one program. */
+class ConstantPool {
+  readonly constants: Constant[] = [];
+  readonly #constantByText = new Map<string, number>();
+
+  add({ dtype, shape }: TensorType, value: readonly number[]): number {
     const sizes = shape.map(s => {
       if (typeof s !== "number") throw new InternalError(`a constant of size ${sizeText(s)}`);
       return s;
@@ -48,7 +54,7 @@ class Pool {
   }
 }
 
-function scheduleOf(graph: Graph, pool: Pool): Schedule {
+function scheduleOf(graph: Graph, kernels: KernelPool, constants: ConstantPool): Schedule {
   const buffers: Placed[] = [];
   const add = ({ dtype, shape }: Pick<Placed, "dtype" | "shape">, place: Placed["place"]): BufferId => buffers.push({ dtype, shape, place }) - 1;
   const bound = new Map<number, BufferId>();
@@ -80,8 +86,8 @@ function scheduleOf(graph: Graph, pool: Pool): Schedule {
     ...outputs.map(o => ({ value: o.id, buffer: o.buffer, old: null, state: null })),
   ];
   const steps = planGraph({
-    kernel: k => pool.kernel(k),
-    constant: (type, value) => add(type, { kind: "constant", index: pool.constant(type, value) }),
+    kernel: k => kernels.add(k),
+    constant: (type, value) => add(type, { kind: "constant", index: constants.add(type, value) }),
     buffer: type => add(type, null),
   }, graph, bound, targets);
   const { offsets, arena } = placeArena(buffers, b => buffers[b]!.place === null, steps, inputs.map(i => i.buffer), outputs.map(o => o.buffer), graph.dims);
@@ -93,15 +99,18 @@ function scheduleOf(graph: Graph, pool: Pool): Schedule {
   };
 }
 
-/** Throws SluiceError where a program asks for what cannot be planned. */
-export function compileProgram(program: Program): CompiledProgram {
-  const pool = new Pool();
-  const schedule = (g: Graph): Schedule => scheduleOf(optimize(g, { keeps: isImageMoments }), pool);
-  const inits = program.states.flatMap(s => (s.init ? [schedule(s.init)] : []));
-  const schedules = [...program.entries.map(schedule), ...inits];
+/** Lowered once for each machine, in their order. Throws SluiceError where a program asks for what cannot be planned. */
+export function compileProgram(program: Program, machines: readonly MachineName[]): CompiledProgram {
+  const inits = program.states.flatMap(s => (s.init ? [s.init] : []));
+  const graphs = [...program.entries, ...inits].map(g => optimize(g, { keeps: isImageMoments }));
+  const constants = new ConstantPool();
+  const lowerings = machines.map((machine): Lowering => {
+    const kernels = new KernelPool();
+    return { machine, schedules: graphs.map(g => scheduleOf(g, kernels, constants)), kernels: kernels.kernels };
+  });
   return {
     name: program.name, dims: program.dims,
     states: program.states.map(s => ({ name: s.name, type: s.type, init: s.init?.name ?? null, span: s.span })),
-    constants: pool.constants, kernels: pool.kernels, schedules, procedures: program.procedures,
+    constants: constants.constants, procedures: program.procedures, lowerings,
   };
 }

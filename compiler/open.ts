@@ -5,6 +5,7 @@ import { effectsOver } from "../runtime/io/effects.ts";
 import { nodeFiles } from "../runtime/io/node-files.ts";
 import { infoOfProgram, startInterpreter } from "../runtime/interpret/backend.ts";
 import { instanceDims, Program } from "../runtime/load.ts";
+import type { WasmCode, WasmModule } from "../runtime/program.ts";
 import { engineFeatures } from "../runtime/wasm/features.ts";
 import { SluiceError } from "./base/diagnostics.ts";
 import { compileProgram } from "./compile.ts";
@@ -25,18 +26,21 @@ export type Openable = TracedProgram | { readonly [name: string]: unknown };
 const isTraced = (p: Openable): p is TracedProgram => Array.isArray(p["entries"]) && Array.isArray(p["procedures"]) && typeof p["name"] === "string";
 const traced = (source: Openable, name: string): TracedProgram => (isTraced(source) ? source : traceProgram(source, name));
 
+/** Of the only lowering. */
+const asModules = (code: readonly WasmCode[]): WasmModule[] => code.map(c => ({ kind: "wasm", lowering: 0, ...c }));
+
 /** A program to call: `const p = await open(await import("./model.ts"))`, then `await p.call("entry", { x })`. */
 export async function open(source: Openable, options: OpenOptions = {}): Promise<Program> {
   const { target = "wasm", name = "program", ...rest } = options;
   const program = traced(source, name);
   if (target === "interpret") return interpreted(program, rest);
-  const compiled = compileProgram(program);
+  const compiled = compileProgram(program, ["simd128"]);
   const features = engineFeatures();
   if (!features.simd) throw new SluiceError({ code: "WASM001", message: "this engine cannot run WebAssembly SIMD", hint: "use target: \"interpret\"" });
   const { emitWasm } = await import("./emit/wasm/module.ts");
   const threads = options.threads ?? availableParallelism();
-  const modules = await emitWasm(compiled.kernels, [{ relaxed: features.relaxedSimd, shared: features.threads && threads > 1 }]);
-  return load({ program: compiled, modules }, rest);
+  const code = await emitWasm(compiled.lowerings[0]!.kernels, [{ relaxed: features.relaxedSimd, shared: features.threads && threads > 1 }]);
+  return load({ program: compiled, modules: asModules(code) }, rest);
 }
 
 async function interpreted(program: TracedProgram, options: LoadOptions): Promise<Program> {
@@ -50,8 +54,8 @@ async function interpreted(program: TracedProgram, options: LoadOptions): Promis
 
 /** A container that holds a module for every kind of engine with SIMD. */
 export async function build(source: Openable, name = "program"): Promise<Uint8Array> {
-  const compiled = compileProgram(traced(source, name));
+  const compiled = compileProgram(traced(source, name), ["simd128"]);
   const { emitWasm } = await import("./emit/wasm/module.ts");
   const variants = [true, false].flatMap(shared => [true, false].map(relaxed => ({ relaxed, shared })));
-  return writeContainer(compiled, await emitWasm(compiled.kernels, variants));
+  return writeContainer(compiled, asModules(await emitWasm(compiled.lowerings[0]!.kernels, variants)));
 }

@@ -7,7 +7,7 @@ import { readContainer } from "../compiler/container/read.ts";
 import { effectsOver } from "./io/effects.ts";
 import { nodeFiles } from "./io/node-files.ts";
 import { infoOf, instanceDims, Program } from "./load.ts";
-import type { RuntimeProgram, WasmModule } from "./program.ts";
+import type { Module, RuntimeProgram } from "./program.ts";
 import { startWasm, type WorkerHandle } from "./wasm/backend.ts";
 import { engineFeatures } from "./wasm/features.ts";
 
@@ -30,7 +30,7 @@ export interface LoadOptions {
 }
 
 /** A container's bytes, or a compiled program with the modules that were emitted for it. */
-export type Loadable = Uint8Array | { readonly program: RuntimeProgram; readonly modules: readonly WasmModule[] };
+export type Loadable = Uint8Array | { readonly program: RuntimeProgram; readonly modules: readonly Module[] };
 
 export async function load(source: Loadable, options: LoadOptions = {}): Promise<Program> {
   const { program, modules } = source instanceof Uint8Array ? readContainer(source) : source;

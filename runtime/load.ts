@@ -26,7 +26,7 @@ export interface ProgramInfo {
 /** Entries are the schedules that are no state's first value. */
 export function infoOf(program: RuntimeProgram): ProgramInfo {
   const inits = new Set(program.states.map(s => s.init));
-  return { ...program, entries: program.schedules.filter(s => !inits.has(s.entry)) };
+  return { ...program, entries: program.lowerings[0]!.schedules.filter(s => !inits.has(s.entry)) };
 }
 
 export interface RunOptions {

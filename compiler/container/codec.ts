@@ -5,10 +5,11 @@ import { count, type Decoder, flag, index, integer, lazy, list, nullable, oneOf,
 import type { DimDecl } from "../base/sizes.ts";
 import type { Span } from "../base/span.ts";
 import type { TensorType } from "../graph/graph.ts";
+import { type MachineName, MACHINES } from "../kernel/machines.ts";
 import type { BinaryOp, Buffer, Expr, IndexVar, Kernel, Param, ScalarType, Stmt, UnaryOp, ValueType } from "../kernel/ir.ts";
 import type { Procedure, ProcedureArg, ProcedureStep, ScalarBinary, ScalarExpr, ScalarUnary, TextExpr } from "../plan/procedure.ts";
-import type { CompiledProgram, Constant, Schedule, ScheduleBuffer, Step } from "../plan/schedule.ts";
-import type { KernelInfo } from "../../runtime/program.ts";
+import type { Constant, Schedule, ScheduleBuffer, Step } from "../plan/schedule.ts";
+import type { CpuFeature, CpuModule, KernelInfo, RuntimeLowering, RuntimeProgram, WasmModule } from "../../runtime/program.ts";
 
 const dtype: Decoder<DType> = oneOf(...(Object.keys(DTYPES) as DType[]));
 const span: Decoder<Span> = record({ file: text, line: integer, column: integer });
@@ -178,22 +179,31 @@ export const kernelCode: Decoder<KernelCode> = record({
 export type ConstantInfo = Omit<Constant, "bytes">;
 
 /** All of a program that stands in the header. */
-export interface ProgramHeader extends Omit<CompiledProgram, "kernels" | "constants"> {
-  readonly kernels: readonly KernelInfo[];
+export interface ProgramHeader extends Omit<RuntimeProgram, "constants"> {
   readonly constants: readonly ConstantInfo[];
 }
 
-export const programHeader: Decoder<ProgramHeader> = (value, at) => {
+const lowering: Decoder<RuntimeLowering> = (value, at) => {
   const kernels = (value as { kernels?: unknown } | null)?.kernels;
-  return record<ProgramHeader>({
-    name: text,
-    dims: list(dim),
-    states: list(record({ name: text, type: tensorType, init: nullable(text), span: nullable(span) })),
-    constants: list(record({ dtype, shape: list(count) })),
+  return record<RuntimeLowering>({
+    machine: oneOf(...(Object.keys(MACHINES) as MachineName[])),
     kernels: list(kernelInfo),
     schedules: list(schedule(Array.isArray(kernels) ? kernels.length : 0)),
-    procedures: list(procedure),
   })(value, at);
 };
 
-export const moduleHeader = record({ relaxed: flag, shared: flag, scratch: list(size) });
+export const programHeader: Decoder<ProgramHeader> = record<ProgramHeader>({
+  name: text,
+  dims: list(dim),
+  states: list(record({ name: text, type: tensorType, init: nullable(text), span: nullable(span) })),
+  constants: list(record({ dtype, shape: list(count) })),
+  procedures: list(procedure),
+  lowerings: list(lowering),
+});
+
+/** A module without its code, which stands in a section. */
+export type ModuleHeader = Omit<WasmModule, "bytes"> | Omit<CpuModule, "bytes">;
+export const moduleHeader: Decoder<ModuleHeader> = union<ModuleHeader>({
+  wasm: { lowering: count, relaxed: flag, shared: flag, scratch: list(size) },
+  cpu: { lowering: count, level: oneOf("v3", "v4"), features: list(oneOf<CpuFeature>("vnni", "bf16")), scratch: list(size) },
+});

@@ -14,10 +14,10 @@
 import { byteLength } from "../base/dtypes.ts";
 import { type Decoder, count, index, list, record, text } from "./json.ts";
 import { SluiceError } from "../base/diagnostics.ts";
-import { type ConstantInfo, moduleHeader, type ProgramHeader, programHeader } from "./codec.ts";
+import { type ConstantInfo, type ModuleHeader, moduleHeader, type ProgramHeader, programHeader } from "./codec.ts";
 
 export const MAGIC = Uint8Array.of(0x89, 0x53, 0x4c, 0x58, 0x0d, 0x0a, 0x1a, 0x0a);
-export const VERSION = 1;
+export const VERSION = 2;
 export const PREFIX_BYTES = 32;
 export const BLOCK = 4096;
 export const CONSTANT_ALIGNMENT = 64;
@@ -34,8 +34,8 @@ export interface Section {
 
 export interface ContainerHeader {
   readonly program: ProgramHeader;
-  /** One WebAssembly module each, in sections `wasm0`, `wasm1`, … */
-  readonly modules: readonly (typeof moduleHeader extends Decoder<infer M> ? M : never)[];
+  /** Their code is in sections `module0`, `module1`, … */
+  readonly modules: readonly ModuleHeader[];
   readonly sections: readonly Section[];
 }
 
@@ -58,7 +58,7 @@ export function constantOffsets(constants: readonly ConstantInfo[]): { offsets: 
 }
 
 /** The sections that a container has, by name, in order. */
-export const sectionNames = (modules: number): string[] => ["constants", "kernels", ...Array.from({ length: modules }, (_, i) => `wasm${i}`)];
+export const sectionNames = (modules: number): string[] => ["constants", "kernels", ...Array.from({ length: modules }, (_, i) => `module${i}`)];
 
 export const containerError = (message: string, found?: string, expected?: string): SluiceError =>
   new SluiceError({ code: "SLX001", message, found, expected, hint: "build the container again" });

@@ -2,8 +2,8 @@
 // before anything is used. A file that is not what `writeContainer` makes is refused with SLX001; nothing else is thrown.
 import { byteLength } from "../base/dtypes.ts";
 import { type Decoder, JsonError, list } from "./json.ts";
-import type { Kernel } from "../kernel/ir.ts";
-import type { RuntimeProgram, WasmModule } from "../../runtime/program.ts";
+import type { CompiledProgram } from "../plan/schedule.ts";
+import type { Module, RuntimeLowering, RuntimeProgram } from "../../runtime/program.ts";
 import { crc32c } from "./checksum.ts";
 import { kernelCode } from "./codec.ts";
 import {
@@ -12,9 +12,9 @@ import {
 
 export interface Container {
   readonly program: RuntimeProgram;
-  readonly modules: readonly WasmModule[];
-  /** The kernels with their bodies, to be compiled again for another target. Decoded when asked. */
-  kernels(): Kernel[];
+  readonly modules: readonly Module[];
+  /** The program with its kernels' bodies, to be compiled again for another target. Decoded when asked. */
+  compiled(): CompiledProgram;
 }
 
 export const isContainer = (bytes: Uint8Array): boolean => MAGIC.every((byte, i) => bytes[i] === byte);
@@ -23,13 +23,15 @@ export function readContainer(file: Uint8Array): Container {
   const header = readHeader(file);
   const sections = readSections(file, header);
   const constants = splitConstants(header, sections[0]!);
+  const program = { ...header.program, constants };
   return {
-    program: { ...header.program, constants },
+    program,
     modules: header.modules.map((m, i) => ({ ...m, bytes: sections[2 + i]! })),
-    kernels() {
-      const code = decodeJson(sections[1]!, list(kernelCode), "kernels");
-      if (code.length !== header.program.kernels.length) throw containerError("the kernels section has another number of kernels than the header");
-      return header.program.kernels.map((info, i) => ({ ...info, ...code[i]! }));
+    compiled() {
+      const code = decodeJson(sections[1]!, list(list(kernelCode)), "kernels");
+      const counts = (lists: readonly { readonly length: number }[]): string => lists.map(l => l.length).join();
+      if (counts(code) !== counts(program.lowerings.map(l => l.kernels))) throw containerError("the kernels section has another number of kernels than the header");
+      return { ...program, lowerings: program.lowerings.map((l, i) => ({ ...l, kernels: l.kernels.map((info, k) => ({ ...info, ...code[i]![k]! })) })) };
     },
   };
 }
@@ -48,8 +50,15 @@ function readHeader(file: Uint8Array): ContainerHeader {
   const bytes = file.subarray(PREFIX_BYTES, PREFIX_BYTES + length);
   if (crc32c(bytes) !== view.getUint32(24, true)) throw containerError("the header does not match its checksum");
   const header = decodeJson(bytes, containerHeader, "header");
-  const kernels = header.program.kernels.length;
-  if (header.modules.some(m => m.scratch.length !== kernels)) throw containerError("a module has scratch sizes for another number of kernels");
+  const { lowerings } = header.program;
+  if (lowerings.length === 0) throw containerError("the program is lowered for no machine");
+  const entries = (l: RuntimeLowering): string => l.schedules.map(s => s.entry).join();
+  if (lowerings.some(l => entries(l) !== entries(lowerings[0]!))) throw containerError("the lowerings have other entries");
+  for (const m of header.modules) {
+    const kernels = lowerings[m.lowering]?.kernels.length;
+    if (kernels === undefined) throw containerError("a module is for a lowering that is not there", `${m.lowering}`, `less than ${lowerings.length}`);
+    if (m.scratch.length !== kernels) throw containerError("a module has scratch sizes for another number of kernels");
+  }
   return header;
 }
 

@@ -1,27 +1,28 @@
 // A compiled program as the bytes of a container. The same program gives the same bytes.
 import { toJson } from "./json.ts";
 import type { CompiledProgram } from "../plan/schedule.ts";
-import type { WasmModule } from "../../runtime/program.ts";
+import type { Module } from "../../runtime/program.ts";
 import { crc32c } from "./checksum.ts";
 import type { KernelCode } from "./codec.ts";
 import { alignUp, BLOCK, constantOffsets, MAGIC, PREFIX_BYTES, sectionNames, VERSION } from "./layout.ts";
 
-export function writeContainer(program: CompiledProgram, modules: readonly WasmModule[]): Uint8Array {
+/** Modules stand in the order in which a runtime should prefer them. */
+export function writeContainer(program: CompiledProgram, modules: readonly Module[]): Uint8Array {
   const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(toJson(value)));
   const { offsets, total } = constantOffsets(program.constants);
   const constants = new Uint8Array(total);
   program.constants.forEach((c, i) => constants.set(c.bytes, offsets[i]));
-  const code = program.kernels.map(({ machine, grid, threads, body, flops }): KernelCode => ({ machine, grid, threads, body, flops }));
+  const code = program.lowerings.map(({ kernels }) => kernels.map(({ machine, grid, threads, body, flops }): KernelCode => ({ machine, grid, threads, body, flops })));
   const contents = [constants, encode(code), ...modules.map(m => m.bytes)];
   const names = sectionNames(modules.length);
 
   const header = encode({
     program: {
       ...program,
-      kernels: program.kernels.map(({ name, params, dims, spans, summary }) => ({ name, params, dims, spans, summary })),
+      lowerings: program.lowerings.map(l => ({ ...l, kernels: l.kernels.map(({ name, params, dims, spans, summary }) => ({ name, params, dims, spans, summary })) })),
       constants: program.constants.map(({ dtype, shape }) => ({ dtype, shape })),
     },
-    modules: modules.map(({ relaxed, shared, scratch }) => ({ relaxed, shared, scratch })),
+    modules: modules.map(({ bytes: _, ...rest }) => rest),
     sections: contents.map((bytes, i) => ({ name: names[i], bytes: bytes.length, crc: crc32c(bytes) })),
   });
   const first = alignUp(PREFIX_BYTES + header.length, BLOCK);

@@ -7,7 +7,7 @@ import type { NdArray } from "../graph/field.ts";
 import { interpretKernel } from "../kernel/interpret.ts";
 import { decodeElements, encodeElements } from "../kernel/memory.ts";
 import { livesOf } from "./arena.ts";
-import type { BufferId, CompiledProgram, Schedule, Step } from "./schedule.ts";
+import type { BufferId, CompiledProgram, Lowered, Schedule, Step } from "./schedule.ts";
 
 export interface ExecuteOptions {
   readonly inputs?: { readonly [name: string]: NdArray };
@@ -20,7 +20,7 @@ export interface ExecuteOptions {
 /** As a NaN in every float, and as nonsense in integers. */
 const POISON = 0xff;
 
-export function execute(program: Pick<CompiledProgram, "kernels" | "constants">, schedule: Schedule, options: ExecuteOptions): { [output: string]: NdArray } {
+export function execute(program: Pick<Lowered<CompiledProgram>, "kernels" | "constants">, schedule: Schedule, options: ExecuteOptions): { [output: string]: NdArray } {
   const { dims, states, inputs = {} } = options;
   const arena = new Uint8Array(evaluateSize(schedule.arena, dims)).fill(POISON);
   const buffers = schedule.buffers.map(b => {

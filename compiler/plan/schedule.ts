@@ -9,6 +9,7 @@ import type { DimDecl, Size } from "../base/sizes.ts";
 import type { Span } from "../base/span.ts";
 import type { TensorType } from "../graph/graph.ts";
 import type { Kernel } from "../kernel/ir.ts";
+import type { MachineName } from "../kernel/machines.ts";
 import type { Procedure } from "./procedure.ts";
 
 export type BufferId = number;
@@ -51,14 +52,29 @@ export interface Constant {
   readonly bytes: Uint8Array;
 }
 
-/** What a container holds, and all that a runtime needs. */
+/** A program's entries as kernels and schedules for one machine profile. */
+export interface Lowering {
+  readonly machine: MachineName;
+  readonly kernels: readonly Kernel[];
+  /** Of entries and first values, in one order whatever the machine. */
+  readonly schedules: readonly Schedule[];
+}
+
+/** What a container holds, and all that a runtime needs. Constants are shared by the lowerings, of which there is at least one. */
 export interface CompiledProgram {
   readonly name: string;
   readonly dims: readonly DimDecl[];
   /** `init` names a schedule with one output, `value`; without it the state must be loaded or written before it is read. */
   readonly states: readonly { readonly name: string; readonly type: TensorType; readonly init: string | null; readonly span: Span | null }[];
   readonly constants: readonly Constant[];
-  readonly kernels: readonly Kernel[];
-  readonly schedules: readonly Schedule[];
   readonly procedures: readonly Procedure[];
+  readonly lowerings: readonly Lowering[];
+}
+
+/** The program as one machine runs it. */
+export type Lowered<P extends { readonly lowerings: readonly unknown[] }> = Omit<P, "lowerings"> & P["lowerings"][number];
+
+export function lowered<P extends { readonly lowerings: readonly object[] }>(program: P, lowering: number): Lowered<P> {
+  const { lowerings, ...rest } = program;
+  return { ...rest, ...lowerings[lowering] } as Lowered<P>;
 }

@@ -3,7 +3,8 @@
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import type { DimValues } from "../../compiler/base/sizes.ts";
 import type { Backend, PerformEffect, RunSink } from "../backend.ts";
-import type { RuntimeProgram, WasmModule } from "../program.ts";
+import { lowered } from "../../compiler/plan/schedule.ts";
+import type { LoweredProgram, Module, RuntimeProgram, WasmModule } from "../program.ts";
 import { turn } from "../procedure.ts";
 import { bytesOf, type HostTensor } from "../tensor.ts";
 import type { Placed } from "./bind.ts";
@@ -20,7 +21,7 @@ export interface WorkerHandle extends Port<ToLeader, FromWorker> {
 
 export interface WasmOptions {
   readonly program: RuntimeProgram;
-  readonly modules: readonly WasmModule[];
+  readonly modules: readonly Module[];
   readonly features: EngineFeatures;
   readonly threads: number;
   readonly dims: DimValues;
@@ -31,8 +32,8 @@ export interface WasmOptions {
 }
 
 /** The module to run on an engine: shared memory if there are threads, relaxed SIMD where both have it. */
-export function chooseModule(modules: readonly WasmModule[], features: EngineFeatures): WasmModule {
-  const usable = modules.filter(m => (!m.relaxed || features.relaxedSimd) && (!m.shared || features.threads));
+export function chooseModule(modules: readonly Module[], features: EngineFeatures): WasmModule {
+  const usable = modules.filter(m => m.kind === "wasm").filter(m => (!m.relaxed || features.relaxedSimd) && (!m.shared || features.threads));
   const best = usable.sort((a, b) => Number(b.shared) - Number(a.shared) || Number(b.relaxed) - Number(a.relaxed))[0];
   if (!best || !features.simd) {
     throw new SluiceError({
@@ -44,7 +45,7 @@ export function chooseModule(modules: readonly WasmModule[], features: EngineFea
 }
 
 /** Only what the leader needs: kernels' bodies, if there are any, stay here, and so does the file that constants lie in. */
-const withoutBodies = (program: RuntimeProgram): RuntimeProgram => ({
+const withoutBodies = (program: LoweredProgram): LoweredProgram => ({
   ...program,
   constants: program.constants.map(c => ({ ...c, bytes: c.bytes.slice() })),
   kernels: program.kernels.map(({ name, params, dims, spans, summary }) => ({ name, params, dims, spans, summary })),
@@ -70,6 +71,7 @@ type Waiting =
 
 export async function startWasm(options: WasmOptions): Promise<Backend> {
   const chosen = chooseModule(options.modules, options.features);
+  const program = lowered(options.program, chosen.lowering);
   const workers = chosen.shared ? Math.max(1, options.threads) : 1;
   const module = await WebAssembly.compile(chosen.bytes as Uint8Array<ArrayBuffer>);
   const memory = chosen.shared ? new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES, shared: true }) : null;
@@ -141,7 +143,7 @@ export async function startWasm(options: WasmOptions): Promise<Backend> {
   handles.forEach((handle, worker) => {
     handle.onMessage(receive);
     handle.onFailure(fail);
-    const { program, dims, checkNan } = options;
+    const { dims, checkNan } = options;
     const start: Start = {
       kind: "start", module, memory, worker, workers, kernels: program.kernels.length,
       lead: worker === 0 ? { program: withoutBodies(program), scratch: chosen.scratch, dims, checkNan } : null,

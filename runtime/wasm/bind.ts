@@ -6,7 +6,7 @@ import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import { type DimValues, dimSize, evaluateSize, type Size } from "../../compiler/base/sizes.ts";
 import type { Span } from "../../compiler/base/span.ts";
 import type { Schedule, Step } from "../../compiler/plan/schedule.ts";
-import type { RuntimeProgram } from "../program.ts";
+import type { LoweredProgram } from "../program.ts";
 import { COPY, EFFECT, LAUNCH, LOOP } from "./crew.ts";
 import type { Block } from "./heap.ts";
 
@@ -49,7 +49,7 @@ const misfit = (entry: string, message: string): SluiceError =>
   new SluiceError({ code: "PLAN001", message: `the schedule of \`${entry}\` is malformed: ${message}`, hint: "build the program again" });
 
 export interface BindOptions {
-  readonly program: RuntimeProgram;
+  readonly program: LoweredProgram;
   readonly schedule: Schedule;
   readonly dims: DimValues;
   readonly places: Places;

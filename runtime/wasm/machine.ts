@@ -8,7 +8,7 @@ import { spanText } from "../../compiler/base/span.ts";
 import type { Schedule, Step } from "../../compiler/plan/schedule.ts";
 import { checkDims, named } from "../arguments.ts";
 import type { Machine } from "../procedure.ts";
-import type { KernelInfo, RuntimeProgram, WasmModule } from "../program.ts";
+import type { KernelInfo, LoweredProgram, WasmCode } from "../program.ts";
 import { StateTable } from "../states.ts";
 import { bytesOf, elementAt, elementCount, type HostTensor, shapeText, tensorOfBytes, tensorOfNumbers, tensorText } from "../tensor.ts";
 import { type Bound, bindSchedule, type Effect, type Placed } from "./bind.ts";
@@ -32,8 +32,8 @@ interface Binding extends Bound {
 }
 
 export interface MachineOptions {
-  readonly program: RuntimeProgram;
-  readonly scratch: WasmModule["scratch"];
+  readonly program: LoweredProgram;
+  readonly scratch: WasmCode["scratch"];
   readonly memory: WebAssembly.Memory;
   readonly crew: Crew;
   readonly workers: number;
@@ -52,7 +52,7 @@ export class WasmMachine implements Machine<Handle> {
   readonly #o: MachineOptions;
   readonly #heap: Heap;
   readonly #schedules: ReadonlyMap<string, Schedule>;
-  readonly #states: StateTable<RuntimeProgram["states"][number]>;
+  readonly #states: StateTable<LoweredProgram["states"][number]>;
   readonly #cells = new Map<string, StateCell>();
   readonly #constants: readonly Block[];
   readonly #bindings = new Map<string, Binding>();

@@ -5,7 +5,7 @@ import type { DType } from "../../compiler/base/dtypes.ts";
 import type { DimValues } from "../../compiler/base/sizes.ts";
 import type { Slot } from "../../compiler/plan/procedure.ts";
 import type { HostEffect, HostPicture, ProcedureValue } from "../procedure.ts";
-import type { RuntimeProgram, WasmModule } from "../program.ts";
+import type { LoweredProgram, WasmCode } from "../program.ts";
 import type { Placed } from "./bind.ts";
 import { type HostArray, type HostTensor, hostTensor } from "../tensor.ts";
 
@@ -40,7 +40,7 @@ export interface Start {
   readonly workers: number;
   readonly kernels: number;
   /** The leader's alone. */
-  readonly lead: { readonly program: RuntimeProgram; readonly scratch: WasmModule["scratch"]; readonly dims: DimValues; readonly checkNan: boolean } | null;
+  readonly lead: { readonly program: LoweredProgram; readonly scratch: WasmCode["scratch"]; readonly dims: DimValues; readonly checkNan: boolean } | null;
 }
 
 export type Answer = { readonly tensors: WireTensors } | { readonly tensor: WireTensor } | { readonly none: true };

@@ -11,6 +11,7 @@ import { interpret } from "../../compiler/graph/interpret.ts";
 import { decodeElements, encodeElements } from "../../compiler/kernel/memory.ts";
 import { open } from "../../compiler/open.ts";
 import { execute } from "../../compiler/plan/execute.ts";
+import { lowered } from "../../compiler/plan/schedule.ts";
 import { elementAt, elementCount, type HostTensor, tensorOfNumbers } from "../../runtime/tensor.ts";
 
 /** Largest error of a result, as mean square over the reference's mean square. */
@@ -62,7 +63,7 @@ export async function expectCompiled(graph: Graph, { dims = {}, inputs = {}, sta
   const program: Program = { name: graph.name, dims: graph.dims, states: graph.states.map(s => ({ ...s, span: null })), entries: [graph], procedures: [] };
   const expected = { ...held, ...wanted.updates };
 
-  const compiled = compileProgram(program);
+  const compiled = lowered(compileProgram(program, ["simd128"]), 0);
   const memory = new Map(Object.entries(held).map(([name, v]) => [name, encodeElements(v.dtype, v.data)]));
   const got = execute(compiled, compiled.schedules[0]!, { inputs: given, states: memory, dims });
   for (const [name, value] of Object.entries(wanted.outputs)) expectClose(name, got[name]!, value);

@@ -8,9 +8,10 @@ import { crc32c } from "../../compiler/container/checksum.ts";
 import { readContainer } from "../../compiler/container/read.ts";
 import { writeContainer } from "../../compiler/container/write.ts";
 import type { Expr, Kernel, Stmt } from "../../compiler/kernel/ir.ts";
+import type { MachineName } from "../../compiler/kernel/machines.ts";
 import type { Procedure, ProcedureStep, ScalarExpr } from "../../compiler/plan/procedure.ts";
-import type { CompiledProgram, Schedule, Step } from "../../compiler/plan/schedule.ts";
-import type { WasmModule } from "../../runtime/program.ts";
+import type { CompiledProgram, Lowering, Schedule, Step } from "../../compiler/plan/schedule.ts";
+import type { Module } from "../../runtime/program.ts";
 
 const dims = ["H", "W", "B"] as const;
 const { size, stmt } = fc.letrec<{ size: Size; expr: Expr; stmt: Stmt }>(tie => ({
@@ -67,19 +68,25 @@ const procedure: Procedure = {
   name: "train", slots: 3, body: steps,
   args: [{ name: "steps", kind: "int", help: "steps", init: 5, slot: 0 }, { name: "to", kind: "file", help: "", slot: 1 }],
 };
-const program = fc.array(kernel, { maxLength: 2 }).chain(kernels => fc.record<CompiledProgram>({
-  name, kernels: fc.constant(kernels), constants: fc.array(constant, { maxLength: 3 }),
+const lowering = (machine: MachineName) => fc.array(kernel, { maxLength: 2 }).chain(kernels => fc.record<Lowering>({
+  machine: fc.constant(machine), kernels: fc.constant(kernels), schedules: schedule(kernels.length).map(s => [{ ...s, entry: "run" }]),
+}));
+const program = fc.record<CompiledProgram>({
+  name, lowerings: fc.tuple(lowering("simd128"), lowering("v3")), constants: fc.array(constant, { maxLength: 3 }),
   dims: fc.constant([{ name: "B", binding: "instance", min: 1, max: 8, multipleOf: 1 }]),
   states: fc.constant([{ name: "s", type: { dtype: "f32", shape: [3], axes: [null] }, init: "init:s", span: { file: "a.ts", line: 3, column: 1 } }]),
-  schedules: fc.array(schedule(kernels.length), { maxLength: 2 }), procedures: fc.constantFrom<Procedure[]>([], [procedure]),
-}));
-const moduleOf = (kernels: number): WasmModule => ({ relaxed: true, shared: false, bytes: Uint8Array.of(0, 97, 115, 109), scratch: Array.from({ length: kernels }, (_, i) => i) });
+  procedures: fc.constantFrom<Procedure[]>([], [procedure]),
+});
+const modulesOf = ({ lowerings }: CompiledProgram): Module[] => lowerings.map(({ kernels }, lowering): Module => {
+  const code = { lowering, bytes: Uint8Array.of(0, 97, 115, 109), scratch: kernels.map((_, i) => i) };
+  return lowering === 0 ? { kind: "wasm", relaxed: true, shared: false, ...code } : { kind: "cpu", level: "v3", features: ["vnni"], ...code };
+});
 
 const small: CompiledProgram = {
-  name: "small", dims: [], states: [], kernels: [], procedures: [], schedules: [],
+  name: "small", dims: [], states: [], procedures: [], lowerings: [{ machine: "simd128", kernels: [], schedules: [] }],
   constants: [{ dtype: "u8", shape: [3], bytes: Uint8Array.of(1, 2, 3) }, { dtype: "f32", shape: [1], bytes: Uint8Array.of(0, 0, 128, 63) }],
 };
-const smallFile = writeContainer(small, [moduleOf(0)]);
+const smallFile = writeContainer(small, modulesOf(small));
 
 /** Reads a changed copy of the small container. */
 function readChanged(change: (file: Uint8Array) => Uint8Array): unknown {
@@ -96,12 +103,12 @@ describe("containers", () => {
 
   test("what is written reads back equal, and equal programs give equal bytes", () => {
     fc.assert(fc.property(program, p => {
-      const bytes = writeContainer(p, [moduleOf(p.kernels.length)]);
+      const bytes = writeContainer(p, modulesOf(p));
       expect(bytes.length % 4096).toBe(0);
       const container = readContainer(bytes);
-      expect({ ...container.program, kernels: container.kernels() }).toEqual(p);
-      expect(container.modules).toEqual([moduleOf(p.kernels.length)]);
-      expect(writeContainer(p, [moduleOf(p.kernels.length)])).toEqual(bytes);
+      expect(container.compiled()).toEqual(p);
+      expect(container.modules).toEqual(modulesOf(p));
+      expect(writeContainer(p, modulesOf(p))).toEqual(bytes);
     }), { numRuns: 60 });
   });
 

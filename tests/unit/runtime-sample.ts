@@ -46,7 +46,7 @@ export function sampleModule(shared: boolean): WasmModule {
   if (!module.validate()) throw new Error("the sample module is not valid");
   const bytes = module.emitBinary();
   module.dispose();
-  return { relaxed: false, shared, bytes, scratch: BODIES.map(() => 16) };
+  return { kind: "wasm", lowering: 0, relaxed: false, shared, bytes, scratch: BODIES.map(() => 16) };
 }
 
 const N = dimSize("N");
@@ -111,13 +111,13 @@ export const sample: CompiledProgram = {
     { name: "counter", type: tensorType("f32", [4]), init: "counter.init", span: { file: "sample.ts", line: 2, column: 1 } },
     { name: "unset", type: tensorType("f32", [4]), init: null, span: { file: "sample.ts", line: 7, column: 1 } },
   ],
-  kernels: [
+  procedures: [train, resume, forever],
+  lowerings: [{ machine: "simd128", kernels: [
     kernel("double", [param("x", "read"), param("y", "write")], 10), kernel("sum", [param("x", "read"), param("y", "write")], 11),
     kernel("increment", [param("s", "readwrite")], 12), kernel("root", [param("x", "read"), param("y", "write")], 13),
     kernel("enough", [param("i", "read"), param("flag", "write")], 14), kernel("ten", [param("y", "write")], 15), kernel("trap", [], 16),
     { ...kernel("invert", [param("x", "read"), param("y", "write")], 17), dims: [dimW] },
-  ],
-  schedules: [
+  ], schedules: [
     schedule("double", {
       dims: [dimN], inputs: [port("x", [N], 0)], outputs: [port("y", [N], 1)], arena: aligned(2),
       buffers: [f32([N], 0), f32([N], aligned(1))], steps: [launch(0, [0, 1], N)],
@@ -156,6 +156,5 @@ export const sample: CompiledProgram = {
     schedule("traps", { buffers: [f32([4], 0)], steps: [launch(6, [], 4)] }),
     schedule("outside", { buffers: [f32([4], 8192)], steps: [launch(5, [0], 4)] }),
     schedule("huge", { dims: [dimN], inputs: [], buffers: [f32([4], 0)], steps: [launch(5, [0], 4)], arena: bytesN }),
-  ],
-  procedures: [train, resume, forever],
+  ] }],
 };

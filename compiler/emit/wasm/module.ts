@@ -5,7 +5,7 @@ import type binaryen from "binaryen";
 import { InternalError } from "../../base/diagnostics.ts";
 import type { Size } from "../../base/sizes.ts";
 import type { Kernel } from "../../kernel/ir.ts";
-import type { WasmModule } from "../../../runtime/program.ts";
+import type { WasmCode } from "../../../runtime/program.ts";
 import type { Ref, Target } from "./code.ts";
 import { addKernel } from "./function.ts";
 import { addRemainder } from "./remainder.ts";
@@ -27,7 +27,7 @@ interface Built {
 }
 
 /** Every variant has all kernels, in order. */
-export async function emitWasm(kernels: readonly Kernel[], variants: readonly WasmVariant[]): Promise<WasmModule[]> {
+export async function emitWasm(kernels: readonly Kernel[], variants: readonly WasmVariant[]): Promise<WasmCode[]> {
   const { default: b } = await import("binaryen");
   const built: Built[] = [];
   try {
