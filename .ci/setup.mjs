@@ -11,7 +11,10 @@ if (major < 20) {
 
 const packages = [{ name: "chromium", file: "/usr/bin/chromium", why: "the browser test" }];
 if (process.argv.includes("--peers")) {
-  packages.push({ name: "python3-torch", file: "/usr/lib/python3/dist-packages/torch", why: "a peer of the benchmarks" });
+  packages.push(
+    { name: "python3-torch", file: "/usr/lib/python3/dist-packages/torch", why: "a peer of the benchmarks" },
+    { name: "python3-skimage", file: "/usr/lib/python3/dist-packages/skimage/data/astronaut.png", why: "the benchmarks' photographs" },
+  );
 }
 const missing = packages.filter(p => !existsSync(p.file));
 if (missing.length > 0) {

@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { photographsAreInstalled } from "./pictures.ts";
 
 const folder = new URL("../peers/", import.meta.url);
 
@@ -52,10 +53,8 @@ export function peerCommand(peer: Peer): readonly string[] | undefined {
   return script.endsWith(".py") ? [pythonWithTorch()!.command, script] : [process.execPath, script];
 }
 
-/** For `--peers`: one line each. */
+/** For `--peers`: one line each, and one for the photographs that quality is measured on. */
 export function peersText(): string {
-  return Object.values<Peer>(PEERS).map(p => {
-    const version = p.version();
-    return `${p.name.padEnd(18)}${version ?? `not installed: ${p.install}`}`;
-  }).join("\n");
+  const needed = [...Object.values<Peer>(PEERS).map(p => ({ name: p.name, found: p.version() })), { name: "photographs", found: photographsAreInstalled() ? "python3-skimage" : undefined }];
+  return needed.map(({ name, found }) => `${name.padEnd(18)}${found ?? `not installed: ${setup}`}`).join("\n");
 }

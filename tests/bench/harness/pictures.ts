@@ -24,10 +24,12 @@ export async function readPicture(path: string, size?: { readonly width: number;
 /** Where a real dark photograph lies: a street at night. */
 export const darkStreet = fileURLToPath(new URL("../../../node_modules/@upscalerjs/maxim-enhancement/assets/fixture.png", import.meta.url));
 
-/** Well exposed photographs; null if the package that holds them is not installed. */
+/** Whether the package that holds the well exposed photographs is installed. */
+export const photographsAreInstalled = (): boolean => NAMES.every(n => existsSync(SKIMAGE + n));
+
+/** Well exposed photographs; null if they are not installed. */
 export async function photographs(): Promise<readonly Picture[] | null> {
-  if (NAMES.some(n => !existsSync(SKIMAGE + n))) return null;
-  return Promise.all(NAMES.map(n => readPicture(SKIMAGE + n)));
+  return photographsAreInstalled() ? Promise.all(NAMES.map(n => readPicture(SKIMAGE + n))) : null;
 }
 
 const linear = (v: number): number => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);

@@ -29,7 +29,7 @@ export async function qualityRows(suite: string): Promise<readonly Row[]> {
     limitRow({ suite, row: rowPsnr, unit: "dB", limit: 0.5, ours: why }), limitRow({ suite, row: rowMeans, unit: "of the range", limit: 0.06, ours: why }),
   ];
   const pictures = await photographs();
-  if (!pictures) return failed({ why: "the photographs are not installed: apt-get install python3-skimage" });
+  if (!pictures) return failed({ why: "the photographs are not installed: npm run setup -- --peers" });
   const cases = pictures.flatMap((p, i) => [{ from: p, to: darkened(p, i + 1) }, { from: p, to: overExposed(p) }]);
   try {
     const baseline = JSON.parse(await readFile(new URL("../results/torch-quality.json", import.meta.url), "utf8")) as Baseline;
