@@ -29,7 +29,7 @@ std::string text(const Diagnostic& diagnostic);
 
 class Error : public std::runtime_error {
  public:
-  explicit Error(Diagnostic diagnostic) : std::runtime_error(text(diagnostic)), diagnostic(std::move(diagnostic)) {}
+  explicit Error(Diagnostic d) : std::runtime_error(text(d)), diagnostic(std::move(d)) {}
   Diagnostic diagnostic;
 };
 

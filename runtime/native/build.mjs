@@ -1,0 +1,41 @@
+// Builds the native runtime with cmake and ninja: the addon, the runner and the tests in build/native. Plain JavaScript, since
+// `npm run setup` calls it.
+//
+//   node runtime/native/build.mjs               what this machine can build; says so and ends well if it can build nothing
+//   node runtime/native/build.mjs --test        builds and runs the native tests
+//   node runtime/native/build.mjs --sanitize    builds them with AddressSanitizer and UBSan, and with ThreadSanitizer, and runs both
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const options = process.argv.slice(2);
+
+function run(command, args, env = {}) {
+  const { status } = spawnSync(command, args, { stdio: "inherit", cwd: root, env: { ...process.env, ...env } });
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+/** Configures and builds in a folder; only `target` if one is given. */
+function build(folder, definitions, target) {
+  run("cmake", ["-S", "runtime/native", "-B", folder, "-G", "Ninja", "-Wno-dev", ...definitions]);
+  run("cmake", ["--build", folder, ...(target ? ["--target", target] : [])]);
+}
+
+const has = command => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
+const missing = ["cmake", "ninja", "g++"].filter(command => !has(command));
+if (!existsSync("/usr/include/nlohmann/json.hpp")) missing.push("nlohmann-json3-dev");
+if (missing.length > 0) {
+  console.log(`The native runtime is not built: ${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} not installed. Programs run as WebAssembly.`);
+  process.exit(options.length > 0 ? 1 : 0);
+}
+
+if (options.includes("--sanitize")) {
+  for (const [name, sanitizers] of [["asan", "address,undefined"], ["tsan", "thread"]]) {
+    build(`build/${name}`, [`-DSANITIZE=${sanitizers}`], "native_tests");
+    run(`build/${name}/native_tests`, [], { ASAN_OPTIONS: "detect_leaks=1", TSAN_OPTIONS: "halt_on_error=1" });
+  }
+} else {
+  build("build/native", []);
+  if (options.includes("--test")) run("build/native/native_tests", []);
+}
