@@ -69,9 +69,10 @@ function rawBounds(e: Expr, place: Place): Bounds {
     case "shuffle": return either(of(e.a), of(e.b));
     case "select": return either(of(e.yes), of(e.no));
     case "lookup16": return e.type.scalar === "i32" ? { lower: [Math.min(...e.table)], upper: [Math.max(...e.table)] } : NOTHING;
-    case "cast": {
+    case "cast": case "bitcast": {
       const from = typeOf(e.x).scalar;
       if (from === "bool") return { lower: [0], upper: [1] };
+      if (e.to !== "i32" && e.to !== "u32") return NOTHING;
       return from === "i32" || from === "u32" ? onlyIfSmall(of(e.x), place.knows) : NOTHING;
     }
     case "binary": return binaryBounds(e, of, place.knows);
@@ -80,7 +81,7 @@ function rawBounds(e: Expr, place: Place): Bounds {
 }
 
 /** Bounds that survive a change of sign: those of a value known to lie in 0 … 2³¹ - 1. */
-const onlyIfSmall = (b: Bounds, knows: Knowledge): Bounds => (isNonNegative(b) && b.upper.some(u => knows.range(u).max < 2 ** 31) ? b : NOTHING);
+const onlyIfSmall = (b: Bounds, knows: Knowledge): Bounds => (b.lower.some(l => knows.range(l).min >= 0) && b.upper.some(u => knows.range(u).max < 2 ** 31) ? b : NOTHING);
 
 const withoutCasts = (e: Expr): Expr => (e.kind === "cast" || e.kind === "splat" ? withoutCasts(e.x) : e);
 

@@ -1,7 +1,7 @@
 // Whether two graphs mean the same: the same inputs, states, outputs, updates and effects, and the same values on given inputs.
 // In the prime field values are equal or not. In float64 they may differ by rounding, and how much is allowed is measured: the
 // first graph runs again with every result of an operation moved by one part in 10^12, and what moves then may differ as far.
-import { isFloat } from "../base/dtypes.ts";
+import { type DType, type FloatType, isFloat } from "../base/dtypes.ts";
 import { type Field, float64, type NdArray, prime } from "../graph/field.ts";
 import { type Graph, inputsOf, type Named, type TensorType } from "../graph/graph.ts";
 import { interpret } from "../graph/interpret.ts";
@@ -10,7 +10,7 @@ import type { GraphCase } from "./graphs.ts";
 import { drawValues, type Values } from "./values.ts";
 
 /** Everything that a graph does on some inputs, by what it is called in messages. */
-type Results = ReadonlyMap<string, NdArray>;
+export type Results = ReadonlyMap<string, NdArray>;
 
 function resultsOf(graph: Graph, { dims }: GraphCase, values: Values, field: Field): Results {
   const told = new Map<unknown, NdArray>();
@@ -93,22 +93,41 @@ export function compareInPrimeField(c: GraphCase, after: Graph): Comparison {
   return { difference: difference && `in the prime field, ${difference}`, decided: true };
 }
 
+/** How far off the result of an inexact operation may be, as a part of itself. */
+type Precision = (dtype: DType) => number;
+
 /**
- * float64 in which each result of an inexact operation is off by up to one part in 10^12, and casts to narrow floats round or not:
+ * float64 in which each result of an inexact operation is off by up to its precision, and casts to narrow floats round or not:
  * the interpreter rounds in a cast alone, so that a cast that goes takes its rounding with it.
  */
-function disturbed(seed: number): Field {
+function disturbed(seed: number, precision: Precision): Field {
   let state = Math.imul(seed, 7919);
-  const off = (x: number): number => {
+  const off = (x: number, dtype: DType): number => {
     state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    return x * (1 + (state / 2 ** 31) * 1e-12);
+    return x * (1 + (state / 2 ** 31) * precision(dtype));
   };
   const exact = new Set(["neg", "abs", "sign", "floor", "ceil", "round", "not", "is_finite", "max", "min", "eq", "ne", "lt", "le", "gt", "ge"]);
   return {
     ...float64,
     cast: (x, from, to) => (isFloat(from) && isFloat(to) && seed % 2 === 1 ? x : float64.cast(x, from, to)),
-    unary: (op, x, dtype) => (exact.has(op) || !isFloat(dtype) ? float64.unary(op, x, dtype) : off(float64.unary(op, x, dtype))),
-    binary: (op, a, b, dtype) => (exact.has(op) || !isFloat(dtype) ? float64.binary(op, a, b, dtype) : off(float64.binary(op, a, b, dtype))),
+    unary: (op, x, dtype) => (exact.has(op) || !isFloat(dtype) ? float64.unary(op, x, dtype) : off(float64.unary(op, x, dtype), dtype)),
+    binary: (op, a, b, dtype) => (exact.has(op) || !isFloat(dtype) ? float64.binary(op, a, b, dtype) : off(float64.binary(op, a, b, dtype), dtype)),
+  };
+}
+
+/**
+ * How far each element of the graph's results may be from its value: as far as it moves under disturbances, and `limit` of the
+ * largest element. An integer that moves under a disturbance says nothing, nor does what is not finite.
+ */
+function allowances(c: GraphCase, values: Values, wanted: Results, precision: Precision, limit: (dtype: DType) => number): (name: string, at: number) => number {
+  const others = [1, 2, 3, 4].map(seed => resultsOf(c.graph, c, values, disturbed(seed, precision)));
+  const largest = new Map([...wanted].map(([name, x]) => [name, x.data.reduce((m, v) => (Number.isFinite(v) ? Math.max(m, Math.abs(v)) : m), 0)]));
+  return (name, at) => {
+    const x = wanted.get(name)!;
+    const was = x.data[at]!;
+    const spread = Math.max(...others.map(o => Math.abs(o.get(name)!.data[at]! - was)));
+    if (!isFloat(x.dtype)) return spread === 0 ? 0 : Infinity;
+    return Number.isFinite(was) && Number.isFinite(spread) ? 4 * spread + limit(x.dtype) * largest.get(name)! : Infinity;
   };
 }
 
@@ -118,16 +137,20 @@ export function compareInFloat64(c: GraphCase, after: Graph, limit: number): str
   const before = resultsOf(c.graph, c, values, float64);
   const found = resultsOf(after, c, values, float64);
   if (firstDifference(before, found, () => 0) === null) return null;
-  const others = [1, 2, 3, 4].map(seed => resultsOf(c.graph, c, values, disturbed(seed)));
-  const largest = new Map([...before].map(([name, x]) => [name, x.data.reduce((m, v) => (Number.isFinite(v) ? Math.max(m, Math.abs(v)) : m), 0)]));
-  // An integer that moves under the disturbance says nothing, nor does what is not finite.
-  const allowed = (name: string, at: number): number => {
-    const x = before.get(name)!;
-    const was = x.data[at]!;
-    const spread = Math.max(...others.map(o => Math.abs(o.get(name)!.data[at]! - was)));
-    if (!isFloat(x.dtype)) return spread === 0 ? 0 : Infinity;
-    return Number.isFinite(was) && Number.isFinite(spread) ? 4 * spread + limit * largest.get(name)! : Infinity;
-  };
-  const difference = firstDifference(before, found, allowed);
+  const difference = firstDifference(before, found, allowances(c, values, before, () => 1e-12, () => limit));
   return difference && `in float64, ${difference}`;
+}
+
+/** How far a target may round: by one unit in the last place of each operation, kernels of f64 computing transcendentals in f32. */
+const ROUNDING: { readonly [D in FloatType]: number } = { f64: 2 ** -22, f32: 2 ** -22, bf16: 2 ** -7, f16: 2 ** -10 };
+const rounding: Precision = dtype => (isFloat(dtype) ? ROUNDING[dtype] : 0);
+
+/**
+ * What differs between the reference interpreter and what a target made of the case's inputs (outputs as `output y`, states as
+ * `update of s`); null if nothing.
+ */
+export function differenceFromReference(c: GraphCase, values: Values, found: Results): string | null {
+  const wanted = resultsOf(c.graph, c, values, float64);
+  const judged = new Map([...wanted].filter(([name]) => !name.startsWith("effect")));
+  return firstDifference(judged, found, allowances(c, values, wanted, rounding, rounding));
 }

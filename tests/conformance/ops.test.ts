@@ -146,6 +146,10 @@ describe("gather and scatter", () => {
     check(`gather along ${axis}`, (g, input) => g.node("gather", [input("x", "f32", 5, N, 6), input("ids", "i32", 3, 2)], { axis, batch: 0 }));
   }
   check("gather with a batch", (g, input) => g.node("gather", [input("x", "f32", 4, 6, 5), input("ids", "i32", 4, 3)], { axis: 1, batch: 1 }));
+  check("ids of u32, symbolic extents", (g, input) => {
+    const [x, ids] = [input("x", "f32", N, 3), input("ids", "u32", 4)];
+    return [g.node("gather", [x, ids], { axis: 0, batch: 0 }), g.node("scatter", [x, ids, input("part", "f32", 4, 3)], { kind: "add", axis: 0, batch: 0 })];
+  });
   for (const kind of ["set", "add", "max", "min"] as const) {
     check(`scatter ${kind}`, (g, input) => [
       g.node("scatter", [input("x", "f32", 5, N), input("ids", "i32", 6), input("part", "f32", 6, N)], { kind, axis: 0, batch: 0 }),

@@ -5,6 +5,7 @@ import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import * as fc from "fast-check";
 import { graphs, graphText, isIdempotent, parseGraph, preservesMeaning, PropertyError, roundTrips, verifyGraph } from "../../compiler/testing/index.ts";
 import { parseGraphs } from "../../compiler/graph/parse.ts";
+import { compilable, differenceOn, TARGETS, type TargetRow } from "../support/targets.ts";
 import { FIELD_EXACT, OWN_TRANSFORMS } from "../support/transforms.ts";
 
 interface Options {
@@ -12,6 +13,7 @@ interface Options {
   readonly seed?: string;
   readonly path?: string;
   readonly transform?: string;
+  readonly target?: string;
 }
 
 /** Text longer than this to read is a hang. */
@@ -23,12 +25,32 @@ const options = new Command("fuzz")
   .option("--seed <n>", "the first seed; of a failure, with --path and --transform, that failure")
   .option("--path <path>", "of a failure")
   .option("--transform <name>", `one only: ${OWN_TRANSFORMS.map(t => t.name).join(", ")}`)
+  .option("--target <name>", `random graphs on a compiled target instead: ${TARGETS.map(t => t.name).join(", ")}`)
   .parse().opts<Options>();
 
 const transforms = OWN_TRANSFORMS.filter(t => options.transform === undefined || t.name === options.transform);
 if (transforms.length === 0) {
   console.error(`there is no transform ${options.transform}; there are ${OWN_TRANSFORMS.map(t => t.name).join(", ")}`);
   process.exit(1);
+}
+
+const target = TARGETS.find(t => t.name === options.target);
+if (options.target !== undefined && !target) {
+  console.error(`there is no target ${options.target}; there are ${TARGETS.map(t => t.name).join(", ")}`);
+  process.exit(1);
+}
+
+/** Compiled and run, each graph agrees with the reference; what fails is shrunk. */
+async function roundOn(row: TargetRow, seed: number): Promise<void> {
+  const details = await fc.check(fc.asyncProperty(compilable(10), async c => {
+    counts.graphs++;
+    const difference = await differenceOn(row, c);
+    if (difference) throw new Error(`on ${row.name}, ${difference}:\n${graphText(c.graph)}`);
+  }), { seed, numRuns: 20, ...(options.path === undefined ? {} : { path: options.path }) });
+  if (!details.failed) return;
+  const path = details.counterexamplePath ?? "";
+  const found = details.errorInstance instanceof Error ? details.errorInstance.message : String(details.errorInstance);
+  throw new PropertyError(`${found}\nagain: npm run fuzz -- --target ${row.name} --seed ${seed} --path ${path}`, details.counterexample![0], seed, path);
 }
 
 /** A text near the one that was written: parts cut, doubled, exchanged, and characters from anywhere. */
@@ -80,11 +102,12 @@ function round(seed: number): void {
 
 const end = performance.now() + Number(options.minutes) * 60_000;
 const first = options.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(options.seed);
-console.log(`seed ${first}, ${transforms.length} transforms, ${options.minutes} min`);
+console.log(`seed ${first}, ${target ? `target ${target.name}` : `${transforms.length} transforms`}, ${options.minutes} min`);
 let said = performance.now();
 try {
   do {
-    round(first + counts.rounds++);
+    if (target) await roundOn(target, first + counts.rounds++);
+    else round(first + counts.rounds++);
     if (performance.now() - said > 10_000) {
       said = performance.now();
       console.log(`${counts.graphs} graphs, ${counts.texts} texts, ${Math.max(0, Math.round((end - said) / 1000))} s left`);

@@ -1,0 +1,18 @@
+// Random graphs of all ops on every compiled target, against the reference interpreter: as far as an element moves under
+// roundings of the reference's operations, a target may be from it, and no further. `npm run fuzz` goes on with more.
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import { graphText } from "../../compiler/testing/index.ts";
+import { compilable, differenceOn, TARGETS } from "../support/targets.ts";
+
+const COUNT = 30;
+
+test.each(TARGETS)("random graphs on $name", async target => {
+  let refused = 0;
+  await fc.assert(fc.asyncProperty(compilable(8), async c => {
+    const difference = await differenceOn(target, c);
+    if (difference === undefined) refused++;
+    else expect(difference, graphText(c.graph)).toBeNull();
+  }), { numRuns: COUNT, seed: 20261125, endOnFailure: true });
+  expect(refused).toBeLessThan(COUNT / 10);
+});

@@ -1,0 +1,57 @@
+// The targets that the conformance suite runs on, in one table, and a random graph on one of them beside the reference.
+import type * as fc from "fast-check";
+import { SluiceError } from "../../compiler/base/diagnostics.ts";
+import { dimsOf } from "../../compiler/base/sizes.ts";
+import { float64, type NdArray } from "../../compiler/graph/field.ts";
+import type { Graph, Program } from "../../compiler/graph/graph.ts";
+import { OP_NAMES } from "../../compiler/graph/ops.ts";
+import { open, type OpenOptions } from "../../compiler/open.ts";
+import { type GraphCase, graphs } from "../../compiler/testing/graphs.ts";
+import { differenceFromReference } from "../../compiler/testing/meaning.ts";
+import { drawValues } from "../../compiler/testing/values.ts";
+import { elementAt, elementCount, type HostTensor, tensorOfNumbers } from "../../runtime/tensor.ts";
+
+export interface TargetRow {
+  readonly name: string;
+  readonly options: OpenOptions;
+}
+export const TARGETS: readonly TargetRow[] = [
+  { name: "wasm", options: { target: "wasm", threads: 2 } },
+];
+
+export const toHost = (v: NdArray): HostTensor => tensorOfNumbers(v.dtype, v.shape, v.data);
+export const fromHost = (t: HostTensor): NdArray => ({ dtype: t.dtype, shape: t.shape, data: Float64Array.from({ length: elementCount(t.shape) }, (_, i) => elementAt(t, i)) });
+
+export const programOf = (graph: Graph): Program => ({ name: graph.name, dims: graph.dims, states: graph.states.map(s => ({ ...s, span: null })), entries: [graph], procedures: [] });
+
+/** Not drawn: an assertion of a random value, which ends the run, and bits of a NaN, which are any NaN's. */
+const OPS = OP_NAMES.filter(op => op !== "assert" && op !== "bitcast");
+
+/** Graphs as programs may have them: the dims of their states are bound when they are loaded. */
+export const compilable = (most: number): fc.Arbitrary<GraphCase> => graphs({ ops: OPS, most }).map(c => {
+  const held = new Set(c.graph.states.flatMap(s => s.type.shape.flatMap(size => [...dimsOf(size)])));
+  return { ...c, graph: { ...c.graph, dims: c.graph.dims.map(d => (held.has(d.name) ? { ...d, binding: "instance" } : d)) } };
+});
+
+/** What differs on a target from the reference interpreter, or why it fails; null if nothing; undefined if the graph is refused by name. */
+export async function differenceOn({ options }: TargetRow, c: GraphCase): Promise<string | null | undefined> {
+  const { graph, dims, seed } = c;
+  const values = drawValues(graph, dims, seed, float64);
+  const bound = (binding: "instance" | "call") => Object.fromEntries(graph.dims.filter(d => d.binding === binding).map(d => [d.name, dims[d.name]!]));
+  try {
+    const opened = await open(programOf(graph), { ...options, dims: bound("instance"), print: () => {} });
+    try {
+      for (const [name, v] of Object.entries(values.states)) await opened.state.set(name, toHost(v));
+      const outputs = await opened.call(graph.name, Object.fromEntries(Object.entries(values.inputs).map(([name, v]) => [name, toHost(v)])), bound("call"));
+      const results = Object.entries(outputs).map(([name, t]) => [`output ${name}`, fromHost(t)] as const);
+      const states = await Promise.all(graph.updates.map(async ({ name }) => [`update of ${name}`, fromHost(await opened.state.get(name))] as const));
+      return differenceFromReference(c, values, new Map([...results, ...states]));
+    } finally {
+      await opened.close();
+    }
+  } catch (error) {
+    // A state whose update cannot be done in place.
+    if (error instanceof SluiceError && error.diagnostic.code === "STATE201") return undefined;
+    return error instanceof Error ? error.message : String(error);
+  }
+}
