@@ -3,7 +3,7 @@ import { InternalError } from "./base/diagnostics.ts";
 import { sizeText } from "./base/sizes.ts";
 import { type Graph, inputsOf, isTuple, type Program, type TensorType } from "./graph/graph.ts";
 import type { Kernel } from "./kernel/ir.ts";
-import type { MachineName } from "./kernel/machines.ts";
+import { type MachineName, MACHINES, type SimdMachine } from "./kernel/machines.ts";
 import { kernelText } from "./kernel/text.ts";
 import { verifyKernel } from "./kernel/verify.ts";
 import { placeArena } from "./plan/arena.ts";
@@ -54,7 +54,7 @@ class ConstantPool {
   }
 }
 
-function scheduleOf(graph: Graph, kernels: KernelPool, constants: ConstantPool): Schedule {
+function scheduleOf(graph: Graph, machine: SimdMachine, kernels: KernelPool, constants: ConstantPool): Schedule {
   const buffers: Placed[] = [];
   const add = ({ dtype, shape }: Pick<Placed, "dtype" | "shape">, place: Placed["place"]): BufferId => buffers.push({ dtype, shape, place }) - 1;
   const bound = new Map<number, BufferId>();
@@ -86,6 +86,7 @@ function scheduleOf(graph: Graph, kernels: KernelPool, constants: ConstantPool):
     ...outputs.map(o => ({ value: o.id, buffer: o.buffer, old: null, state: null })),
   ];
   const steps = planGraph({
+    machine,
     kernel: k => kernels.add(k),
     constant: (type, value) => add(type, { kind: "constant", index: constants.add(type, value) }),
     buffer: type => add(type, null),
@@ -106,7 +107,7 @@ export function compileProgram(program: Program, machines: readonly MachineName[
   const constants = new ConstantPool();
   const lowerings = machines.map((machine): Lowering => {
     const kernels = new KernelPool();
-    return { machine, schedules: graphs.map(g => scheduleOf(g, kernels, constants)), kernels: kernels.kernels };
+    return { machine, schedules: graphs.map(g => scheduleOf(g, MACHINES[machine], kernels, constants)), kernels: kernels.kernels };
   });
   return {
     name: program.name, dims: program.dims,

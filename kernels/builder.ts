@@ -15,11 +15,14 @@ import { type DimDecl, dimSize, type Size, type SizeExpr } from "../compiler/bas
 import type { Span } from "../compiler/base/span.ts";
 import { expr, index, type Operand, operandOf, sameType, typeText } from "../compiler/kernel/expr.ts";
 import { type Buffer, type Expr, type IndexVar, type Kernel, type Param, REGISTER_TYPE, type Space, type Stmt, typeOf, type ValueType } from "../compiler/kernel/ir.ts";
+import { MACHINES, type SimdMachine } from "../compiler/kernel/machines.ts";
 import { Interner } from "../compiler/kernel/share.ts";
 
 export interface KernelOptions {
   readonly name: string;
   readonly machine: Kernel["machine"];
+  /** The registers that a simd kernel fills: those of WebAssembly unless others are given. */
+  readonly simd?: SimdMachine;
   readonly summary: string;
   readonly dims?: readonly DimDecl[];
   readonly spans?: readonly Span[];
@@ -39,6 +42,7 @@ export const elementType = (b: Buffer): ValueType => ({ scalar: REGISTER_TYPE[b.
 const isName = (s: SizeExpr): boolean => s.terms[0]?.atoms[0]?.kind === "dim" && s.key === s.terms[0].atoms[0].key;
 
 export class KernelBuilder {
+  readonly simd: SimdMachine;
   readonly #options: KernelOptions;
   readonly #params: Param[] = [];
   readonly #grid: IndexVar[] = [];
@@ -52,6 +56,7 @@ export class KernelBuilder {
 
   constructor(options: KernelOptions) {
     this.#options = options;
+    this.simd = options.simd ?? MACHINES.simd128;
     for (const d of options.dims ?? []) this.#names.add(d.name);
     this.#interner = new Interner({
       isMutable: name => this.#mutables.has(name),

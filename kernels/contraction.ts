@@ -1,11 +1,12 @@
 // Matrix products for simd machines, batched: c[…, m, n] = Σ a[…, m, k]·b[…, k, n]. A task makes one block of c from panels
-// of a and b that it packs in local memory, with a register tile of 6 rows by 2 vectors; few rows, or few columns, are
+// of a and b that it packs in local memory, with a register tile of some rows by 2 vectors; few rows, or few columns, are
 // made without packing. Floats accumulate by fma in the order of k; where columns are few, in as many partial sums as a
 // vector has lanes. The order follows from shapes alone.
 import { addSize, type DimDecl, floorDivSize, maxSize, minSize, mulSize, type Size, sizeRange, subSize } from "../compiler/base/sizes.ts";
 import type { DType } from "../compiler/base/dtypes.ts";
 import { add, constant, eq, fma, ge, horizontal, index, lane, le, lt, mul, shuffle, splat } from "../compiler/kernel/expr.ts";
 import { type Buffer, type Expr, REGISTER_TYPE, typeOf } from "../compiler/kernel/ir.ts";
+import type { SimdMachine } from "../compiler/kernel/machines.ts";
 import { isFloatScalar } from "../compiler/kernel/scalar.ts";
 import type { KernelBuilder } from "./builder.ts";
 import type { Sink, Source } from "./fused.ts";
@@ -26,7 +27,8 @@ export interface Contraction {
   readonly dims?: readonly DimDecl[];
 }
 
-const TILE_ROWS = 6;
+/** Rows of a register tile of two vectors, which leaves registers for the operands. */
+const TILE_ROWS = { 16: 6, 32: 12 } as const;
 /** Rows or columns up to here are few. */
 const FEW = 4;
 /** Steps of k whose panels stay in the cache nearest to the registers. */
@@ -50,19 +52,21 @@ const exchange = (c: Contraction): Contraction => ({ ...c, m: c.n, n: c.m, a: c.
 
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
-function cutOf(c: Contraction): Cut {
+function cutOf(machine: SimdMachine, c: Contraction): Cut {
   // A size that may be zero is not few, for there is no row or column to read in its place.
   const most = (s: Size): number => {
     const { min, max } = sizeRange(s, name => c.dims?.find(d => d.name === name) ?? { min: 0, max: Infinity });
     return typeof s === "number" || min > 0 ? max : Infinity;
   };
-  const lanes = lanesOf(registerDType(c.dtype));
+  const dtype = registerDType(c.dtype);
+  const lanes = lanesOf(machine, dtype);
   const [m, n] = [most(c.m), most(c.n)];
   // The large operand is read along its memory: by vectors of k where that is its last axis, or of its rows or columns.
   if (n <= FEW && n <= m) return isTurned(c, "a") ? fewRows(exchange(c), n, true) : fewColumns(n, false);
   if (m <= FEW) return isTurned(c, "b") ? fewColumns(m, true) : fewRows(c, m, false);
-  const blocks = ([[192, 128], [96, 128], [48, 128], [48, 64], [24, 64]] as const).map(([rows, columns]): Cut => ({
-    by: "panels", exchanged: false, rows: Math.min(rows, roundUp(m, TILE_ROWS)), columns: Math.min(columns * (lanes / 4), roundUp(n, 2 * lanes)),
+  // Whole vectors of rows too, in which columns of a turned operand are packed.
+  const blocks = ([[192, 128], [96, 128], [48, 128], [48, 64], [24, 64]] as const).filter(([rows]) => rows % lanes === 0).map(([rows, columns]): Cut => ({
+    by: "panels", exchanged: false, rows: Math.min(rows, roundUp(m, TILE_ROWS[machine.registers])), columns: Math.min(dtype === "f64" ? columns / 2 : columns, roundUp(n, 2 * lanes)),
   }));
   const images = c.batch.reduce<number>((p, s) => p * (typeof s === "number" ? s : 1), 1);
   return blocks.find(b => images * Math.ceil(m / b.rows) * Math.ceil(n / b.columns) >= ENOUGH_TASKS) ?? blocks.at(-1)!;
@@ -78,15 +82,15 @@ const columnTile = (columns: number): number => [8, 6, 4, 3][columns - 1]!;
 const gridOf = ({ batch, m, n }: Contraction, { rows, columns }: Cut): Size[] => [...batch, ceilDiv(m, rows), ceilDiv(n, columns)];
 
 /** Extents of the grid: the batch, then blocks of rows and of columns. */
-export function contractionGrid(c: Contraction): Size[] {
-  const cut = cutOf(c);
+export function contractionGrid(machine: SimdMachine, c: Contraction): Size[] {
+  const cut = cutOf(machine, c);
   return gridOf(cut.exchanged ? exchange(c) : c, cut);
 }
 
 /** Writes grid and body: results go to the sink at [batch…, row, column], vectors along the columns. */
 export function contractionKernel(k: KernelBuilder, c: Contraction, sink: Sink): void {
-  const cut = cutOf(c);
-  const grid = contractionGrid(c).map((extent, i) => k.grid(["rows", "columns"][i - c.batch.length] ?? "batch", extent));
+  const cut = cutOf(k.simd, c);
+  const grid = contractionGrid(k.simd, c).map((extent, i) => k.grid(["rows", "columns"][i - c.batch.length] ?? "batch", extent));
   sink.open?.(k, grid);
   const first = { row: mulSize(grid.at(-2)!, cut.rows), column: mulSize(grid.at(-1)!, cut.columns) };
   new Product(k, cut.exchanged ? exchange(c) : c, cut, grid.slice(0, -2), first, sink).write();
@@ -102,6 +106,7 @@ class Product {
   readonly #sink: Sink;
   readonly #dtype: ReturnType<typeof registerDType>;
   readonly #lanes: number;
+  readonly #tileRows: number;
 
   constructor(k: KernelBuilder, c: Contraction, cut: Cut, batch: readonly Size[], first: { row: Size; column: Size }, sink: Sink) {
     this.#k = k;
@@ -111,7 +116,8 @@ class Product {
     this.#first = first;
     this.#sink = sink;
     this.#dtype = registerDType(c.dtype);
-    this.#lanes = lanesOf(this.#dtype);
+    this.#lanes = lanesOf(k.simd, this.#dtype);
+    this.#tileRows = TILE_ROWS[k.simd.registers];
   }
 
   write(): void {
@@ -175,7 +181,7 @@ class Product {
     const { row, column } = this.#first;
     const { rows: mostRows, columns: mostColumns } = this.#cut;
     const width = 2 * this.#lanes;
-    const step = typeof depth === "number" ? roundUp(Math.ceil(depth / Math.ceil(depth / DEPTH)), 4) : DEPTH;
+    const step = typeof depth === "number" ? roundUp(Math.ceil(depth / Math.ceil(depth / DEPTH)), Math.max(4, this.#lanes)) : DEPTH;
     const rows = minSize(mostRows, subSize(m, row));
     const columns = minSize(mostColumns, subSize(n, column));
     const turned = isTurned(this.#c, "a");
@@ -190,7 +196,7 @@ class Product {
       else this.#packB(b, from, count);
       if (turned) this.#packTurnedA(a, from, count, rows);
       else this.#packA(a, from, step, rows);
-      k.for_("right", ceilDiv(columns, width), right => k.for_("left", ceilDiv(rows, TILE_ROWS), left => {
+      k.for_("right", ceilDiv(columns, width), right => k.for_("left", ceilDiv(rows, this.#tileRows), left => {
         this.#tile(a, b, sums, left, right, count, once ? undefined : part);
       }));
     });
@@ -247,7 +253,7 @@ class Product {
   #packA(a: Buffer, from: Size, step: number, rows: Size): void {
     const k = this.#k;
     const { m, k: depth } = this.#c;
-    k.for_("r", mulSize(ceilDiv(rows, TILE_ROWS), TILE_ROWS), r => {
+    k.for_("r", mulSize(ceilDiv(rows, this.#tileRows), this.#tileRows), r => {
       const row = addSize(this.#first.row, r);
       k.if_(lt(index(row), index(m)), () => this.#steps("i", this.#lanes, step, from, depth, (i, lanes) => k.store(a, [r, i], this.#a(row, addSize(from, i), lanes))),
         () => k.for_("i", step, i => k.store(a, [r, i], this.#zero)));
@@ -261,9 +267,9 @@ class Product {
     const { m } = this.#c;
     k.for_("i", count, i => {
       this.#steps("r", this.#lanes, this.#cut.rows, row, m, (r, lanes) => k.store(a, [i, r], this.#a(addSize(row, r), addSize(from, i), lanes)));
-      if (typeof rows === "number" && rows % TILE_ROWS === 0) return;
-      const padded = mulSize(ceilDiv(rows, TILE_ROWS), TILE_ROWS);
-      k.for_("r", TILE_ROWS - 1, r => {
+      if (typeof rows === "number" && rows % this.#tileRows === 0) return;
+      const padded = mulSize(ceilDiv(rows, this.#tileRows), this.#tileRows);
+      k.for_("r", this.#tileRows - 1, r => {
         const at = subSize(padded, addSize(r, 1));
         k.if_(ge(index(addSize(row, at)), index(m)), () => k.store(a, [i, at], this.#zero));
       });
@@ -273,17 +279,17 @@ class Product {
   #tile(a: Buffer, b: Buffer, sums: Buffer, left: Size, right: Size, count: Size, part: Size | undefined): void {
     const k = this.#k;
     const lanes = this.#lanes;
-    const acc = k.tile("acc", this.#dtype, [TILE_ROWS, 2], lanes);
-    const each = (f: (r: Size, v: number, at: readonly Size[]) => void): void => k.unroll("r", TILE_ROWS, r => {
-      for (let v = 0; v < 2; v++) f(r, v, [addSize(mulSize(left, TILE_ROWS), r), addSize(mulSize(right, 2 * lanes), v * lanes)]);
+    const acc = k.tile("acc", this.#dtype, [this.#tileRows, 2], lanes);
+    const each = (f: (r: Size, v: number, at: readonly Size[]) => void): void => k.unroll("r", this.#tileRows, r => {
+      for (let v = 0; v < 2; v++) f(r, v, [addSize(mulSize(left, this.#tileRows), r), addSize(mulSize(right, 2 * lanes), v * lanes)]);
     });
     const clear = (): void => each((r, v) => k.store(acc, [r, v], 0));
     if (part === undefined) clear();
     else k.if_(eq(index(part), 0), clear, () => each((r, v, at) => k.store(acc, [r, v], k.load(sums, at, lanes))));
     const multiply = (i: Size): void => {
       const columns = [0, 1].map(v => k.load(b, [right, i, v * lanes], lanes));
-      k.unroll("r", TILE_ROWS, r => {
-        const row = addSize(mulSize(left, TILE_ROWS), r);
+      k.unroll("r", this.#tileRows, r => {
+        const row = addSize(mulSize(left, this.#tileRows), r);
         const value = splat(k.load(a, isTurned(this.#c, "a") ? [i, row] : [row, i]), lanes);
         columns.forEach((column, v) => k.store(acc, [r, v], this.#multiplyAdd(value, column, k.load(acc, [r, v]))));
       });
@@ -372,10 +378,28 @@ class Product {
   }
 }
 
-/** Rows from as many columns, of two or four lanes. */
+/** Rows from as many columns: four columns at a time in each run of four lanes, then those runs among each other. */
 function transposed(columns: readonly Expr[]): Expr[] {
-  const [a, b, c, d] = columns;
-  if (!c || !d) return [shuffle(a!, b!, [0, 2]), shuffle(a!, b!, [1, 3])];
-  const [top, bottom] = [[0, 4, 1, 5], [2, 6, 3, 7]].map(l => [shuffle(a!, b!, l), shuffle(c, d, l)]) as [[Expr, Expr], [Expr, Expr]];
-  return [top, bottom].flatMap(([left, right]) => [shuffle(left, right, [0, 1, 4, 5]), shuffle(left, right, [2, 3, 6, 7])]);
+  const n = columns.length;
+  const pick = (a: Expr, b: Expr, of: (lane: number) => number): Expr => shuffle(a, b, Array.from({ length: n }, (_, l) => of(l)));
+  if (n === 2) return [[0, 2], [1, 3]].map(l => shuffle(columns[0]!, columns[1]!, l));
+  const inRuns = (a: Expr, b: Expr, lanes: readonly number[]): Expr => pick(a, b, l => (l & ~3) + (lanes[l & 3]! & 3) + (lanes[l & 3]! < 4 ? 0 : n));
+  const groups = Array.from({ length: n / 4 }, (_, g) => {
+    const [a, b, c, d] = columns.slice(4 * g, 4 * g + 4) as [Expr, Expr, Expr, Expr];
+    return [[0, 4, 1, 5], [2, 6, 3, 7]].flatMap(l => {
+      const [left, right] = [inRuns(a, b, l), inRuns(c, d, l)];
+      return [inRuns(left, right, [0, 1, 4, 5]), inRuns(left, right, [2, 3, 6, 7])];
+    });
+  });
+  const rows: Expr[] = [];
+  for (let r = 0; r < 4; r++) {
+    let runs = groups.map(g => g[r]!);
+    // Each round merges, run by run, the vectors of the first half with those of the second.
+    for (let round = 1; round < runs.length; round *= 2) {
+      runs = runs.slice(0, runs.length / 2).flatMap((a, i) => [0, 1].map(half =>
+        pick(a, runs[i + runs.length / 2]!, l => (half * n) / 2 + (l >> 3) * 4 + (l & 3) + ((l >> 2) & 1) * n)));
+    }
+    runs.forEach((row, run) => (rows[4 * run + r] = row));
+  }
+  return rows;
 }

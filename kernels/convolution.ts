@@ -8,11 +8,12 @@ import type { DType } from "../compiler/base/dtypes.ts";
 import { addSize, floorDivSize, minSize, modSize, mulSize, type Size, subSize } from "../compiler/base/sizes.ts";
 import type { ConvAttrs } from "../compiler/graph/graph.ts";
 import { add, and, constant, eq, fma, ge, horizontal, index, lt, shuffle, splat, sub, vector } from "../compiler/kernel/expr.ts";
-import { type Buffer, type Expr, REGISTER_TYPE } from "../compiler/kernel/ir.ts";
+import { type Buffer, type Expr, REGISTER_TYPE, typeOf } from "../compiler/kernel/ir.ts";
+import type { SimdMachine } from "../compiler/kernel/machines.ts";
 import type { KernelBuilder } from "./builder.ts";
 import type { Sink, Source } from "./fused.ts";
 import { allocRing, clearRow, constantSize, copyRow, type Ring, type Window, windowSlot } from "./ring.ts";
-import { ceilDiv, ENOUGH_TASKS, lanesOf, registerDType } from "./simd.ts";
+import { ceilDiv, ENOUGH_TASKS, lanesOverInputs, lanesUpTo, registerDType, restOf } from "./simd.ts";
 import { allocPlanes, fillPlanes, isPairable, planeFilter, PLANES } from "./winograd.ts";
 
 /** Where the rows of an input come from: a tensor [N, H, W, C], or another convolution finished pointwise. */
@@ -64,15 +65,18 @@ interface Tile {
   readonly paired: boolean;
 }
 
-function tileOf(dtype: DType, attrs: ConvAttrs, [kh, kw, perGroup, outputs]: readonly [number, number, number, number]): Tile {
-  const lanes = lanesOf(dtype);
+/** Pixels of a tile that leaves registers for the operands: over inputs by the number of outputs, over outputs by that of vectors. */
+const PIXELS = { 16: { inputs: [8, 6, 4, 3], outputs: [12, 6] }, 32: { inputs: [16, 12, 8, 6], outputs: [24, 14] } } as const;
+
+function tileOf(machine: SimdMachine, dtype: DType, attrs: ConvAttrs, [kh, kw, perGroup, outputs]: readonly [number, number, number, number]): Tile {
   const pairable = isPairable(dtype, kw, attrs);
-  // Twelve accumulators or fewer leave registers for the operands. Fewer products must pay for the planes they come from.
-  if (lanes === 4 && outputs <= 4 && perGroup >= 8 && perGroup % 4 === 0) {
-    return { over: "inputs", pixels: [8, 6, 4, 3][outputs - 1]!, width: outputs, lanes, paired: pairable && outputs === 3 && kh >= 3 };
-  }
-  const paired = pairable && kh * Math.ceil(outputs / lanes) >= 3;
-  return outputs > lanes ? { over: "outputs", pixels: 6, width: 2, lanes, paired } : { over: "outputs", pixels: 12, width: 1, lanes, paired };
+  const pixels = PIXELS[machine.registers];
+  // Fewer products must pay for the planes they come from.
+  const overInputs = lanesOverInputs(machine, dtype, perGroup, outputs);
+  if (overInputs !== null) return { over: "inputs", pixels: pixels.inputs[outputs - 1]!, width: outputs, lanes: overInputs, paired: pairable && outputs === 3 && kh >= 3 };
+  const lanes = lanesUpTo(outputs, machine, dtype);
+  const width = outputs > lanes ? 2 : 1;
+  return { over: "outputs", pixels: pixels.outputs[width - 1]!, width, lanes, paired: pairable && kh * Math.ceil(outputs / lanes) >= 3 };
 }
 
 type Emit = (x: Size, channel: Size, value: Expr) => void;
@@ -111,7 +115,7 @@ class Stage {
     this.#groups = c.attrs.groups;
     this.#perGroup = perGroup;
     this.#outputs = outputs / c.attrs.groups;
-    const tile = tileOf(dtype, c.attrs, [kh, kw, perGroup, this.#outputs]);
+    const tile = tileOf(k.simd, dtype, c.attrs, [kh, kw, perGroup, this.#outputs]);
     this.#tile = tile;
     this.#blocks = tile.over === "inputs" ? 1 : Math.ceil(this.#outputs / (tile.width * tile.lanes));
     this.window = { attrs: c.attrs, size: [kh, kw], spread: c.spread ?? [1, 1], input: inputShape(c), dtype };
@@ -120,7 +124,7 @@ class Stage {
     const steps = kh * this.#taps() * perGroup;
     const shape = tile.over === "inputs" ? [this.#groups, steps / tile.lanes, tile.width * tile.lanes] : [this.#groups * this.#blocks, steps, tile.width * tile.lanes];
     this.#packed = k.alloc("filter", dtype, shape, "local");
-    this.#results = k.alloc("results", dtype, [tile.pixels, tile.over === "inputs" ? tile.lanes : tile.width * tile.lanes], "local");
+    this.#results = k.alloc("results", dtype, [tile.pixels, tile.over === "inputs" ? 4 : tile.width * tile.lanes], "local");
     this.#pack();
   }
 
@@ -206,11 +210,9 @@ class Stage {
       return;
     }
     const { lanes } = this.#tile;
-    for (let o = 0; o < count; ) {
-      const n = Math.min(lanes, count - o);
-      emit(x, addSize(first, o), this.#k.load(this.#results, [p, o], n));
-      o += n;
-    }
+    const write = (o: number, n: number): void => emit(x, addSize(first, o), this.#k.load(this.#results, [p, o], n));
+    for (let o = 0; o + lanes <= count; o += lanes) write(o, lanes);
+    for (const rest of restOf(count, lanes)) write(rest.from, rest.lanes);
   }
 
   /** Calls `step` for all products of the tile's windows in units of `unit` channels; the sums are in `acc` afterwards. */
@@ -300,6 +302,11 @@ class Stage {
 
 /** The sums of the lanes of two, three or four vectors, each in a lane, in the order of `horizontal`; the rest is something. */
 function sumsOf(vectors: readonly Expr[]): Expr {
+  const { lanes } = typeOf(vectors[0]!);
+  if (lanes > 4) {
+    const half = (x: Expr, from: number): Expr => shuffle(x, x, Array.from({ length: lanes / 2 }, (_, l) => from + l));
+    return sumsOf(vectors.map(x => add(half(x, 0), half(x, lanes / 2))));
+  }
   const halves = (a: Expr, b: Expr): Expr => add(shuffle(a, b, [0, 4, 1, 5]), shuffle(a, b, [2, 6, 3, 7]));
   const [a, b, c, d = c] = vectors;
   const left = halves(a!, b!);

@@ -9,7 +9,7 @@ import { type Buffer, REGISTER_TYPE } from "../compiler/kernel/ir.ts";
 import type { KernelBuilder } from "./builder.ts";
 import type { Sink, Source } from "./fused.ts";
 import { allocRing, constantSize, copyRow, type Ring, type Window, windowSlot } from "./ring.ts";
-import { lanesOf, registerDType } from "./simd.ts";
+import { lanesOverInputs, lanesUpTo, registerDType, restOf } from "./simd.ts";
 
 export interface FilterGradient {
   readonly attrs: ConvAttrs;
@@ -64,9 +64,10 @@ class Gradient {
     const { groups } = g.attrs;
     this.#perGroup = constantSize(g.x.shape[3]!) / groups;
     this.#outputs = constantSize(g.dy.shape[3]!) / groups;
-    const lanes = lanesOf(dtype);
+    const overInputs = lanesOverInputs(k.simd, dtype, this.#perGroup, this.#outputs);
+    const lanes = overInputs ?? lanesUpTo(this.#outputs, k.simd, dtype);
     this.#lanes = lanes;
-    this.#over = lanes === 4 && this.#outputs <= 4 && this.#perGroup >= 8 && this.#perGroup % 4 === 0 ? "inputs" : "outputs";
+    this.#over = overInputs === null ? "outputs" : "inputs";
     this.#width = this.#over === "inputs" ? this.#outputs : this.#outputs > lanes ? 2 : 1;
     this.#padded = this.#over === "inputs" ? this.#outputs : Math.ceil(this.#outputs / (this.#width * lanes)) * this.#width * lanes;
     this.#window = { attrs: g.attrs, size: g.size, spread: [1, 1], input: g.x.shape, dtype };
@@ -104,7 +105,7 @@ class Gradient {
         k.store(this.#row, [addSize(mulSize(addSize(mulSize(x, attrs.groups), g), this.#padded), o)], dy.read(k, [n, y, x, addSize(mulSize(g, this.#outputs), o)], lanes));
       const whole = this.#outputs - (this.#outputs % this.#lanes);
       if (whole > 0) k.for_("o", whole, o => copy(o, this.#lanes), { step: this.#lanes });
-      if (whole < this.#outputs) copy(whole, this.#outputs - whole);
+      for (const rest of restOf(this.#outputs, this.#lanes)) copy(rest.from, rest.lanes);
     }));
   }
 
@@ -117,8 +118,9 @@ class Gradient {
     const unit = this.#over === "inputs" ? this.#lanes : 1;
     const run = (at: Size, number: number, length: number): void => {
       const count = length / unit;
-      // The accumulators, the gradients and one more operand stay in fifteen registers.
-      const most = Math.min(12, Math.floor((14 - this.#width) / this.#width));
+      // The accumulators, the gradients and one more operand stay in all registers but one.
+      const { registers } = k.simd;
+      const most = Math.min(registers - 4, Math.floor((registers - 2 - this.#width) / this.#width));
       const steps = Math.ceil(count / Math.ceil(count / most));
       const whole = Math.floor(count / steps);
       const block = (from: Size, n: number): void => this.#tile(g, slot, addSize(at, mulSize(from, unit)), addSize(number, mulSize(from, unit)), { over: this.#over, steps: n, width: this.#width, unit });

@@ -8,7 +8,7 @@ import { and, constant, eq, ge, index, lt } from "../compiler/kernel/expr.ts";
 import { type Buffer, REGISTER_TYPE } from "../compiler/kernel/ir.ts";
 import type { KernelBuilder } from "./builder.ts";
 import type { Source } from "./fused.ts";
-import { ceilDiv, lanesOf, overhang } from "./simd.ts";
+import { ceilDiv, lanesUpTo, lanesOf, overhang, restOf } from "./simd.ts";
 
 export function constantSize(s: Size): number {
   if (typeof s !== "number") throw new InternalError(`${sizeText(s)} must be constant in a convolution`);
@@ -51,7 +51,7 @@ export function allocRing(k: KernelBuilder, w: Window, outputColumns: Size, tile
   const reached = addSize(mulSize(ceilDiv(outputColumns, tile), tile * strideX), attrs.dilation[1] * (size[1] - 1));
   const columns = maxSize(reached, addSize(width, left));
   const rows = planes ? 1 : slots;
-  const length = addSize(mulSize(columns, channels), planes ? overhang(channels, w.dtype) : 0);
+  const length = addSize(mulSize(columns, channels), planes ? overhang(channels, lanesUpTo(channels, k.simd, w.dtype)) : 0);
   const buffer = k.alloc("ring", w.dtype, [rows, length], "local");
   const zero = constant(REGISTER_TYPE[w.dtype], 0);
   const clear = (slot: Size, from: Size, to: Size): void => k.for_("i", to, i => k.store(buffer, [slot, i], zero), { from });
@@ -79,7 +79,7 @@ export function clearRow(k: KernelBuilder, ring: Ring, w: Window, slot: Size): v
 /** Puts row `row` of image n of the source into the slot; zeros where there is none. */
 export function copyRow(k: KernelBuilder, ring: Ring, w: Window, source: Source, n: Size, row: Size, slot: Size): void {
   const [spreadY, spreadX] = w.spread;
-  const lanes = lanesOf(w.dtype);
+  const lanes = lanesOf(k.simd, w.dtype);
   const first = Math.max(0, Math.ceil(-ring.left / spreadX));
   const y = k.index("y", index(floorDivSize(row, spreadY)));
   let inside = and(ge(index(y), 0), lt(index(y), index(w.input[1]!)));
@@ -90,7 +90,7 @@ export function copyRow(k: KernelBuilder, ring: Ring, w: Window, source: Source,
       const copy = (c: Size, count: number): void => k.store(ring.buffer, [slot, addSize(at, c)], source.read(k, [n, y, x, c], count));
       const whole = ring.channels - (ring.channels % lanes);
       if (whole > 0) k.for_("c", whole, c => copy(c, lanes), { step: lanes });
-      if (whole < ring.channels) copy(whole, ring.channels - whole);
+      for (const rest of restOf(ring.channels, lanes)) copy(rest.from, rest.lanes);
     }, { from: first });
   }, () => clearRow(k, ring, w, slot));
 }

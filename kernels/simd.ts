@@ -3,6 +3,7 @@ import { InternalError } from "../compiler/base/diagnostics.ts";
 import type { DType } from "../compiler/base/dtypes.ts";
 import { addSize, floorDivSize, type Size } from "../compiler/base/sizes.ts";
 import { REGISTER_TYPE } from "../compiler/kernel/ir.ts";
+import type { SimdMachine } from "../compiler/kernel/machines.ts";
 
 /** Tasks that keep several workers busy. */
 export const ENOUGH_TASKS = 8;
@@ -13,8 +14,31 @@ export function registerDType(d: DType): "f64" | "f32" | "i32" | "u32" {
   if (r === "f16" || r === "bool") throw new InternalError(`no arithmetic on ${d}`);
   return r;
 }
-/** Of the vectors that kernels use. */
-export const lanesOf = (d: DType): number => (d === "f64" ? 2 : 4);
+/** Of a whole vector register. */
+export const lanesOf = ({ vectorBits }: SimdMachine, d: DType): number => vectorBits / (d === "f64" ? 64 : 32);
+/** Of a vector that is no wider than so few elements ask for. */
+export function lanesUpTo(count: number, machine: SimdMachine, d: DType): number {
+  let lanes = lanesOf(machine, d);
+  while (lanes > 4 && lanes / 2 >= count) lanes /= 2;
+  return lanes;
+}
+/** Lanes of vectors over a group's input channels; null where vectors run over its outputs, of which there are enough. */
+export function lanesOverInputs(machine: SimdMachine, d: DType, inputs: number, outputs: number): number | null {
+  if (outputs > 4 || inputs < 8) return null;
+  return [16, 8, 4].find(n => n <= lanesOf(machine, d) && inputs % n === 0) ?? null;
+}
+/** What is left of so many elements after whole vectors, as narrower ones: halves while they fit, then the last three or fewer. */
+export function restOf(count: number, lanes: number): { readonly from: number; readonly lanes: number }[] {
+  const parts: { from: number; lanes: number }[] = [];
+  let from = count - (count % lanes);
+  for (let n = lanes / 2; from < count; n /= 2) {
+    const width = n >= 4 ? n : count - from;
+    if (width > count - from) continue;
+    parts.push({ from, lanes: width });
+    from += width;
+  }
+  return parts;
+}
 export const ceilDiv = (a: Size, b: number): Size => floorDivSize(addSize(a, b - 1), b);
 /** Elements beyond the last that whole vectors reach. */
-export const overhang = (elements: number, d: DType): number => Math.ceil(elements / lanesOf(d)) * lanesOf(d) - elements;
+export const overhang = (elements: number, lanes: number): number => Math.ceil(elements / lanes) * lanes - elements;

@@ -13,7 +13,7 @@ import { add, fma, mul, sub } from "../compiler/kernel/expr.ts";
 import type { Buffer, Expr } from "../compiler/kernel/ir.ts";
 import type { KernelBuilder } from "./builder.ts";
 import type { Ring } from "./ring.ts";
-import { lanesOf, overhang } from "./simd.ts";
+import { lanesUpTo, overhang } from "./simd.ts";
 
 export const PLANES = 4;
 
@@ -30,12 +30,12 @@ export function planeFilter(plane: number, column: (kx: number) => Expr): Expr {
 
 /** [slot, plane, channels of a pair of columns after those of the one before] */
 export const allocPlanes = (k: KernelBuilder, dtype: DType, slots: number, pairs: Size, channels: number): Buffer =>
-  k.alloc("planes", dtype, [slots, PLANES, addSize(mulSize(pairs, channels), overhang(channels, dtype))], "local");
+  k.alloc("planes", dtype, [slots, PLANES, addSize(mulSize(pairs, channels), overhang(channels, lanesUpTo(channels, k.simd, dtype)))], "local");
 
 /** Fills the slot's planes from the one row of the ring. */
 export function fillPlanes(k: KernelBuilder, planes: Buffer, slot: Size, row: Ring, pairs: Size): void {
-  const lanes = lanesOf(planes.dtype);
   const { channels } = row;
+  const lanes = lanesUpTo(channels, k.simd, planes.dtype);
   // What a pair's last vector leaves beyond its channels, the next pair overwrites.
   k.for_("pair", pairs, pair => k.for_("c", Math.ceil(channels / lanes) * lanes, c => {
     const [d0, d1, d2, d3] = [0, 1, 2, 3].map(i => k.load(row.buffer, [0, addSize(mulSize(addSize(mulSize(pair, 2), i), channels), c)], lanes)) as [Expr, Expr, Expr, Expr];

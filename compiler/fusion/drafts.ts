@@ -2,6 +2,7 @@
 import { InternalError } from "../base/diagnostics.ts";
 import type { Size } from "../base/sizes.ts";
 import { type Graph, isTuple, type NodeId, type NodeOf, type TensorType, tensorType as unnamed } from "../graph/graph.ts";
+import type { SimdMachine } from "../kernel/machines.ts";
 import { combineKernel, isFlat, loopKernel, needsPartials, partialKernel, PARTIALS, reduceKernel } from "./loops.ts";
 import { argReduceKernel, convFilterNest, convInputNest, convNest, scanKernel, scatterKernel, searchSortedKernel, sortKernel, updateKernel } from "./nests.ts";
 import { type Group, partition } from "./partition.ts";
@@ -27,8 +28,8 @@ export interface Drafted {
   readonly temporary: (type: TensorType) => ValueId;
 }
 
-/** `wanted`: nodes whose values must be left in a buffer. */
-export function draftKernels(graph: Graph, wanted: readonly NodeId[]): Drafted {
+/** Kernels for the machine's registers. `wanted`: nodes whose values must be left in a buffer. */
+export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: SimdMachine): Drafted {
   const { stored, groups, ends, summed, chained } = partition(graph, wanted);
   const temporaries: TensorType[] = [];
   const temporary = (type: TensorType): ValueId => {
@@ -50,7 +51,7 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[]): Drafted {
   };
   const endOf = (id: NodeId): NodeId => ends.get(id) ?? id;
   const scope = (roots: readonly NodeId[], flat = false): KernelScope =>
-    new KernelScope({ graph, stored, roots: [...roots, ...roots.map(endOf)], name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat });
+    new KernelScope({ graph, machine, stored, roots: [...roots, ...roots.map(endOf)], name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat });
 
   const partOfMoments = new Map<NodeId, ValueId>();
   const kernel = (draft: Draft): Work => ({ kind: "kernel", draft });

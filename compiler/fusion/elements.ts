@@ -9,6 +9,7 @@ import { type Graph, isTuple, type NodeId, type NodeOf, type TensorType } from "
 import * as e from "../kernel/expr.ts";
 import { type Buffer, type Expr, REGISTER_TYPE, typeOf } from "../kernel/ir.ts";
 import type { KernelBuilder } from "../../kernels/builder.ts";
+import { lanesOf, restOf } from "../../kernels/simd.ts";
 import { binaryOperator, castOperator, expressionArithmetic, unaryOperator } from "../../kernels/operators.ts";
 import { idiomAt } from "./idioms.ts";
 import { flatten, inputIndex, type MovementOp } from "./maps.ts";
@@ -265,7 +266,7 @@ export class Elements {
     const inner = reduced.at(-1)!;
     // Lanes run along the last axis: of the result when it is kept, else of what is summed.
     const acrossLanes = lanes === 1 && inner === shape.length - 1 && nodes.every(n => DTYPES[this.type(n.inputs[0]!).dtype].bits <= 32 && this.type(n.inputs[0]!).dtype !== "bool" && n.attrs.kind !== "prod");
-    const width = acrossLanes ? 4 : lanes;
+    const width = acrossLanes ? lanesOf(k.simd, "f32") : lanes;
     const totals = nodes.map(n => k.mutable("total", e.splat(neutral(n.attrs.kind, this.type(n.inputs[0]!)), width)));
     const index: Size[] = [];
     kept.forEach((axis, i) => (index[axis] = at[i]!));
@@ -288,13 +289,13 @@ export class Elements {
           accumulate(totals, lanes);
         });
       } else {
-        forVectors(k, count, 4, (r, step) => {
-          index[axis] = addSize(addSize(from, r), step === 4 ? LANE : 0);
-          if (step === 4) accumulate(totals, 4);
+        forVectors(k, count, width, (r, step) => {
+          index[axis] = addSize(addSize(from, r), step > 1 ? LANE : 0);
+          if (step === width) accumulate(totals, width);
           else {
             this.scoped(() => {
-              const values = nodes.map(n => this.value(n.inputs[0]!, index, 1));
-              nodes.forEach((n, i) => k.assign(totals[i]!, combine(n.attrs.kind, totals[i]!, firstLane(n.attrs.kind, values[i]!, this.type(n.inputs[0]!)))));
+              const values = nodes.map(n => this.value(n.inputs[0]!, index, step));
+              nodes.forEach((n, i) => k.assign(totals[i]!, combine(n.attrs.kind, totals[i]!, firstLanes(e.splat(values[i]!, step), neutral(n.attrs.kind, this.type(n.inputs[0]!)), width))));
             });
           }
         });
@@ -320,10 +321,11 @@ export function splitAxis(shape: readonly Size[], axes: readonly number[]): numb
 
 const keyOf = (id: NodeId, at: readonly Size[], lanes: number): string => `${id}@${at.map(sizeText).join()}x${lanes}`;
 
-/** The value in lane 0 and the neutral element in the others. */
-function firstLane(kind: ReduceKind, x: Expr, type: TensorType): Expr {
-  const rest = neutral(kind, type);
-  return e.vector([x, rest, rest, rest]);
+/** The value in the first lanes, and another in the rest. */
+function firstLanes(x: Expr, rest: Expr, width: number): Expr {
+  const { lanes } = typeOf(x);
+  if (lanes === 1) return e.vector([x, ...Array.from({ length: width - 1 }, () => rest)]);
+  return e.shuffle(x, e.splat(rest, lanes), Array.from({ length: width }, (_, l) => Math.min(l, lanes)));
 }
 
 export function combine(kind: ReduceKind, a: Expr, b: Expr): Expr {
@@ -331,7 +333,7 @@ export function combine(kind: ReduceKind, a: Expr, b: Expr): Expr {
   return e.binary(COMBINE[kind], a, b);
 }
 
-/** A loop over `count` elements, `width` at once and then one by one. */
+/** A loop over `count` elements, `width` at once; then, of a constant count, in narrower vectors down to four; then one by one. */
 export function forVectors(k: KernelBuilder, count: Size, width: number, body: (at: Size, lanes: number) => void): void {
   if (width === 1) {
     k.for_("i", count, i => body(i, 1));
@@ -340,7 +342,10 @@ export function forVectors(k: KernelBuilder, count: Size, width: number, body: (
   if (typeof count === "number") {
     const whole = count - (count % width);
     if (whole > 0) k.for_("i", whole, i => body(i, width), { step: width });
-    if (whole < count) k.for_("i", count, i => body(i, 1), { from: whole });
+    const rest = width > 4 ? restOf(count, width).filter(r => r.lanes >= 4) : [];
+    for (const { from, lanes } of rest) body(from, lanes);
+    const single = rest.reduce((from, { lanes }) => from + lanes, whole);
+    if (single < count) k.for_("i", count, i => body(i, 1), { from: single });
     return;
   }
   const whole = mulSize(floorDivSize(count, width), width);

@@ -5,6 +5,7 @@ import { DTYPES } from "../base/dtypes.ts";
 import { type Graph, isTuple, type NodeId, type NodeOf } from "../graph/graph.ts";
 import { combine, forVectors, isBinaryOp, isUnaryOp, LANE, neutral, type ReduceKind, splitAxis } from "./elements.ts";
 import * as e from "../kernel/expr.ts";
+import { lanesOf } from "../../kernels/simd.ts";
 import type { Draft, KernelScope, ValueId } from "./scope.ts";
 
 /** Elements that a task of a loop kernel computes, about. */
@@ -68,9 +69,9 @@ export function overShape(scope: KernelScope, shape: readonly Size[], widest: nu
   k.for_("row", isWhole ? extent : minSize(rows, maxSize(subSize(extent, start), 0)), row => along([...outer, addSize(start, row)], 0, last));
 }
 
-/** Four lanes unless something in the kernel is wider than 32 bits. */
+/** Whole vectors unless something in the kernel is wider than 32 bits. */
 export const lanesFor = (scope: KernelScope, ids: readonly NodeId[]): number =>
-  ids.some(id => DTYPES[scope.elements.type(id).dtype].bits === 64) || scope.graph.nodes.some(n => !isTuple(n.type) && n.type.dtype === "f64") ? 1 : 4;
+  ids.some(id => DTYPES[scope.elements.type(id).dtype].bits === 64) || scope.graph.nodes.some(n => !isTuple(n.type) && n.type.dtype === "f64") ? 1 : lanesOf(scope.k.simd, "f32");
 
 export function loopKernel(scope: KernelScope, roots: readonly NodeId[], flat: boolean): Draft {
   const { shape } = scope.elements.type(roots[0]!);

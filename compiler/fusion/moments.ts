@@ -8,6 +8,7 @@ import * as e from "../kernel/expr.ts";
 import { type Buffer, type Expr, typeOf } from "../kernel/ir.ts";
 import { bandHeight, type Convolution, convolutionGrid, convolutionKernel } from "../../kernels/convolution.ts";
 import type { Sink } from "../../kernels/fused.ts";
+import { lanesOf } from "../../kernels/simd.ts";
 import { forVectors, LANE, withLanes } from "./elements.ts";
 import { everyIndex, overShape } from "./loops.ts";
 import { convolutionOf } from "./products.ts";
@@ -18,6 +19,8 @@ export function isImageMoments(node: Node, typeOfInput: TensorType): boolean {
   return node.op === "composite" && node.attrs.name === "moments" && String(node.attrs.attrs["axes"]) === "1,2"
     && typeOfInput.shape.length === 4 && typeOfInput.dtype === "f32" && typeof typeOfInput.shape[3] === "number";
 }
+
+const widest = (scope: KernelScope): number => lanesOf(scope.k.simd, "f32");
 
 /** How the rows of an image are divided. */
 export interface Bands {
@@ -46,7 +49,7 @@ class BandSums {
     this.#channels = channels;
     this.#sums = scope.k.alloc("sums", "f32", [channels], "local");
     this.#squares = scope.k.alloc("squares", "f32", [channels], "local");
-    forVectors(scope.k, channels, 4, (c, lanes) => {
+    forVectors(scope.k, channels, widest(scope), (c, lanes) => {
       for (const b of [this.#sums, this.#squares]) scope.k.store(b, [c], e.constant("f32", 0, lanes));
     });
   }
@@ -61,7 +64,7 @@ class BandSums {
   leave(part: ValueId, image: Size, band: Size, count: Expr): void {
     const { k } = this.#scope;
     const output = this.#scope.output(part);
-    forVectors(k, this.#channels, 4, (c, lanes) => {
+    forVectors(k, this.#channels, widest(this.#scope), (c, lanes) => {
       const sum = k.load(this.#sums, [c], lanes);
       const mean = k.let_("mean", e.div(sum, e.splat(count, lanes)));
       k.store(output, [image, band, 0, c], mean);
@@ -109,7 +112,7 @@ export function imageMomentsKernel(scope: KernelScope, image: NodeId, part: Valu
   scope.hoistScalars([image]);
   const sums = new BandSums(scope, shape[3]!);
   const start = mulSize(band, bands.height);
-  everyIndex(scope, [minSize(bands.height, subSize(shape[1]!, start)), shape[2]!, shape[3]!], 4, ([y, x, c], lanes) => elements.scoped(() => {
+  everyIndex(scope, [minSize(bands.height, subSize(shape[1]!, start)), shape[2]!, shape[3]!], widest(scope), ([y, x, c], lanes) => elements.scoped(() => {
     const at = [n, addSize(start, y!), x!, c!];
     sums.add(lanes === 1 ? c! : subSize(c!, LANE), e.splat(elements.value(image, at, lanes), lanes));
   }));
@@ -138,7 +141,7 @@ function combined(scope: KernelScope, part: ValueId, bands: Bands, shape: readon
 }
 
 export function combineMomentsKernel(scope: KernelScope, part: ValueId, bands: Bands, shape: readonly Size[], outputs: readonly [mean: ValueId, variance: ValueId]): Draft {
-  overShape(scope, [shape[0]!, shape[3]!], 4, () => {}, (at, lanes) => {
+  overShape(scope, [shape[0]!, shape[3]!], widest(scope), () => {}, (at, lanes) => {
     const { mean, variance } = combined(scope, part, bands, shape, at[0]!, lanes === 1 ? at[1]! : subSize(at[1]!, LANE), lanes);
     scope.elements.store(scope.output(outputs[0]), at, mean, lanes);
     scope.elements.store(scope.output(outputs[1]), at, variance, lanes);
@@ -176,7 +179,7 @@ export function chainedConvKernel(scope: KernelScope, conv: NodeId, end: NodeId,
     open(builder, task) {
       const n = task[0]!;
       const held = chain.items.map(() => k.alloc("moment", "f32", [shape[3]!], "local"));
-      forVectors(k, shape[3]!, 4, (channel, lanes) => {
+      forVectors(k, shape[3]!, widest(scope), (channel, lanes) => {
         const { mean, variance } = combined(scope, part, bandsOf(producer), shape, n, channel, lanes);
         chain.items.forEach((id, i) => k.store(held[i]!, [channel], (scope.graph.nodes[id] as NodeOf<"item">).attrs.index === 0 ? mean : variance));
       });
@@ -215,6 +218,6 @@ function perChannel(scope: KernelScope, from: NodeId, until: NodeId, shape: read
 function holdPerChannel(scope: KernelScope, id: NodeId, image: Size): void {
   const { k, elements } = scope;
   const local = k.alloc("channels", "f32", [elements.type(id).shape[1]!], "local");
-  forVectors(k, elements.type(id).shape[1]!, 4, (c, lanes) => elements.scoped(() => k.store(local, [c], elements.read(id, [image, c], lanes))));
+  forVectors(k, elements.type(id).shape[1]!, widest(scope), (c, lanes) => elements.scoped(() => k.store(local, [c], elements.read(id, [image, c], lanes))));
   scope.hold(id, { value: (at, lanes) => elements.load(local, at.slice(1), lanes) });
 }

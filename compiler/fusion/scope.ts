@@ -4,6 +4,7 @@ import { productSize, sameSize, type Size, sizeText } from "../base/sizes.ts";
 import type { Span } from "../base/span.ts";
 import { type Graph, isTuple, type NodeId, type TensorType } from "../graph/graph.ts";
 import { typeOf, type Expr, type Kernel, type Param } from "../kernel/ir.ts";
+import type { SimdMachine } from "../kernel/machines.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
 import type { Sink, Source } from "../../kernels/fused.ts";
 import { Elements, type Origin, withLanes } from "./elements.ts";
@@ -21,6 +22,7 @@ export interface Draft {
 
 export interface ScopeOptions {
   readonly graph: Graph;
+  readonly machine: SimdMachine;
   readonly stored: readonly boolean[];
   readonly name: string;
   readonly roots: readonly NodeId[];
@@ -48,7 +50,7 @@ export class KernelScope {
     this.#options = options;
     this.#own = new Set(options.roots);
     this.graph = options.graph;
-    this.k = new KernelBuilder({ name: options.name, machine: "simd", summary: "", dims: options.graph.dims });
+    this.k = new KernelBuilder({ name: options.name, machine: "simd", simd: options.machine, summary: "", dims: options.graph.dims });
     this.elements = new Elements(this.k, options.graph, id => this.#origin(id), options.flat ?? false);
   }
 

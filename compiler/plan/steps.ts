@@ -8,11 +8,14 @@ import type { Draft, ValueId } from "../fusion/scope.ts";
 import { type Graph, inputsOf, type NodeId, type TensorType } from "../graph/graph.ts";
 import { productSize } from "../base/sizes.ts";
 import type { Kernel } from "../kernel/ir.ts";
+import type { SimdMachine } from "../kernel/machines.ts";
 import { Order } from "./order.ts";
 import type { BufferId, ScheduleBuffer, Step } from "./schedule.ts";
 
 /** What lowering adds to: kernels and constants are the program's, buffers the entry's. */
 export interface Plan {
+  /** Whose registers kernels are made for. */
+  readonly machine: SimdMachine;
   /** Number of a kernel; equal kernels have one. */
   kernel(k: Kernel): number;
   constant(type: TensorType, value: readonly number[]): BufferId;
@@ -50,7 +53,7 @@ class GraphPlan {
     this.#plan = plan;
     this.#graph = graph;
     const wanted = [...targets.map(t => t.value), ...graph.effects.map(id => graph.nodes[id]!.inputs[0]!)];
-    this.#drafted = draftKernels(graph, wanted);
+    this.#drafted = draftKernels(graph, wanted, plan.machine);
     this.#works = [...this.#drafted.works];
     for (const [id, buffer] of bound) this.#homes.set(id, buffer);
     graph.nodes.forEach((n, id) => {

@@ -1,5 +1,5 @@
-// Compiles a graph and runs it twice, on interpreted kernels in poisoned memory and as WebAssembly on two threads, beside the
-// reference interpreter in float64.
+// Compiles a graph for each machine and runs it on interpreted kernels in poisoned memory, and as WebAssembly on two threads,
+// beside the reference interpreter in float64.
 import { expect } from "vitest";
 import type { DType } from "../../compiler/base/dtypes.ts";
 import { isFloat } from "../../compiler/base/dtypes.ts";
@@ -63,11 +63,14 @@ export async function expectCompiled(graph: Graph, { dims = {}, inputs = {}, sta
   const program: Program = { name: graph.name, dims: graph.dims, states: graph.states.map(s => ({ ...s, span: null })), entries: [graph], procedures: [] };
   const expected = { ...held, ...wanted.updates };
 
-  const compiled = lowered(compileProgram(program, ["simd128"]), 0);
-  const memory = new Map(Object.entries(held).map(([name, v]) => [name, encodeElements(v.dtype, v.data)]));
-  const got = execute(compiled, compiled.schedules[0]!, { inputs: given, states: memory, dims });
-  for (const [name, value] of Object.entries(wanted.outputs)) expectClose(name, got[name]!, value);
-  for (const [name, value] of Object.entries(expected)) expectClose(`state ${name}`, { ...value, data: decodeElements(value.dtype, memory.get(name)!, value.data.length) }, value);
+  const compiled = compileProgram(program, ["simd128", "v3", "v4"]);
+  compiled.lowerings.forEach(({ machine }, i) => {
+    const lowering = lowered(compiled, i);
+    const memory = new Map(Object.entries(held).map(([name, v]) => [name, encodeElements(v.dtype, v.data)]));
+    const got = execute(lowering, lowering.schedules[0]!, { inputs: given, states: memory, dims });
+    for (const [name, value] of Object.entries(wanted.outputs)) expectClose(`${machine} ${name}`, got[name]!, value);
+    for (const [name, value] of Object.entries(expected)) expectClose(`${machine} state ${name}`, { ...value, data: decodeElements(value.dtype, memory.get(name)!, value.data.length) }, value);
+  });
 
   const opened = await open(program, { threads: 2, print: () => {} });
   try {

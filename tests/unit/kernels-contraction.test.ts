@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import type { DType } from "../../compiler/base/dtypes.ts";
 import { type DimValues, dimSize, evaluateSize, type Size } from "../../compiler/base/sizes.ts";
+import { MACHINES } from "../../compiler/kernel/machines.ts";
 import { type Contraction, contractionGrid, contractionKernel } from "../../kernels/contraction.ts";
 import type { Source } from "../../kernels/fused.ts";
 import { dim, integers, reference, verified } from "./kernels-sample.ts";
@@ -78,7 +79,7 @@ describe("contraction", () => {
   });
 
   it("has tasks enough for several workers where the product is large enough", () => {
-    const tasks = (m: number, n: number): number => contractionGrid(contraction({ m, n, k: 64 }, unread("f32"), unread("f32"))).reduce<number>((p, s) => p * (s as number), 1);
+    const tasks = (m: number, n: number): number => contractionGrid(MACHINES.simd128, contraction({ m, n, k: 64 }, unread("f32"), unread("f32"))).reduce<number>((p, s) => p * (s as number), 1);
     expect(tasks(512, 512)).toBeGreaterThanOrEqual(8);
     expect(tasks(128, 128)).toBeGreaterThanOrEqual(8);
     expect(tasks(6, 8)).toBe(1);

@@ -1,5 +1,6 @@
 // What the tests of kernel generators share: operands of small integers, the graph interpreter's answer, and a kernel that
 // is verified and run in the kernel interpreter on poisoned outputs.
+import { expect } from "vitest";
 import type { DType } from "../../compiler/base/dtypes.ts";
 import { type DimDecl, type DimValues, dimSize, evaluateSize, type Size } from "../../compiler/base/sizes.ts";
 import { GraphBuilder } from "../../compiler/graph/builder.ts";
@@ -8,6 +9,7 @@ import type { NdArray } from "../../compiler/graph/field.ts";
 import { interpret } from "../../compiler/graph/interpret.ts";
 import { countOf } from "../../compiler/graph/ndarray.ts";
 import { interpretKernel } from "../../compiler/kernel/interpret.ts";
+import { MACHINES, type SimdMachine } from "../../compiler/kernel/machines.ts";
 import type { Param } from "../../compiler/kernel/ir.ts";
 import { verifyKernel } from "../../compiler/kernel/verify.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
@@ -52,9 +54,14 @@ export interface Built {
   body(k: KernelBuilder, sources: readonly Source[], sink: Sink): void;
 }
 
-/** The output of the kernel, once it has been verified, for each fma of the interpreter. */
+/** The output of the kernel, once it has been verified: the same on each machine. */
 export function verified(built: Built, dims: DimValues): number[] {
-  const k = new KernelBuilder({ name: built.name, machine: "simd", summary: built.name, dims: built.dims });
+  const [first, ...others] = Object.values(MACHINES).map(m => verifiedOn(m, built, dims));
+  for (const other of others) expect(other).toEqual(first);
+  return first!;
+}
+function verifiedOn(machine: SimdMachine, built: Built, dims: DimValues): number[] {
+  const k = new KernelBuilder({ name: `${built.name} on ${machine.name}`, machine: "simd", simd: machine, summary: built.name, dims: built.dims });
   const params = built.inputs.map(i => k.param(i.name, i.data.dtype, i.shape));
   const y = k.param("y", built.output.dtype, built.output.shape, "write");
   built.body(k, params.map(sourceOf), sinkOf(y));
