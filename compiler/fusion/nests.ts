@@ -3,7 +3,7 @@ import { isFloat } from "../base/dtypes.ts";
 import { addSize, mulSize, productSize, type Size, subSize } from "../base/sizes.ts";
 import type { ConvAttrs, NodeId, NodeOf } from "../graph/graph.ts";
 import * as e from "../kernel/expr.ts";
-import { type Expr, REGISTER_TYPE } from "../kernel/ir.ts";
+import { type Expr, REGISTER_TYPE, typeOf } from "../kernel/ir.ts";
 import { clampedId, combine, neutral } from "./elements.ts";
 import { everyIndex, lanesFor, overShape } from "./loops.ts";
 import type { Draft, KernelScope, ValueId } from "./scope.ts";
@@ -247,7 +247,7 @@ export function scatterKernel(scope: KernelScope, id: NodeId): Draft {
   const extent = type.shape[axis]!;
   const each = (index: readonly Size[]): void => {
     const given = k.let_("id", elements.value(ids, [...outer.slice(0, batch), ...index], 1));
-    const inRange = typeOfIs32(given) ? e.lt(given, e.bitcast("u32", e.index(extent))) : e.and(e.ge(given, 0), e.lt(given, e.index(extent)));
+    const inRange = typeOf(given).scalar === "u32" ? e.lt(given, e.bitcast("u32", e.index(extent))) : e.and(e.ge(given, 0), e.lt(given, e.index(extent)));
     k.if_(inRange, () => {
       const row = k.index("row", clampedId(given, extent));
       everyIndex(scope, rest, lanesFor(scope, [id]), (inner, lanes) => elements.scoped(() => {
@@ -265,7 +265,6 @@ export function scatterKernel(scope: KernelScope, id: NodeId): Draft {
   nest([]);
   return scope.finish(productSize(elements.type(part).shape));
 }
-const typeOfIs32 = (x: Expr): boolean => x.kind === "var" && x.type.scalar === "u32";
 
 /** Writes the part of a dynamic update into its output, which already holds x. */
 export function updateKernel(scope: KernelScope, id: NodeId): Draft {
