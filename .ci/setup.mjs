@@ -9,7 +9,12 @@ if (major < 20) {
   process.exit(1);
 }
 
-const packages = [{ name: "chromium", file: "/usr/bin/chromium", why: "the browser test" }];
+const packages = [
+  { name: "chromium", file: "/usr/bin/chromium", why: "the browser test" },
+  { name: "libstb-dev", file: "/usr/include/stb/stb_image.h", why: "pictures in executables" },
+  { name: "libcli11-dev", file: "/usr/include/CLI/CLI.hpp", why: "the command line of executables" },
+  { name: "liburing-dev", file: "/usr/include/liburing.h", why: "the fastest way to a disk" },
+];
 if (process.argv.includes("--peers")) {
   packages.push(
     { name: "python3-torch", file: "/usr/lib/python3/dist-packages/torch", why: "a peer of the benchmarks" },

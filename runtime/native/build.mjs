@@ -24,7 +24,9 @@ function build(folder, definitions, target) {
 
 const has = command => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
 const missing = ["cmake", "ninja", "g++"].filter(command => !has(command));
-if (!existsSync("/usr/include/nlohmann/json.hpp")) missing.push("nlohmann-json3-dev");
+for (const [header, name] of [["nlohmann/json.hpp", "nlohmann-json3-dev"], ["stb/stb_image.h", "libstb-dev"], ["CLI/CLI.hpp", "libcli11-dev"]]) {
+  if (!existsSync(`/usr/include/${header}`)) missing.push(name);
+}
 if (missing.length > 0) {
   console.log(`The native runtime is not built: ${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} not installed. Programs run as WebAssembly.`);
   process.exit(options.length > 0 ? 1 : 0);
