@@ -43,7 +43,8 @@ export function erf(x: number): number {
 const roundEven = (x: number): number => {
   const low = Math.floor(x);
   const rest = x - low;
-  return rest < 0.5 || (rest === 0.5 && low % 2 === 0) ? low : low + 1;
+  const nearest = rest < 0.5 || (rest === 0.5 && low % 2 === 0) ? low : low + 1;
+  return nearest === 0 && x < 0 ? -0 : nearest;
 };
 
 const UNARY: { readonly [O in Exclude<UnaryOp, "not" | "is_finite">]: (x: number) => number } = {
