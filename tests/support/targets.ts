@@ -27,8 +27,12 @@ export const programOf = (graph: Graph): Program => ({ name: graph.name, dims: g
 /** Not drawn: an assertion of a random value, which ends the run, and bits of a NaN, which are any NaN's. */
 const OPS = OP_NAMES.filter(op => op !== "assert" && op !== "bitcast");
 
+/** Padding times an infinite filter is 0 or NaN, as a kernel likes. */
+const isSettled = ({ graph: { nodes } }: GraphCase): boolean =>
+  !nodes.some(n => n.op.startsWith("conv")) || nodes.every(n => n.op !== "const" || [n.attrs.value].flat().every(Number.isFinite));
+
 /** Graphs as programs may have them: the dims of their states are bound when they are loaded. */
-export const compilable = (most: number): fc.Arbitrary<GraphCase> => graphs({ ops: OPS, most }).map(c => {
+export const compilable = (most: number): fc.Arbitrary<GraphCase> => graphs({ ops: OPS, most }).filter(isSettled).map(c => {
   const held = new Set(c.graph.states.flatMap(s => s.type.shape.flatMap(size => [...dimsOf(size)])));
   return { ...c, graph: { ...c.graph, dims: c.graph.dims.map(d => (held.has(d.name) ? { ...d, binding: "instance" } : d)) } };
 });

@@ -62,12 +62,15 @@ describe("elementwise", () => {
   test.each<[UnaryOp, number[], number[]]>([
     ["neg", [2, -3, 0], [-2, 3, 0]], ["abs", [2, -3, 0], [2, 3, 0]], ["sign", [2, -3, 0], [1, -1, 0]],
     ["exp", [0], [1]], ["log", [1], [0]], ["sqrt", [9, 0], [3, 0]], ["rsqrt", [4], [0.5]], ["sin", [0], [0]], ["cos", [0], [1]], ["tanh", [0], [0]], ["erf", [0], [0]],
-    ["floor", [1.5, -1.5], [1, -2]], ["ceil", [1.5, -1.5], [2, -1]], ["round", [0.5, 1.5, 2.5, -0.5, -1.5, 2.4], [0, 2, 2, -0, -2, 2]],
+    ["floor", [1.5, -1.5], [1, -2]], ["ceil", [1.5, -1.5], [2, -1]], ["round", [0.5, 1.5, 2.5, -0.5, -1.5, 2.4], [0, 2, 2, 0, -2, 2]],
   ])("%s", (op, x, y) => {
     expect(values(op, [f32(...x)], {})).toEqual(y);
     expect(type(op, [["f32", N, 2]], {})).toBe("f32[N, 2]");
     // A keyed function in the prime field, and the same one every time.
     expect(values(op, [f32(5)], {}, prime)).toEqual(values(op, [f32(5)], {}, prime));
+  });
+  test("rounding keeps the sign of a zero", () => {
+    expect([-0.5, -0.2, -0, 0.3].map(x => float64.unary("round", x, "f32"))).toEqual([-0, -0, -0, 0]);
   });
   test("is_finite and not", () => {
     expect(values("is_finite", [f32(1, NaN, Infinity, -Infinity)], {})).toEqual([1, 0, 0, 0]);
