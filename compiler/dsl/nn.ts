@@ -1,9 +1,11 @@
 // The usual layers and losses. Axes come last in, first out: an image is [batch, height, width, channels], a weight of linear
 // is [...in, ...out].
 import { SluiceError } from "../base/diagnostics.ts";
-import type { DType, FloatType } from "../base/dtypes.ts";
+import { type DType, type FloatType, isFloat } from "../base/dtypes.ts";
+import { addSize, sameSize } from "../base/sizes.ts";
 import { allAxes } from "../graph/build.ts";
 import type { TensorType } from "../graph/graph.ts";
+import { requireAtLeast } from "./bounds.ts";
 import { composite } from "./composite.ts";
 import { Dim, type DimLike, type Spec } from "./dims.ts";
 import { arange, constant } from "./functions.ts";
@@ -14,7 +16,7 @@ import type { Axis, AxisOf, Cat, LayerFit, Lead, Shape, ShapeOf } from "./shapes
 import { userSpan } from "./source.ts";
 import { type Init, module, state } from "./state.ts";
 import type { Bool, F32, I32, State, Tensor } from "./tensor.ts";
-import { build, shapeText } from "./trace.ts";
+import { axisText, build, shapeText } from "./trace.ts";
 import { moments, tensorNode, wrap } from "./value.ts";
 
 type Many = DimLike | readonly DimLike[];
@@ -69,6 +71,21 @@ function endError(layer: string, input: TensorType, ends: Pick<TensorType, "shap
   return new SluiceError({ code: "SHAPE008", message: `${layer}: the input ends in ${given} where the layer takes ${taken}`, span: userSpan(), found: shapeText(input), expected: `[…, ${taken}]`, ...(hint ? { hint } : {}) });
 }
 
+function requireFloat(layer: string, t: TensorType): void {
+  if (!isFloat(t.dtype)) throw new SluiceError({ code: "DTYPE004", message: `${layer}: the input is not of a float dtype`, span: userSpan(), found: `${t.dtype}${shapeText(t)}`, expected: "f32, f16, bf16 or f64", hint: "convert it: x.cast(\"f32\")" });
+}
+
+/** A batch of images with these channels. */
+function requireImage(layer: string, t: TensorType, channels: DimLike): void {
+  const wanted = channels instanceof Dim ? channels.value : channels;
+  if (t.shape.length === 4 && sameSize(t.shape[3]!, wanted)) return;
+  const c = channels instanceof Dim ? axisText(channels.value, channels.name) : String(channels);
+  throw new SluiceError({
+    code: "SHAPE008", message: `${layer}: ${t.shape.length === 4 ? `the input has ${axisText(t.shape[3]!, t.axes[3]!)} channels where the layer takes ${c}` : `the input has ${t.shape.length} axes instead of 4`}`, span: userSpan(),
+    found: shapeText(t), expected: `[batch, height, width, ${c}]`, ...(t.shape.length === 3 ? { hint: "one image is a batch of one: x.unsqueeze(0)" } : {}),
+  });
+}
+
 /** Layers whose weights are kept in a dtype; they compute in the dtype of what they are given. */
 export function layers(dtype: FloatType) {
   const inDtype = (w: Tensor, x: Tensor): Tensor => w.cast(x.dtype);
@@ -80,6 +97,7 @@ export function layers(dtype: FloatType) {
     const bias = opts.bias === false ? undefined : state(specOf(dtype, outs), "kaiming", fan);
     const forward = (x: Tensor): Tensor => {
       const [t, w] = [typeOf(x), typeOf(weight)];
+      requireFloat("linear", t);
       const lead = t.shape.length - ins.length;
       const fits = lead >= 0 && ins.every((d, i) => (d instanceof Dim ? d.value : d) === t.shape[lead + i]);
       if (!fits) throw endError("linear", t, { shape: w.shape.slice(0, ins.length), axes: w.axes.slice(0, ins.length) }, `the layer's weight is ${shapeText(w)}`);
@@ -106,6 +124,13 @@ export function layers(dtype: FloatType) {
     const bias = opts.bias === false ? undefined : state(specOf(dtype, [to]), "kaiming", fan);
     const attrs = { stride, dilation, groups, padding: [around(kh, dilation[0]), around(kw, dilation[1])] as const };
     const forward = (x: Tensor): Tensor => {
+      const t = typeOf(x);
+      requireFloat("conv2d", t);
+      requireImage("conv2d", t, from);
+      [kh, kw].forEach((k, i) => {
+        const [before, after] = attrs.padding[i]!;
+        requireAtLeast("conv2d", `${["height", "width"][i]} of ${shapeText(t)}, with its padding,`, addSize(t.shape[i + 1]!, before + after), dilation[i]! * (k - 1) + 1);
+      });
       const y = wrap(build().node("conv", [tensorNode(x), tensorNode(inDtype(weight, x))], attrs));
       return bias ? y.add(inDtype(bias, x)) : y;
     };
@@ -120,15 +145,16 @@ export function layers(dtype: FloatType) {
     }) as unknown as Embedding<AxisOf<V>, AxisOf<H>>;
   }
 
-  const normLayer = <const I extends Many>(over: I, affine: boolean, withBias: boolean, norm: (x: Tensor, axes: readonly number[]) => Tensor): Norm<Extract<ManyOf<I>, Shape>> => {
+  const normLayer = <const I extends Many>(layer: string, over: I, affine: boolean, withBias: boolean, norm: (x: Tensor, axes: readonly number[]) => Tensor): Norm<Extract<ManyOf<I>, Shape>> => {
     const dims = list(over);
     const weight = affine ? state(specOf(dtype, dims), "ones") : undefined;
     const bias = affine && withBias ? state(specOf(dtype, dims), "zeros") : undefined;
     const forward = (x: Tensor): Tensor => {
       const t = typeOf(x);
+      requireFloat(layer, t);
       const lead = t.shape.length - dims.length;
       if (lead < 0 || dims.some((d, i) => (d instanceof Dim ? d.value : d) !== t.shape[lead + i])) {
-        throw endError("norm", t, { shape: dims.map(d => (d instanceof Dim ? d.value : d)), axes: dims.map(d => (d instanceof Dim ? d.name : null)) });
+        throw endError(layer, t, { shape: dims.map(d => (d instanceof Dim ? d.value : d)), axes: dims.map(d => (d instanceof Dim ? d.name : null)) });
       }
       const y = norm(x, allAxes(dims.length).map(i => lead + i));
       const scaled = weight ? y.mul(inDtype(weight, x)) : y;
@@ -137,16 +163,20 @@ export function layers(dtype: FloatType) {
     return module({ ...(weight ? { weight } : {}), ...(bias ? { bias } : {}) }, forward) as unknown as Norm<Extract<ManyOf<I>, Shape>>;
   };
   const layerNorm = <const I extends Many>(over: I, opts: { eps?: number; affine?: boolean } = {}) =>
-    normLayer(over, opts.affine ?? true, true, (x, axes) => standardize(x, axes, opts.eps));
+    normLayer("layerNorm", over, opts.affine ?? true, true, (x, axes) => standardize(x, axes, opts.eps));
   const rmsNorm = <const I extends Many>(over: I, opts: { eps?: number } = {}) =>
-    normLayer(over, true, false, (x, axes) => x.mul(x.square().mean(axes, { keepdims: true }).add(opts.eps ?? 1e-6).rsqrt()));
+    normLayer("rmsNorm", over, true, false, (x, axes) => x.mul(x.square().mean(axes, { keepdims: true }).add(opts.eps ?? 1e-6).rsqrt()));
   /** Over height and width of each channel of each image. */
   const instanceNorm = <const C extends DimLike>(channels: C, opts: { eps?: number; affine?: boolean } = {}): Norm<[AxisOf<C>]> =>
-    normLayer([channels], opts.affine ?? false, true, x => standardize(x, [1, 2], opts.eps)) as unknown as Norm<[AxisOf<C>]>;
+    normLayer("instanceNorm", [channels], opts.affine ?? false, true, x => {
+      requireImage("instanceNorm", typeOf(x), channels);
+      return standardize(x, [1, 2], opts.eps);
+    }) as unknown as Norm<[AxisOf<C>]>;
   /** Over height, width and the channels of each of `groups` groups. */
   const groupNorm = <const C extends DimLike>(groups: number, channels: C, opts: { eps?: number; affine?: boolean } = {}): Norm<[AxisOf<C>]> =>
-    normLayer([channels], opts.affine ?? true, true, x => {
+    normLayer("groupNorm", [channels], opts.affine ?? true, true, x => {
       const t = typeOf(x);
+      requireImage("groupNorm", t, channels);
       const n = constantSize("groupNorm", channels);
       if (n % groups !== 0) throw new SluiceError({ code: "SHAPE009", message: `groupNorm: ${groups} groups do not divide ${n} channels`, span: userSpan() });
       const g = build();
@@ -168,10 +198,11 @@ export function standardize<T extends Tensor>(x: T, over: readonly (string | num
 
 /** Each element is 0 with probability p, the others grow by 1/(1 − p). Without a stream nothing is dropped: pass one where you train. */
 export function dropout<T extends Tensor>(x: T, p: number, rng?: Random): T {
+  if (!(p >= 0 && p < 1)) throw new SluiceError({ code: "NN001", message: "dropout: the probability is out of range", span: userSpan(), found: String(p), expected: "0 or more, and less than 1" });
   if (!rng || p === 0) return x;
   const dims = typeOf(x).shape.map((s, i) => new Dim(typeOf(x).axes[i] ?? String(s), s, []));
   const keep = rng.uniform(specOf("f32", dims)).ge(p);
-  return keep.where(x.mul(1 / (1 - p)), x.mul(0)) as T;
+  return keep.where(x.mul(1 / (1 - p)), 0) as T;
 }
 
 export interface AttentionOptions {
@@ -190,6 +221,7 @@ export function attention<D extends DType, B extends Axis, S extends Axis, A ext
   q: Tensor<D, [B, S, A, E]>, k: Tensor<D, [NoInfer<B>, T, NoInfer<A>, NoInfer<E>]>, v: Tensor<D, [NoInfer<B>, NoInfer<T>, NoInfer<A>, NoInfer<E>]>, opts?: AttentionOptions): Tensor<D, [B, S, A, E]>;
 export function attention(q: Tensor, k: Tensor, v: Tensor, { causal = false, mask, bias, scale }: AttentionOptions = {}): Tensor {
   const t = typeOf(q);
+  requireHeads(t, typeOf(k), typeOf(v));
   const batch = t.shape.length === 4 ? "b " : "";
   const width = constantSize("attention", new Dim("E", t.shape.at(-1) ?? 1, []));
   const extra = [mask, bias].filter(x => x !== undefined);
@@ -209,8 +241,26 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, { causal = false, mas
   return y!;
 }
 
+/** Queries, keys and values of one number of heads and one width, with as many values as keys. */
+function requireHeads(q: TensorType, k: TensorType, v: TensorType): void {
+  const rank = q.shape.length;
+  const fits = (rank === 3 || rank === 4) && [k, v].every(t => t.shape.length === rank) &&
+    q.shape.every((size, i) => sameSize(k.shape[i]!, v.shape[i]!) && (i === rank - 3 || sameSize(size, k.shape[i]!)));
+  if (fits) return;
+  throw new SluiceError({
+    code: "SHAPE008", message: "attention: queries, keys and values do not fit", span: userSpan(), found: `q ${shapeText(q)}, k ${shapeText(k)}, v ${shapeText(v)}`,
+    expected: "q [S, heads, width], k and v [T, heads, width], or all three with one batch before", hint: "rearrange puts positions before heads: \"b a s e -> b s a e\"",
+  });
+}
+
 /** −log p of the id at each position, in f32; 0 where the id is negative. */
 export function crossEntropy<X extends Shape>(logits: Tensor<any, [...X, any]>, ids: I32<X>): F32<X> {
+  const [l, i] = [typeOf(logits), typeOf(ids as Tensor)];
+  requireFloat("crossEntropy", l);
+  if (i.dtype !== "i32") throw new SluiceError({ code: "DTYPE003", message: "crossEntropy: the ids are not integers", span: userSpan(), found: i.dtype, expected: "i32" });
+  if (l.shape.length !== i.shape.length + 1 || i.shape.some((size, axis) => !sameSize(size, l.shape[axis]!))) {
+    throw new SluiceError({ code: "SHAPE008", message: "crossEntropy: there is not one id for each row of the logits", span: userSpan(), found: `logits ${shapeText(l)}, ids ${shapeText(i)}`, expected: `ids ${shapeText({ shape: l.shape.slice(0, -1), axes: l.axes.slice(0, -1) })}` });
+  }
   const p = (logits as Tensor).cast("f32").logSoftmax(-1);
   const chosen = p.takeAlong((ids as Tensor).maximum(0) as never) as Tensor;
   return (ids as Tensor).ge(0).where(chosen.neg(), 0) as F32<X>;
@@ -220,6 +270,7 @@ export function crossEntropy<X extends Shape>(logits: Tensor<any, [...X, any]>, 
 export function rope<T extends Tensor>(x: T, positions: I32<any>, opts: { base?: number } = {}): T {
   const t = typeOf(x);
   const width = constantSize("rope", new Dim("E", t.shape.at(-1) ?? 1, []));
+  if (width % 2 !== 0) throw new SluiceError({ code: "SHAPE009", message: "rope: the last axis does not divide into pairs", span: userSpan(), found: shapeText(t), expected: "an even size" });
   const half = width / 2;
   const rates = constant(allAxes(half).map(i => (opts.base ?? 10000) ** (-i / half)));
   const angle = (positions as Tensor).cast("f32").unsqueeze().mul(rates).unsqueeze(1);

@@ -127,7 +127,15 @@ export interface Optimizer {
 /** The update of one state: its new value, given its gradient (f32), its rate and the step from 1. */
 type Update = (path: string, w: Tensor, g: Tensor, rate: Tensor | number, step: Tensor) => Tensor;
 
+/** A glob that no state of the group has is a mistake, not a wish. */
+function requireMatches(of: Group, globs: readonly (string | undefined)[]): void {
+  const paths = trainableOf(of).map(s => s.path);
+  const idle = globs.find(glob => glob !== undefined && !paths.some(globMatcher(glob)));
+  if (idle !== undefined) throw new SluiceError({ code: "GRAD005", message: `no state that is trained is called ${idle}`, span: userSpan(), found: idle, expected: `a glob over ${paths.slice(0, 8).join(", ")}${paths.length > 8 ? ", …" : ""}`, hint: "* stands for any characters but dots, ** for any" });
+}
+
 function optimizer(of: Group, opts: ParameterOptions, moments: Optimizer["moments"], update: Update): Optimizer {
+  requireMatches(of, [...Object.keys(opts.rates ?? {}), opts.decayOf, opts.l2Of]);
   const steps = state(i32(), "zeros");
   const [decays, shrinks] = [globMatcher(opts.decayOf ?? "**"), globMatcher(opts.l2Of ?? "**")];
   const groups = Object.entries(opts.rates ?? {}).map(([glob, r]) => ({ matches: globMatcher(glob), r }));

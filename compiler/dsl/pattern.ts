@@ -1,5 +1,5 @@
 // The patterns of einsum and rearrange, parsed with Chevrotain; errors point at the column.
-import { createToken, EmbeddedActionsParser, EOF, Lexer } from "chevrotain";
+import { createToken, EmbeddedActionsParser, EOF, type IToken, Lexer } from "chevrotain";
 import { SluiceError } from "../base/diagnostics.ts";
 import { userSpan } from "./source.ts";
 
@@ -73,6 +73,13 @@ export function patternError(word: string, pattern: string, column: number, mess
   return new SluiceError({ code: "PATTERN001", message: `${word}: ${message} (column ${column})`, span: userSpan(), found: `${pattern}\n            ${" ".repeat(column - 1)}^`, ...(expected ? { expected } : {}) });
 }
 
+/** What the pattern lacks where it goes wrong, as far as that is one thing. */
+function expectedAt(found: readonly IToken[], at: IToken): string | undefined {
+  const before = found.slice(0, at.tokenType === EOF ? undefined : found.indexOf(at));
+  if (before.filter(t => t.tokenType === Open).length > before.filter(t => t.tokenType === Close).length) return "a closing parenthesis";
+  return before.some(t => t.tokenType === Arrow) ? "letters, and nothing after them: inputs -> output" : "an arrow: inputs -> output";
+}
+
 /** The parsed pattern; `word` is the function to blame in errors. */
 export function parsePattern(word: string, pattern: string): Pattern {
   const known = parsed.get(pattern);
@@ -84,7 +91,7 @@ export function parsePattern(word: string, pattern: string): Pattern {
   const error = parser.errors[0];
   if (error) {
     const offset = error.token.tokenType === EOF ? pattern.length : error.token.startOffset;
-    throw patternError(word, pattern, offset + 1, error.token.image ? `unexpected ${JSON.stringify(error.token.image)}` : "the pattern ends too early", found.some(t => t.tokenType === Arrow) ? undefined : "an arrow: inputs -> output");
+    throw patternError(word, pattern, offset + 1, error.token.image ? `unexpected ${JSON.stringify(error.token.image)}` : "the pattern ends too early", expectedAt(found, error.token));
   }
   parsed.set(pattern, result);
   return result;

@@ -7,6 +7,7 @@ import type { NdArray } from "../graph/field.ts";
 import type { Graph, Program } from "../graph/graph.ts";
 import { interpret } from "../graph/interpret.ts";
 import type { Num, Spec } from "./dims.ts";
+import { hasSource } from "./operands.ts";
 import { callEntry, type EntryHandle, procedureOf, traceProcedure } from "./procedure.ts";
 import { isRandomStream, SEED } from "./random.ts";
 import type { Unnamed } from "./shapes.ts";
@@ -51,9 +52,12 @@ function traceEntry(e: EntryBody): Graph {
   if (known) return known;
   const t = new Trace(e.name ?? "entry", null, e.fixed);
   within(t, () => {
-    const values = Object.fromEntries(Object.entries(e.inputs).map(([name, spec]) => [name, wrap(t.b.add("input", [], { name, type: t.typeOf(spec) }, e.span))]));
+    const values = Object.fromEntries(Object.entries(e.inputs).map(([name, spec]) => [name, wrap(t.b.add("input", [], { name, type: t.typeOf(spec, e.span) }, e.span))]));
     const outputs = (e.body as (x: object) => Outputs)(values) ?? {};
-    for (const [name, value] of Object.entries(outputs)) t.b.outputs.push({ name, id: tensorNode(value) });
+    for (const [name, value] of Object.entries(outputs)) {
+      if (!hasSource(value)) throw new SluiceError({ code: "TRACE004", message: `output ${name} of ${e.name ?? "an entry"} is not a tensor`, span: e.span, found: typeof value, expected: "a tensor" });
+      t.b.outputs.push({ name, id: tensorNode(value) });
+    }
     for (const last of t.atEnd) last();
   });
   const graph = t.finish();
@@ -83,6 +87,7 @@ export function traceProgram(exports: { readonly [name: string]: unknown }, name
   const states = new Map<string, { handle: StateHandle; span: Span | null; init: () => Graph | undefined }>();
   states.set("seed", { handle: SEED, span: null, init: () => keyGraph("init:seed", t => t.b.add("const", [], { value: [0, 0], type: SEED.type })) });
   const own = (path: string, handle: StateHandle, span: Span | null, init: () => Graph | undefined) => {
+    if (path === SEED.name) throw new SluiceError({ code: "PROGRAM004", message: "the name seed is taken", span, found: `export ${path}`, expected: "another name", hint: "seed is the state that every random stream starts from: --seed sets it" });
     handle.name = path;
     states.set(path, { handle, span, init });
   };

@@ -9,7 +9,7 @@ import { constant } from "./functions.ts";
 import { hasSource, operandNode } from "./operands.ts";
 import type { AxisOf, Drop, Shape } from "./shapes.ts";
 import type { I32, Tensor } from "./tensor.ts";
-import { build, trace } from "./trace.ts";
+import { build, type StateHandle, trace } from "./trace.ts";
 import { stateTensor, tensorNode, wrap } from "./value.ts";
 
 export interface Random {
@@ -28,22 +28,18 @@ export interface Random {
 
 /** The state of a stream; a program exports the stream, and its export is its name. */
 export interface RandomStream extends Random {
-  readonly stream: RandomState;
-}
-export interface RandomState {
-  name: string | null;
-  readonly type: TensorType;
+  readonly stream: StateHandle;
 }
 export const isRandomStream = (x: unknown): x is RandomStream => typeof x === "object" && x !== null && "stream" in x && "normal" in x;
 
 const KEY: TensorType = { dtype: "u32", shape: [2], axes: [null] };
 /** What `--seed` sets: every stream starts from it, and initial values are drawn with it. */
-export const SEED: RandomState = { name: "seed", type: KEY };
+export const SEED: StateHandle = { name: "seed", type: KEY, decls: [] };
 
 type Kind = "bits" | "uniform" | "normal";
 
 export function random(name: string): RandomStream {
-  const stream: RandomState = { name: null, type: KEY };
+  const stream: StateHandle = { name: null, type: KEY, decls: [] };
   const tensor = stateTensor(stream);
   const drawShape = (kind: Kind, shape: readonly Size[], axes: readonly (string | null)[]): Tensor => {
     const t = trace();

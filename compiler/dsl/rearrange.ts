@@ -80,6 +80,7 @@ export function einsumNode(pattern: string, operands: readonly NodeId[]): NodeId
     if (side.length !== t.shape.length) throw new SluiceError({ code: "PATTERN002", message: `einsum: operand ${which + 1} has ${t.shape.length} axes and the pattern ${side.length}`, span: userSpan(), found: `${shapeText(t)} for "${pattern}"`, expected: `${t.shape.length} letters for operand ${which + 1}` });
     return side.map((w, i) => {
       if (isGroup(w)) throw patternError("einsum", pattern, w[0]?.column ?? 1, "no parentheses in einsum", "rearrange splits and joins axes");
+      if (w.letter === "1" && t.shape[i] !== 1) throw patternError("einsum", pattern, w.column, `axis ${i} of operand ${which + 1} is ${sizeText(t.shape[i]!)}`, "a letter for it: 1 stands for an axis of size 1");
       const seen = letters.get(w.letter);
       if (seen && !sameSize(seen.size, t.shape[i]!)) {
         throw patternError("einsum", pattern, w.column, `${w.letter} is ${sizeText(seen.size)} in operand ${seen.owner + 1} and ${sizeText(t.shape[i]!)} in operand ${which + 1}`, "one size for each letter");
@@ -90,10 +91,11 @@ export function einsumNode(pattern: string, operands: readonly NodeId[]): NodeId
     });
   };
   const labels = sides.map(labelsOf);
-  const out = result.map(w => {
+  const out = result.map((w, at) => {
     if (isGroup(w)) throw patternError("einsum", pattern, w[0]?.column ?? 1, "no parentheses in einsum", "rearrange splits and joins axes");
     const found = letters.get(w.letter);
     if (!found) throw patternError("einsum", pattern, w.column, `${w.letter} is on the right only`, "letters of the operands");
+    if (result.findIndex(other => !isGroup(other) && other.letter === w.letter) !== at) throw patternError("einsum", pattern, w.column, `${w.letter} stands twice on the right`, "each letter once");
     return found.label;
   });
   let [x, own] = diagonal(operands[0]!, labels[0]!);

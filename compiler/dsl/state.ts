@@ -1,7 +1,6 @@
 // States, modules and groups of states. A module is a function with its parts; names follow the keys of exports and parts.
 import { SluiceError } from "../base/diagnostics.ts";
 import type { DType } from "../base/dtypes.ts";
-import type { DimDecl } from "../base/sizes.ts";
 import type { Span } from "../base/span.ts";
 import type { TensorType } from "../graph/graph.ts";
 import { type DimLike, f32, type Spec } from "./dims.ts";
@@ -19,7 +18,6 @@ export interface Fan { readonly in: number; readonly out: number }
 export type Init = number | ((rng: Random, fan: Fan) => Tensor) | "zeros" | "ones" | "xavier" | "kaiming" | "empty";
 
 export interface DeclaredState extends StateHandle {
-  readonly decls: readonly DimDecl[];
   /** Its sizes as the user gave them. */
   readonly dims: readonly DimLike[];
   readonly span: Span | null;

@@ -2,7 +2,7 @@
 // composites trace into graphs of their own; what they use from outside becomes an input of the body.
 import { SluiceError } from "../base/diagnostics.ts";
 import type { DType } from "../base/dtypes.ts";
-import { type Size, sizeText, substituteSize } from "../base/sizes.ts";
+import { type DimDecl, type Size, sizeText, substituteSize } from "../base/sizes.ts";
 import { type Span, spanText } from "../base/span.ts";
 import { Build } from "../graph/build.ts";
 import { GraphBuilder } from "../graph/builder.ts";
@@ -14,6 +14,8 @@ import { userSpan } from "./source.ts";
 export interface StateHandle {
   name: string | null;
   readonly type: TensorType;
+  /** The dims its sizes depend on, which are bound when a program is loaded. */
+  readonly decls: readonly DimDecl[];
 }
 
 export class Trace {
@@ -58,8 +60,7 @@ export class Trace {
     const known = this.#states.get(s);
     if (known !== undefined) return known;
     if (this.parent) return this.capture(this.root(), this.root().readState(s));
-    const name = stateName(s);
-    this.b.declareState({ name, type: s.type });
+    const name = this.#declare(s);
     const id = this.b.add("state", [], { name, type: s.type }, userSpan());
     this.#states.set(s, id);
     return id;
@@ -71,9 +72,25 @@ export class Trace {
       throw new SluiceError({ code: "STATE001", message: `state ${s.name ?? "?"} is written twice in entry ${this.b.name}`, span: userSpan(), found: `set first at ${spanText(this.#set.get(s)!)}`, expected: "one set of each state in an entry", hint: "compute the final value first, then set it once" });
     }
     if (whole) this.#set.set(s, userSpan());
-    this.b.declareState({ name: stateName(s), type: s.type });
+    this.#declare(s);
     this.#states.set(s, value);
     this.#written.add(s);
+  }
+
+  /** The state and the dims of its sizes are the graph's. */
+  #declare(s: StateHandle): string {
+    const name = stateName(s);
+    for (const d of s.decls) this.#declareDim(d);
+    this.b.declareState({ name, type: s.type });
+    return name;
+  }
+
+  #declareDim(d: DimDecl, span?: Span | null): void {
+    const known = this.b.dim(d.name);
+    if (known && (known.binding !== d.binding || known.min !== d.min || known.max !== d.max || known.multipleOf !== d.multipleOf)) {
+      throw new SluiceError({ code: "DIM005", message: `two dims of ${this.b.name} are called ${d.name}`, span: span ?? userSpan(), found: `${dimText(known)} and ${dimText(d)}`, expected: "one dim for each name", hint: "share one: const B = dim(\"B\", { … }), or give the other another name" });
+    }
+    if (!known) this.b.declareDim(d);
   }
 
   /** The states written so far become the graph's updates. */
@@ -86,20 +103,22 @@ export class Trace {
     return this.parent ? this.parent.root() : this;
   }
 
-  /** The type of a spec, its call dims declared and those fixed by the entry bound. */
-  typeOf(spec: Spec): TensorType {
-    return { dtype: spec.spec as DType, ...this.shapeOf(spec.dims) };
+  /** The type of a spec, its call dims declared and those fixed by the entry bound; `span` is where, if no user's function runs. */
+  typeOf(spec: Spec, span?: Span | null): TensorType {
+    return { dtype: spec.spec as DType, ...this.shapeOf(spec.dims, span) };
   }
-  shapeOf(dims: readonly DimLike[]): { shape: Size[]; axes: (string | null)[] } {
-    return { shape: dims.map(d => this.sizeOf(d)), axes: dims.map(d => (typeof d === "number" ? null : d.name)) };
+  shapeOf(dims: readonly DimLike[], span?: Span | null): { shape: Size[]; axes: (string | null)[] } {
+    return { shape: dims.map(d => this.sizeOf(d, span)), axes: dims.map(d => (typeof d === "number" ? null : d.name)) };
   }
-  sizeOf(d: DimLike): Size {
+  sizeOf(d: DimLike, span?: Span | null): Size {
     if (typeof d === "number") return d;
     // A body's dims are dims of the graphs around it too.
-    for (let t: Trace | null = this; t; t = t.parent) for (const decl of d.decls) if (!this.fixed.has(decl.name)) t.b.declareDim(decl);
+    for (let t: Trace | null = this; t; t = t.parent) for (const decl of d.decls) if (!this.fixed.has(decl.name)) t.#declareDim(decl, span);
     return substituteSize(d.value, name => this.fixed.get(name));
   }
 }
+
+const dimText = (d: DimDecl): string => `${d.min} … ${d.max}${d.multipleOf > 1 ? `, a multiple of ${d.multipleOf}` : ""}${d.binding === "instance" ? ", bound at load" : ""}`;
 
 function stateName(s: StateHandle): string {
   if (s.name !== null) return s.name;

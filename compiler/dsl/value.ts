@@ -5,6 +5,7 @@ import { floorDivSize, modSize, mulSize, sameSize, sizeText, type Size } from ".
 import { allAxes } from "../graph/build.ts";
 import type { BinaryOp, NodeId, TensorType, UnaryOp } from "../graph/graph.ts";
 import type { ScalarBinary, ScalarExpr, ScalarUnary } from "../plan/procedure.ts";
+import { requireAtLeast, requireInside } from "./bounds.ts";
 import { composite } from "./composite.ts";
 import { type DimLike, Dim, type Num, type Span } from "./dims.ts";
 import { axesOf, axisOf, broadcastShapes, hasSource, type HasSource, hostExpr, isHost, joined, nodeOf, type Operand, operandNode, type Source, typeOfSource } from "./operands.ts";
@@ -120,6 +121,7 @@ class Value implements HasSource {
       const branch = [yes, no].find(hasSource);
       return hostScalar({ kind: "select", condition: hostExpr(this), yes: hostExpr(yes), no: hostExpr(no) }, branch ? typeOfSource(branch.source).dtype : "f32");
     }
+    if (this.dtype !== "bool") throw new SluiceError({ code: "DTYPE005", message: "where: the condition is not bool", span: userSpan(), found: `${this.dtype}${shapeText(this.type)}`, expected: "bool", hint: "compare it first: x.gt(0).where(yes, no)" });
     const [a, b] = joined("where", [yes, no]);
     const [condition, first, second] = joinShapes("where", [nodeOf(this), a!, b!]);
     return wrap(build().select(condition!, first!, second!));
@@ -290,7 +292,9 @@ class Value implements HasSource {
     return wrap(build().node("scatter", [nodeOf(this), nodeOf(ids), nodeOf(rows)], { kind: how, axis: 0, batch: 0 }));
   }
   topK(k: DimLike, axis: string | number = -1) {
-    const both = build().node("topk", [nodeOf(this)], { k: trace().sizeOf(k), axis: axisOf("topK", this.type, axis) });
+    const [t, at, count] = [this.type, axisOf("topK", this.type, axis), trace().sizeOf(k)];
+    requireAtLeast("topK", `axis ${t.axes[at] ?? at} of ${shapeText(t)}`, t.shape[at]!, count);
+    const both = build().node("topk", [nodeOf(this)], { k: count, axis: at });
     return { values: wrap(build().item(both, 0)), ids: wrap(build().item(both, 1)) };
   }
   sort(axis: string | number, opts: { descending?: boolean } = {}) {
@@ -325,6 +329,7 @@ class StateValue extends Value {
   put(at: { readonly [axis: string]: Num }, value: HasSource): void {
     const { handle, own } = this.#own();
     const g = build();
+    const whole = nodeOf(this);
     const fixed = Object.entries(at).map(([axis, i]) => [axisOf("put", own, axis), i] as const).sort(([a], [b]) => a - b);
     let part = nodeOf(value);
     const given = g.type(part);
@@ -337,8 +342,10 @@ class StateValue extends Value {
       for (const i of allAxes(own.shape.length)) shape.push(single.includes(i) ? 1 : given.shape[next++]!);
       part = g.reshape(part, shape);
     }
+    const written = g.type(part);
+    for (const [axis] of fixed) if (written.shape.length === own.shape.length) requireInside("put", own, axis, 0, written.shape[axis]!);
     const starts = fixed.map(([, i]) => g.cast(operandNode(i, "i32"), "i32"));
-    trace().writeState(handle, g.node("dynamic_update", [nodeOf(this), part, ...starts], { axes: fixed.map(([axis]) => axis) }), false);
+    trace().writeState(handle, g.node("dynamic_update", [whole, part, ...starts], { axes: fixed.map(([axis]) => axis) }), false);
   }
   #own(): { handle: StateHandle; own: TensorType } {
     const { source } = this;
@@ -388,6 +395,8 @@ function sliced(word: string, x: NodeId, ranges: readonly (readonly [number, { r
   const g = build();
   const t = g.type(x);
   const isKnown = (n: Num): n is number | Dim => typeof n === "number" || n instanceof Dim;
+  // A start that is data is clamped, so that the part fits if it is not too long.
+  for (const [axis, { start, length }] of ranges) requireInside(word, t, axis, isKnown(start) ? trace().sizeOf(start) : 0, trace().sizeOf(length));
   if (ranges.every(([, r]) => isKnown(r.start))) {
     return g.slice(x, new Map(ranges.map(([axis, r]) => [axis, { start: trace().sizeOf(r.start as DimLike), size: trace().sizeOf(r.length) }])));
   }

@@ -43,6 +43,9 @@ export class GraphBuilder {
   declareDim(d: DimDecl): void {
     this.#dims.set(d.name, d);
   }
+  dim(name: string): DimDecl | undefined {
+    return this.#dims.get(name);
+  }
   /** Bodies see the dims of the graph they stand in. */
   declareDimsOf(other: GraphBuilder): void {
     for (const d of other.#dims.values()) this.declareDim(d);
