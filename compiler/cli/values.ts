@@ -50,7 +50,7 @@ export async function readInputs(entry: EntryInfo, given: readonly string[]): Pr
 }
 
 async function readTensor(name: string, path: string): Promise<HostTensor> {
-  const found = (await readTensors(nodeFiles, path))(name);
+  const found = (await readTensors(nodeFiles, path)).find(name);
   if (!found) throw new SluiceError({ code: "LOAD001", message: `${path}: the file has no tensor \`${name}\`` });
   return found;
 }

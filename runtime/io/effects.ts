@@ -1,9 +1,8 @@
 // What procedures ask of their surroundings, over anything that reads and writes files and pictures by name: a disk under
 // Node, the visitor's files and downloads in a browser.
-import type { DType } from "../../compiler/base/dtypes.ts";
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import type { PerformEffect } from "../backend.ts";
-import type { HostPicture } from "../procedure.ts";
+import type { HostEffect, HostPicture } from "../procedure.ts";
 import { type HostTensor, shapeText } from "../tensor.ts";
 import { readNpy, writeNpy } from "./npy.ts";
 import { pictureTensor, tensorPicture } from "./pictures.ts";
@@ -22,17 +21,22 @@ export interface HostFiles {
 export const PICTURE_FILE = /\.(png|jpe?g|webp)$/i;
 const endingOf = (path: string): string => /\.[^./\\]*$/.exec(path)?.[0].toLowerCase() ?? "";
 
-/** Every tensor of a file by name; an .npy holds one, of any name. */
-export async function readTensors(files: HostFiles, path: string): Promise<(name: string) => HostTensor | undefined> {
+/** The tensors of a file; an .npy holds one, of any name, and lists none. */
+export interface TensorFile {
+  readonly names: readonly string[];
+  find(name: string): HostTensor | undefined;
+}
+
+export async function readTensors(files: HostFiles, path: string): Promise<TensorFile> {
   const bytes = await files.read(path);
   switch (endingOf(path)) {
     case ".npy": {
       const tensor = readNpy(path, bytes);
-      return () => tensor;
+      return { names: [], find: () => tensor };
     }
     case ".safetensors": {
       const { tensors } = readSafetensors(path, bytes);
-      return name => tensors.get(name);
+      return { names: [...tensors.keys()], find: name => tensors.get(name) };
     }
     default:
       throw new SluiceError({ code: "FILE002", message: `${path}: tensors cannot be read from such a file`, expected: ".safetensors or .npy" });
@@ -64,28 +68,32 @@ export function effectsOver(files: HostFiles): PerformEffect {
       case "save":
         await files.write(effect.path, writeSafetensors(effect.path, effect.tensors));
         return undefined;
-      case "load": case "read": {
-        const find = await readTensors(files, effect.path);
-        if (effect.kind === "load") await refuseStrangers(files, effect.path, effect.wanted.map(w => w.name));
-        return new Map(effect.wanted.map(w => [w.name, fitting(effect.path, w, find(w.name))]));
-      }
+      case "load": case "read":
+        return wantedTensors(await readTensors(files, effect.path), effect);
     }
   };
 }
 
-/** Weights of another program, or of another version of this one, must not pass unnoticed. */
-async function refuseStrangers(files: HostFiles, path: string, wanted: readonly string[]): Promise<void> {
-  if (endingOf(path) !== ".safetensors") return;
-  const strangers = [...readSafetensors(path, await files.read(path)).tensors.keys()].filter(name => !wanted.includes(name));
-  if (strangers.length > 0) {
-    throw new SluiceError({ code: "LOAD001", message: `${path}: the file has tensors that are not wanted`, found: strangers.slice(0, 8).join(", "), expected: wanted.slice(0, 8).join(", ") });
+/** The wanted tensors, or a refusal with all that are missing and misshapen and, for `load`, those that nobody wants. */
+function wantedTensors({ names, find }: TensorFile, { kind, path, wanted }: Extract<HostEffect, { kind: "load" | "read" }>): ReadonlyMap<string, HostTensor> {
+  const found = new Map<string, HostTensor>();
+  const missing: string[] = [];
+  const misshapen: string[] = [];
+  for (const w of wanted) {
+    const tensor = find(w.name);
+    const type = `${w.dtype} ${shapeText(w.shape.map(n => (n < 0 ? "?" : n)))}`;
+    if (!tensor) missing.push(`\`${w.name}\` ${type}`);
+    else if (tensor.dtype !== w.dtype || tensor.shape.length !== w.shape.length || w.shape.some((n, axis) => n >= 0 && n !== tensor.shape[axis])) {
+      misshapen.push(`\`${w.name}\` ${tensor.dtype} ${shapeText(tensor.shape)} instead of ${type}`);
+    } else found.set(w.name, tensor);
   }
-}
-
-function fitting(path: string, wanted: { readonly name: string; readonly dtype: DType; readonly shape: readonly number[] }, found: HostTensor | undefined): HostTensor {
-  const expected = `${wanted.dtype} ${shapeText(wanted.shape.map(n => (n < 0 ? "?" : n)))}`;
-  if (!found) throw new SluiceError({ code: "LOAD001", message: `${path}: the file has no tensor \`${wanted.name}\``, expected });
-  const fits = found.dtype === wanted.dtype && found.shape.length === wanted.shape.length && wanted.shape.every((n, axis) => n < 0 || n === found.shape[axis]);
-  if (!fits) throw new SluiceError({ code: "LOAD001", message: `${path}: tensor \`${wanted.name}\` has another type`, found: `${found.dtype} ${shapeText(found.shape)}`, expected });
+  const known = new Set(wanted.map(w => w.name));
+  const extra = kind === "load" ? names.filter(name => !known.has(name)).map(name => `\`${name}\``) : [];
+  const problems = [listed("missing", missing), listed("extra", extra), listed("misshapen", misshapen)].filter(part => part !== "");
+  if (problems.length > 0) throw new SluiceError({ code: "LOAD001", message: `${path}: the file's tensors are not those that are wanted`, found: problems.join("; ") });
   return found;
 }
+
+const SHOWN = 8;
+const listed = (what: string, items: readonly string[]): string =>
+  items.length === 0 ? "" : `${what}: ${items.slice(0, SHOWN).join(", ")}${items.length > SHOWN ? ` and ${items.length - SHOWN} more` : ""}`;

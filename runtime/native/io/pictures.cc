@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "io/picture-file.h"
+#include "io/tensor-files.h"
 
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_PNG
@@ -26,11 +27,6 @@
 
 namespace sluice {
 namespace {
-
-/** As the path's ending has it, in small letters. */
-bool endsWith(const std::string& path, std::string_view ending) {
-  return path.size() >= ending.size() && std::equal(ending.rbegin(), ending.rend(), path.rbegin(), [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); });
-}
 
 /** Interleaved channels as RGB and alpha, turned upright. */
 Picture arranged(const unsigned char* pixels, int64_t width, int64_t height, int channels, int orientation) {
@@ -131,10 +127,6 @@ std::vector<float> resized(std::vector<float> pixels, Axis axis, int64_t wanted,
 
 }  // namespace
 
-bool isPicturePath(const std::string& path) {
-  return endsWith(path, ".png") || endsWith(path, ".jpg") || endsWith(path, ".jpeg") || endsWith(path, ".webp");
-}
-
 Picture decodePicture(const std::string& path, Bytes bytes) {
   const PictureFile file = inspectPicture(path, bytes);
   int width = 0;
@@ -147,7 +139,7 @@ Picture decodePicture(const std::string& path, Bytes bytes) {
 }
 
 std::vector<std::byte> encodePicture(const std::string& path, const Picture& picture) {
-  const bool jpeg = !endsWith(path, ".png");
+  const bool jpeg = !hasEnding(path, ".png");
   const auto& alpha = picture.alpha;
   std::vector<std::byte> pixels = picture.rgb;
   if (alpha && jpeg) {

@@ -12,9 +12,6 @@
 
 namespace sluice {
 
-/** Whether a path's ending says that it is a picture: .png, .jpg, .jpeg or .webp. */
-bool isPicturePath(const std::string& path);
-
 /** `path` is named in errors. */
 Picture decodePicture(const std::string& path, Bytes bytes);
 /** PNG, or JPEG where the path's ending says so; a JPEG has no alpha and lies on black. */
