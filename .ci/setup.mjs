@@ -11,6 +11,7 @@ if (major < 20) {
 
 const packages = [
   { name: "chromium", file: "/usr/bin/chromium", why: "the browser test" },
+  { name: "g++", file: "/usr/bin/g++", why: "--target cpu and the native runtime" },
   { name: "libstb-dev", file: "/usr/include/stb/stb_image.h", why: "pictures in executables" },
   { name: "libcli11-dev", file: "/usr/include/CLI/CLI.hpp", why: "the command line of executables" },
   { name: "liburing-dev", file: "/usr/include/liburing.h", why: "the fastest way to a disk" },

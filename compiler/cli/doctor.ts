@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
+import { compilerVersion, findCompiler } from "../emit/cpu/compiler.ts";
 import { engineFeatures } from "../../runtime/wasm/features.ts";
 
 interface Finding {
@@ -19,6 +20,7 @@ export async function findings(): Promise<Finding[]> {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   const engine = engineFeatures();
   const chromium = CHROMIUM.find(path => existsSync(path));
+  const compiler = await findCompiler();
   const has = async (name: string): Promise<boolean> => import(name).then(() => true, () => false);
   return [
     {
@@ -30,6 +32,7 @@ export async function findings(): Promise<Finding[]> {
     { what: "Threads", found: engine.threads ? `shared memory, ${availableParallelism()} at once` : "no shared memory", ok: engine.threads, get: "use a Node with shared WebAssembly memory" },
     { what: "Pictures (sharp)", found: yesNo(await has("sharp")), ok: await has("sharp"), get: "npm install sharp" },
     { what: "WebAssembly emitter (binaryen)", found: yesNo(await has("binaryen")), ok: await has("binaryen"), get: "npm install binaryen" },
+    { what: "C compiler, for --target cpu", found: compiler ? `${compiler.kind} ${await compilerVersion(compiler)} at ${compiler.path}` : "no", ok: compiler !== undefined, get: "apt-get install gcc" },
     { what: "Chromium, for the browser tests", found: chromium ?? "no", ok: chromium !== undefined, get: "apt-get install chromium" },
   ];
 }

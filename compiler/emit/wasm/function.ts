@@ -1,11 +1,11 @@
 // One kernel as a WebAssembly function of (args, low, high, scratch): the loop over its tasks and the statements of a task.
 // Unrolled loops are copied out, register buffers are locals, local buffers lie one after the other in scratch.
-import { DTYPES } from "../../base/dtypes.ts";
 import { InternalError } from "../../base/diagnostics.ts";
-import { addSize, dimSize, dimsOf, floorDivSize, maxSize, mulSize, productSize, type Range, type Size, subSize } from "../../base/sizes.ts";
+import { addSize, dimSize, type Range, type Size, subSize } from "../../base/sizes.ts";
 import { indexSize } from "../../kernel/indices.ts";
 import { type Buffer, type Expr, type Kernel, REGISTER_TYPE, type Stmt, typeOf, type ValueType } from "../../kernel/ir.ts";
 import { isFloatScalar } from "../../kernel/scalar.ts";
+import { ScratchLayout } from "../scratch.ts";
 import { Addresses, baseName } from "./addresses.ts";
 import { emitAtomic } from "./atomics.ts";
 import { Code, type Items, lanesPerPart, PARAMS, type Ref, type Target } from "./code.ts";
@@ -14,8 +14,6 @@ import { roundTo, storeElement, storeVector } from "./memory.ts";
 import { type SizeName, Sizes } from "./sizes.ts";
 import { namesWithOneUse } from "./uses.ts";
 
-/** Local buffers start at multiples of this. */
-const ALIGNMENT = 64;
 const SCRATCH = "@scratch";
 const LOW = "@low";
 const ADDRESS: Range = { min: 0, max: 2 ** 32 - 1 };
@@ -35,12 +33,12 @@ class KernelFunction {
   /** How to take back what the current block has defined. */
   #undo: (() => void)[] = [];
   #labels = 0;
-  #scratchEnd: Size = 0;
-  #scratchBytes: Size = 0;
+  readonly #scratch: ScratchLayout;
 
   constructor(target: Target, kernel: Kernel) {
     if (kernel.machine !== "simd") throw new InternalError(`kernel ${kernel.name} is for ${kernel.machine} machines`);
     this.#kernel = kernel;
+    this.#scratch = new ScratchLayout(kernel);
     this.#code = new Code(target);
     this.#sizes = new Sizes(this.#code);
     const even = new Set(kernel.dims.filter(d => d.multipleOf % 2 === 0).map(d => d.name));
@@ -58,7 +56,7 @@ class KernelFunction {
     const params = b.createType(Object.keys(PARAMS).map(() => b.i32));
     m.addFunction(name, params, b.none, [...code.locals], code.sequence(body));
     m.addFunctionExport(name, name);
-    return this.#scratchBytes;
+    return this.#scratch.bytes;
   }
 
   #loadArguments(): void {
@@ -189,9 +187,9 @@ class KernelFunction {
   }
 
   #statements(block: readonly Stmt[]): void {
-    const scratchEnd = this.#scratchEnd;
-    for (const s of block) this.#code.statement(() => { this.#statement(s); });
-    this.#scratchEnd = scratchEnd;
+    this.#scratch.block(() => {
+      for (const s of block) this.#code.statement(() => { this.#statement(s); });
+    });
   }
   /** The statements with a scope of their own, written here. */
   #block(block: readonly Stmt[], define?: () => void): void {
@@ -315,13 +313,8 @@ class KernelFunction {
       return;
     }
     if (buffer.space !== "local") throw new InternalError(`${buffer.space} memory in a simd kernel`);
-    const bytes = floorDivSize(addSize(mulSize(productSize(shape), DTYPES[buffer.dtype].bits), 7), 8);
-    const dims = new Set(this.#kernel.dims.map(d => d.name));
-    for (const name of dimsOf(bytes)) if (!dims.has(name)) throw new InternalError(`the size of local buffer ${buffer.name} depends on ${name}, which is no dim`);
-    this.#bindSize(baseName(buffer.name), addSize(dimSize(SCRATCH), this.#scratchEnd));
+    this.#bindSize(baseName(buffer.name), addSize(dimSize(SCRATCH), this.#scratch.place(buffer.name, buffer.dtype, shape)));
     this.#define(buffers, buffer.name, { kind: "memory", buffer: { ...buffer, shape } });
-    this.#scratchEnd = addSize(this.#scratchEnd, mulSize(floorDivSize(addSize(bytes, ALIGNMENT - 1), ALIGNMENT), ALIGNMENT));
-    this.#scratchBytes = maxSize(this.#scratchBytes, this.#scratchEnd);
   }
 
   #store(s: Stmt & { kind: "store" }): void {
