@@ -12,6 +12,7 @@ import { compileProgram } from "./compile.ts";
 import { writeContainer } from "./container/write.ts";
 import { traceProgram } from "./dsl/program.ts";
 import type { Program as TracedProgram } from "./graph/graph.ts";
+import type { OpenedProgram } from "./opened.ts";
 
 export interface OpenOptions extends LoadOptions {
   /** wasm: compiled, the default. interpret: the reference interpreter in float64, for tests and for comparison. */
@@ -30,6 +31,9 @@ const traced = (source: Openable, name: string): TracedProgram => (isTraced(sour
 const asModules = (code: readonly WasmCode[]): WasmModule[] => code.map(c => ({ kind: "wasm", lowering: 0, ...c }));
 
 /** A program to call: `const p = await open(await import("./model.ts"))`, then `await p.call("entry", { x })`. */
+export function open(source: TracedProgram, options?: OpenOptions): Promise<Program>;
+export function open<P extends { readonly [name: string]: unknown }>(source: P, options?: OpenOptions): Promise<OpenedProgram<P>>;
+export function open(source: Openable, options?: OpenOptions): Promise<Program>;
 export async function open(source: Openable, options: OpenOptions = {}): Promise<Program> {
   const { target = "wasm", name = "program", ...rest } = options;
   const program = traced(source, name);

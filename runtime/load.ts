@@ -116,6 +116,10 @@ export class Program {
     if (this.info.states.some(s => s.name === SEED_STATE)) await this.state.set(SEED_STATE, [seed, 0]);
   }
 
+  /** `await using program = await open(…)` closes it at the end of the block. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

@@ -21,8 +21,12 @@ type Specs = { readonly [name: string]: Spec<any, any> };
 type Values<I extends Specs> = { readonly [k in keyof I]: I[k] extends Spec<infer D, infer S> ? Tensor<D, S> : never };
 type Outputs = { readonly [name: string]: Tensor } | void;
 
+declare const signature: unique symbol;
+
 /** Called in a procedure. Sizes are bound by the arguments' shapes, or by `sizes` from scalars the procedure holds. */
 export interface Entry<I extends Specs = any, O = any> {
+  /** In types only: a function of other tensors is no entry. */
+  readonly [signature]: { readonly inputs: I; readonly outputs: O };
   (...none: {} extends I ? [] : [never]): O;
   (inputs: { readonly [k in keyof I]: I[k] extends Spec<infer D, infer S> ? Tensor<D, Unnamed<S>> | (S extends readonly [] ? Num : never) : never }, sizes?: { readonly [dim: string]: Num }): O;
 }

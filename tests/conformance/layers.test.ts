@@ -4,7 +4,7 @@ import {
   attention, type AttentionOptions, bool, type Conv2dOptions, constant, conv2d, crossEntropy, dim, dropout, embedding, entry, f32, groupNorm, i32, instanceNorm, layerNorm, linear, random, rmsNorm, rope,
   standardize, type Tensor,
 } from "sluice";
-import { callOnce, expectNear, numbersOf, TARGETS, values, withProgram } from "../support/programs.ts";
+import { callOnce, expectNear, numbersOf, RUNNERS, values, withProgram } from "../support/programs.ts";
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 const sum = (xs: readonly number[]): number => xs.reduce((a, b) => a + b, 0);
@@ -38,7 +38,7 @@ function convolved(x: Float32Array, [B, H, W]: readonly [number, number, number]
   return { shape: [B, ...out, to], data };
 }
 
-describe.each(TARGETS)("%s", target => {
+describe.each(RUNNERS)("$name", target => {
   const windows: Window[] = [
     { kernel: [3, 3] }, { kernel: [3, 3], from: 3, to: 32 }, { kernel: [3, 3], from: 32, to: 3 }, { kernel: [1, 1] }, { kernel: [3, 3], stride: 2, padding: 1 }, { kernel: [3, 3], padding: 0, dilation: 2 },
     { kernel: [3, 3], groups: 4 }, { kernel: [3, 3], groups: 8 }, { kernel: [5, 3], stride: [2, 1], padding: 2, dilation: [1, 2], groups: 2 }, { kernel: [4, 4], stride: 2 }, { kernel: [2, 3], dilation: 3, groups: 2 },

@@ -1,12 +1,12 @@
 // Whole programs on every target: sizes bound at load, patterns, and what happens on the way.
 import { describe, expect, test } from "vitest";
 import { assert, dim, einsum, entry, f32, i32, open, state } from "sluice";
-import { callOnce, expectNear, numbersOf, TARGETS, values } from "../support/programs.ts";
+import { callOnce, expectNear, numbersOf, RUNNERS, values } from "../support/programs.ts";
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 const sum = (xs: readonly number[]): number => xs.reduce((a, b) => a + b, 0);
 
-describe.each(TARGETS)("%s", target => {
+describe.each(RUNNERS)("$name", target => {
   test("a state whose capacity is bound at load is written in parts of any length", async () => {
     const [C, P] = [dim("C", { min: 4, max: 64, bind: "load" }), dim("P", { max: 4 })];
     const cache = state(f32(2, C, 3), 0.5);
@@ -15,7 +15,7 @@ describe.each(TARGETS)("%s", target => {
       return { total: cache.sum() };
     });
     const all = entry({}, () => ({ cache }));
-    const program = await open({ cache, put, all }, { target, dims: { C: 5 } });
+    const program = await open({ cache, put, all }, { ...target.options, dims: { C: 5 } });
     try {
       expectNear((await program.call("put", { rows: [[1, 2, 3], [4, 5, 6]], at: 1 }))["total"], [12 + 21]);
       const { cache: now } = await program.call("all");
@@ -53,7 +53,7 @@ describe.each(TARGETS)("%s", target => {
       return { y: twice.assertFinite() };
     });
     const lines: string[] = [];
-    const program = await open({ total, f }, { target, print: line => lines.push(line) });
+    const program = await open({ total, f }, { ...target.options, print: line => lines.push(line) });
     try {
       expectNear((await program.call("f", { x: [1, 2, 3] }))["y"], [2, 4, 6]);
       expect(lines).toEqual(["twice: f32 [3] [2, 4, 6]", "12"]);

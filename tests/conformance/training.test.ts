@@ -4,7 +4,7 @@ import {
   accumulator, adam, adamW, average, constant, entry, f16, f32, frozen, gradients, gradientsOf, i32, iterate, linear, only, type Optimizer, type ParameterOptions, type Rate, random, rate, type Scalar, sgd, state, type StepOptions, u32,
   withGradient,
 } from "sluice";
-import { TARGETS, callOnce, expectNear, numbersOf, withProgram } from "../support/programs.ts";
+import { callOnce, expectNear, numbersOf, RUNNERS, withProgram } from "../support/programs.ts";
 
 interface Rule {
   readonly momentum?: number;
@@ -41,7 +41,7 @@ function stepped({ momentum, nesterov, betas, clip, decay = 0, l2 = 0 }: Rule): 
   return x;
 }
 
-describe.each(TARGETS)("%s", target => {
+describe.each(RUNNERS)("$name", target => {
   const rules: readonly (readonly [name: string, rule: Rule, make: (of: object, opts: ParameterOptions) => Optimizer])[] = [
     ["gradient descent", {}, sgd],
     ["gradient descent under a clipped norm", { clip: 1 }, sgd],
@@ -164,7 +164,7 @@ test("the same seed draws the same bits on every target", async () => {
     bits: stream.bits(u32(64)), uniform: stream.uniform(f32(64)), normal: stream.normal(f32(64)), half: stream.normal(f16(64)),
     integers: stream.integers(i32(64), 10), permutation: stream.permutation(64), sample: stream.sample(constant([0, 0, 1, 0], f32(1, 4))),
   }));
-  const drawn = await Promise.all(TARGETS.map(target => withProgram(target, { stream, f }, async p => {
+  const drawn = await Promise.all(RUNNERS.map(target => withProgram(target, { stream, f }, async p => {
     await p.call("f");
     const second = await p.call("f");
     return Object.fromEntries(Object.entries(second).map(([name, t]) => [name, [...t.data]]));

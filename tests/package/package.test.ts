@@ -18,7 +18,8 @@ const run = (cwd: string, command: string, ...args: readonly string[]): { code: 
   const { status, stdout, stderr } = spawnSync(command, args, { cwd, env, encoding: "utf8" });
   return { code: status, out: stdout, err: stderr };
 };
-const firstProgram = async (): Promise<string> => /```ts\n([\s\S]*?)```/.exec(await readFile("README.md", "utf8"))![1]!;
+/** The README's program of that number. */
+const readmeProgram = async (n: number): Promise<string> => [...(await readFile("README.md", "utf8")).matchAll(/```ts\n(.*?)```/gs)][n]![1]!;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "sluice-package-"));
@@ -46,15 +47,26 @@ test("it ships JavaScript and types, and no TypeScript sources", async () => {
 });
 
 test("the README's first program runs under plain node", async () => {
-  await writeFile(join(project, "line.ts"), await firstProgram());
+  await writeFile(join(project, "line.ts"), await readmeProgram(0));
   expect(run(project, "node", "line.ts")).toEqual({ code: 0, out: "slope 3.000\n", err: "" });
 });
 
+test("so do its other programs: a module used from TypeScript, and a transform of one's own", async () => {
+  await writeFile(join(project, "disc.ts"), await readmeProgram(1));
+  await writeFile(join(project, "use.ts"), await readmeProgram(2));
+  await writeFile(join(project, "transform.ts"), await readmeProgram(4));
+  const used = run(project, "node", "use.ts");
+  expect(used).toEqual({ code: 0, out: expect.stringMatching(/^(\[ \{ name: 'loss', value: 0\.0\d+ \} \]\n){5}$/), err: "" });
+  expect(await readdir(project)).toContain("disc.safetensors");
+  expect(run(project, "node", "transform.ts")).toEqual({ code: 0, out: "", err: "" });
+});
+
 test("its types are checked with the package's", async () => {
-  await writeFile(join(project, "line.ts"), await firstProgram());
+  const right = ["line.ts", "disc.ts", "use.ts", "transform.ts"];
+  for (const [i, n] of [0, 1, 2, 4].entries()) await writeFile(join(project, right[i]!), await readmeProgram(n));
   await writeFile(join(project, "wrong.ts"), `import type { F32 } from "sluice";\nexport const sum = (x: F32<["B", 784]>, y: F32<["B", 10]>) => x.add(y);\n`);
-  const tsc = (...files: readonly string[]) => run(project, "node", join(process.cwd(), "node_modules/typescript/bin/tsc"), "--noEmit", "--strict", "--target", "esnext", "--module", "nodenext", ...files);
-  expect(tsc("line.ts")).toEqual({ code: 0, out: "", err: "" });
+  const tsc = (...files: readonly string[]) => run(project, "node", join(process.cwd(), "node_modules/typescript/bin/tsc"), "--noEmit", "--strict", "--noUncheckedIndexedAccess", "--allowImportingTsExtensions", "--target", "esnext", "--module", "nodenext", ...files);
+  expect(tsc(...right)).toEqual({ code: 0, out: "", err: "" });
   expect(tsc("wrong.ts").out).toContain("add: [B, 784] with [B, 10]: 784 against 10");
 });
 

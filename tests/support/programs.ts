@@ -4,13 +4,14 @@ import { open, type Openable } from "../../compiler/open.ts";
 import type { HostIn } from "../../runtime/arguments.ts";
 import type { Program } from "../../runtime/load.ts";
 import { elementAt, elementCount, type HostTensor } from "../../runtime/tensor.ts";
+import { type TargetRow, TARGETS } from "./targets.ts";
 
-export const TARGETS = ["interpret", "wasm"] as const;
-export type TargetName = (typeof TARGETS)[number];
+/** The reference interpreter among the targets: what a program means is what a user expects of it too. */
+export const RUNNERS: readonly TargetRow[] = [{ name: "interpret", options: { target: "interpret" } }, ...TARGETS];
 
 /** Opens a program and closes it after use. */
-export async function withProgram<R>(target: TargetName, exports: Openable, use: (p: Program) => Promise<R>): Promise<R> {
-  const program = await open(exports, { target, seed: 7, print: () => {} });
+export async function withProgram<R>({ options }: TargetRow, exports: Openable, use: (p: Program) => Promise<R>): Promise<R> {
+  const program = await open(exports, { ...options, seed: 7, print: () => {} });
   try {
     return await use(program);
   } finally {
@@ -19,7 +20,7 @@ export async function withProgram<R>(target: TargetName, exports: Openable, use:
 }
 
 /** The outputs of one call. */
-export const callOnce = (target: TargetName, exports: Openable, entry: string, inputs: { readonly [name: string]: HostIn }): Promise<{ [output: string]: HostTensor }> =>
+export const callOnce = (target: TargetRow, exports: Openable, entry: string, inputs: { readonly [name: string]: HostIn }): Promise<{ [output: string]: HostTensor }> =>
   withProgram(target, exports, p => p.call(entry, inputs));
 
 export const numbersOf = (t: HostTensor | undefined): number[] => (t ? Array.from({ length: elementCount(t.shape) }, (_, i) => elementAt(t, i)) : []);

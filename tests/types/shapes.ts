@@ -1,8 +1,8 @@
 // Shapes in types: what must be accepted with the right result, and what must be refused. Checked by tsc alone, which also
 // reports an expected error that does not come; `shapes.test.ts` runs it.
 import {
-  arange, attention, type Bool, concat, crossEntropy, type Dim, dim, einsum, embedding, entry, type F16, type F32, f16, f32, type I32, i32, layerNorm, linear,
-  module, random, settings, span, state, type Tensor, variable, when,
+  arange, attention, type Bool, concat, crossEntropy, type Dim, dim, einsum, embedding, entry, type F16, type F32, f16, f32, flag, type I32, i32, int, layerNorm, linear,
+  module, open, picture, procedure, random, settings, span, state, type Tensor, text, variable, when,
 } from "sluice";
 import type { Clash, EinsumFit, Fit, Join, MatmulFit, RearrangeFit, ReshapeCheck } from "../../compiler/dsl/shapes.ts";
 
@@ -89,6 +89,7 @@ is<Equal<typeof m5, F32<["B", 1, "H"]>>>(); const m5 = h.max("S", { keepdims: tr
 is<Equal<typeof m6, F32<[]>>>(); const m6 = h.mean();
 is<Equal<typeof m7, I32<["B"]>>>(); const m7 = y.argmax(-1);
 is<Equal<typeof m8, F32<["B", "H"]>>>(); const m8 = h.sum(-2);
+is<Equal<typeof m10, F32<["B", "S"]>>>(); const m10 = h.sum(-1 as const);
 is<Equal<typeof centred, F32<["B", "S", "H"]>>>(); const centred = h.sub(h.mean("H", { keepdims: true }));
 is<Equal<typeof m9, F32<["B", 2]>>>(); const m9 = of<F32<["B", 2, 3]>>().sum(2);
 // @ts-expect-error no axis W
@@ -141,6 +142,8 @@ const d3: F32<["B", 784]> = of<F32<any>>(); d3.add(x);
 is<Equal<typeof d4, F32<[784, 3]>>>(); const d4 = of<F32<any>>().mean("whatever").reshape(3, n).matmul(x).rearrange("a b -> b a"); // what is known again is checked again
 is<Equal<typeof d5, F32<any>>>(); const d5 = x.mean(n);
 is<Equal<typeof d6, F32<["B", 784]>>>(); const d6 = x.add(state(f32(n, n)));
+is<Equal<typeof d8, F32<[any, any]>>>(); const d8 = state(f32(n, n)).add(x);
+is<Equal<typeof d9, F32<["B", any]>>>(); const d9 = concat([x, y], -1);
 is<Equal<typeof d7, F32<[any, 784]>>>(); const d7 = einsum("a b, b c -> a c", of<F32<[any, any]>>(), of<F32<["B", 784]>>());
 const helper = (t: Tensor) => t.square().sum(); helper(x); helper(h);
 const shapeKeeping = <Z extends readonly (number | string)[]>(t: F32<Z>): F32<Z> => t.mul(t.sigmoid()).add(t).sub(1);
@@ -178,6 +181,35 @@ const draws = entry({}, () => ({ x: random("r").normal(f16(B, 3)) }));
 is<Equal<ReturnType<typeof draws>["x"], F16<["B", 3]>>>();
 draws();
 void grown;
+
+// ── an opened program knows its entries, procedures, inputs, outputs and arguments
+const fit = procedure({ steps: int(9), name: text(), fast: flag(), photo: picture() }, () => undefined);
+async function opened() {
+  const app = await open({ step, draws, fit, mlp, w, B });
+  is<Equal<Parameters<typeof app.call>[0], "step" | "draws">>();
+  is<Equal<Parameters<typeof app.run>[0], "fit">>();
+  const host = await app.call("step", { x: new Float32Array(784), at: 0 });
+  is<Equal<keyof typeof host, "loss" | "y">>();
+  host.loss.item();
+  // @ts-expect-error no such output
+  void host.accuracy;
+  // @ts-expect-error a module is no entry
+  await app.call("mlp", { x: 1 });
+  // @ts-expect-error an input is missing
+  await app.call("step", { x: [[1]] });
+  // @ts-expect-error no such input
+  await app.call("step", { x: [[1]], at: 0, z: 1 });
+  await app.call("draws");
+  await app.run("fit", { steps: 3, fast: true, photo: "a.png" });
+  // @ts-expect-error a number of steps
+  await app.run("fit", { steps: "three" });
+  // @ts-expect-error no such argument
+  await app.run("fit", { epochs: 3 });
+  // What is not known may be called by any name.
+  const other = await open({} as { readonly [name: string]: unknown });
+  void (await other.call("anything", { x: 1 }))["y"];
+}
+void opened;
 
 // ── what the editor says: both shapes, and the sizes that disagree
 is<Equal<Join<["B", 784], ["B", 10]>, Clash<"[B, 784] with [B, 10]: 784 against 10">>>();
