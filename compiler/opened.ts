@@ -12,17 +12,20 @@ import type { HostTensor } from "../runtime/tensor.ts";
 
 type NamesOf<P, Kind> = { [k in keyof P]: P[k] extends Kind ? k : never }[keyof P] & string;
 
-type Inputs<E> = E extends Entry<infer I> ? { readonly [k in keyof I]: HostIn } : never;
-type Outputs<E> = E extends Entry<any, infer O> ? ([O] extends [void] ? Record<never, never> : { readonly [k in keyof O]: HostTensor }) : never;
+interface CallOf<I, O> {
+  readonly inputs: { readonly [k in keyof I]: HostIn };
+  readonly outputs: Readonly<Record<keyof O & string, HostTensor>>;
+}
+type Call<E> = E extends Entry<infer I, infer O> ? CallOf<I, O> : never;
 /** An entry without inputs may be called without any. */
-type Given<E> = Record<never, never> extends Inputs<E> ? [inputs?: Inputs<E>, sizes?: DimValues] : [inputs: Inputs<E>, sizes?: DimValues];
+type Given<E> = Record<never, never> extends Call<E>["inputs"] ? [inputs?: Call<E>["inputs"], sizes?: DimValues] : [inputs: Call<E>["inputs"], sizes?: DimValues];
 
 type Argument<T> = T extends Scalar<"bool"> ? boolean : T extends Scalar ? number : T extends Picture ? string | HostPicture : string;
 type Arguments<P> = P extends Procedure<infer A> ? { readonly [k in keyof A]?: A[k] extends Arg<infer T> ? Argument<T> : never } : never;
 
 interface Calls<P> {
   /** `sizes`: call dims that no input has. */
-  call<K extends NamesOf<P, Entry>>(entry: K, ...given: Given<P[K]>): Promise<Outputs<P[K]>>;
+  call<K extends NamesOf<P, Entry>>(entry: K, ...given: Given<P[K]>): Promise<Call<P[K]>["outputs"]>;
   run<K extends NamesOf<P, Procedure>>(name: K, args?: Arguments<P[K]>, options?: RunOptions): ProcedureRun;
 }
 

@@ -78,6 +78,33 @@ const cases: readonly (readonly [what: string, run: () => Said, text: () => stri
   expected: equal sizes, or 1, counting axes from the right
   hint:     a size of 1 repeats: unsqueeze makes one; rearrange and reshape move what is there
 `],
+  ["an einsum typo, with its column", () => sluice("run", "tests/errors/programs/einsum-typo.ts"), () => `tests/errors/programs/einsum-typo.ts:6:86: error PATTERN001: einsum: unexpected character ";" (column 6)
+  found:    b s h; h k -> b s k
+                 ^
+  expected: letters, 1, parentheses, commas and ->
+`],
+  ["two writes to one state", () => sluice("run", "tests/errors/programs/two-writes.ts", "add"), () => `tests/errors/programs/two-writes.ts:7:9: error STATE001: state total is written twice in entry add
+  found:    set first at tests/errors/programs/two-writes.ts:6:9
+  expected: one set of each state in an entry
+  hint:     compute the final value first, then set it once
+`],
+  ["text that is no graph, with the line, the column and a caret", () => sluice("opt", "tests/errors/programs/malformed.slir"), () => `tests/errors/programs/malformed.slir:5:3: error SLIR001: this cannot stand here
+5 |   output y = %1
+  |   ^
+  found:    \`output\`
+  expected: \`]\`
+`],
+  ["an op that is not there", () => sluice("opt", "tests/errors/programs/unknown-op.slir"), () => `tests/errors/programs/unknown-op.slir:3:8: error SLIR001: there is no op negate
+3 |   %1 = negate %0 : f32[4]
+  |        ^
+`],
+  ["a graph whose types do not fit", () => sluice("opt", "tests/errors/programs/misfit.slir"), () => `tests/errors/programs/misfit.slir:4:3: error SLIR001: add: axis 0 is 4 in one and 5 in the other
+4 |   %2 = add %0, %1 : f32[4]
+  |   ^
+  found:    f32[4] and f32[5]
+  expected: equal shapes
+  hint:     broadcasting needs one of the two to be 1; check 4 against 5
+`],
   ["a setting that the program does not have", () => sluice("run", program, "root", "--set", "width=3"), () => `error SET002: the program has no setting width
   found:    --set width=3
 `],
