@@ -2,90 +2,20 @@
 // of a and b that it packs in local memory, with a register tile of some rows by 2 vectors; few rows, or few columns, are
 // made without packing. Floats accumulate by fma in the order of k; where columns are few, in as many partial sums as a
 // vector has lanes. The order follows from shapes alone.
-import { addSize, type DimDecl, floorDivSize, maxSize, minSize, mulSize, type Size, sizeRange, subSize } from "../compiler/base/sizes.ts";
-import type { DType } from "../compiler/base/dtypes.ts";
+import { addSize, floorDivSize, maxSize, minSize, mulSize, type Size, sizeRange, subSize } from "../compiler/base/sizes.ts";
 import { add, constant, eq, fma, ge, horizontal, index, lane, le, lt, mul, shuffle, splat } from "../compiler/kernel/expr.ts";
 import { type Buffer, type Expr, REGISTER_TYPE, typeOf } from "../compiler/kernel/ir.ts";
-import type { SimdMachine } from "../compiler/kernel/machines.ts";
 import { isFloatScalar } from "../compiler/kernel/scalar.ts";
 import type { KernelBuilder } from "./builder.ts";
-import type { Sink, Source } from "./fused.ts";
-import { ceilDiv, ENOUGH_TASKS, lanesOf, registerDType } from "./simd.ts";
+import { columnTile, type Contraction, contractionGrid, type Cut, cutOf, exchange, isTurned, roundUp, TILE_ROWS } from "./contraction-cut.ts";
+import type { Sink } from "./fused.ts";
+import { ceilDiv, lanesOf, registerDType } from "./simd.ts";
 
-export interface Contraction {
-  readonly batch: readonly Size[];
-  readonly m: Size;
-  readonly n: Size;
-  readonly k: Size;
-  /** [batch…, m, k], or [batch…, k, m] where `turned` says so: whichever has its last axis side by side in memory. */
-  readonly a: Source;
-  /** [batch…, k, n], or [batch…, n, k]. */
-  readonly b: Source;
-  readonly turned?: { readonly a: boolean; readonly b: boolean };
-  readonly dtype: DType;
-  /** Bounds of the dims in the sizes, by which symbolic sizes are told to be small. */
-  readonly dims?: readonly DimDecl[];
-}
-
-/** Rows of a register tile of two vectors, which leaves registers for the operands. */
-const TILE_ROWS = { 16: 6, 32: 12 } as const;
-/** Rows or columns up to here are few. */
-const FEW = 4;
 /** Steps of k whose panels stay in the cache nearest to the registers. */
 const DEPTH = 512;
 
-/** Of a task with few rows: enough to read b in long runs. */
-const LEAST_COLUMNS = 128;
-const MOST_COLUMNS = 512;
-
-/** How c, or c with rows and columns exchanged, is cut into tasks of rows × columns. */
-interface Cut {
-  readonly by: "panels" | "rows" | "columns";
-  readonly rows: number;
-  readonly columns: number;
-  readonly exchanged: boolean;
-}
-
-const isTurned = (c: Contraction, operand: "a" | "b"): boolean => c.turned?.[operand] ?? false;
-/** The same product of the transposes: cᵀ = bᵀ·aᵀ. */
-const exchange = (c: Contraction): Contraction => ({ ...c, m: c.n, n: c.m, a: c.b, b: c.a, turned: { a: !isTurned(c, "b"), b: !isTurned(c, "a") } });
-
-const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
-
-function cutOf(machine: SimdMachine, c: Contraction): Cut {
-  // A size that may be zero is not few, for there is no row or column to read in its place.
-  const most = (s: Size): number => {
-    const { min, max } = sizeRange(s, name => c.dims?.find(d => d.name === name) ?? { min: 0, max: Infinity });
-    return typeof s === "number" || min > 0 ? max : Infinity;
-  };
-  const dtype = registerDType(c.dtype);
-  const lanes = lanesOf(machine, dtype);
-  const [m, n] = [most(c.m), most(c.n)];
-  // The large operand is read along its memory: by vectors of k where that is its last axis, or of its rows or columns.
-  if (n <= FEW && n <= m) return isTurned(c, "a") ? fewRows(exchange(c), n, true) : fewColumns(n, false);
-  if (m <= FEW) return isTurned(c, "b") ? fewColumns(m, true) : fewRows(c, m, false);
-  // Whole vectors of rows too, in which columns of a turned operand are packed.
-  const blocks = ([[192, 128], [96, 128], [48, 128], [48, 64], [24, 64]] as const).filter(([rows]) => rows % lanes === 0).map(([rows, columns]): Cut => ({
-    by: "panels", exchanged: false, rows: Math.min(rows, roundUp(m, TILE_ROWS[machine.registers])), columns: Math.min(dtype === "f64" ? columns / 2 : columns, roundUp(n, 2 * lanes)),
-  }));
-  const images = c.batch.reduce<number>((p, s) => p * (typeof s === "number" ? s : 1), 1);
-  return blocks.find(b => images * Math.ceil(m / b.rows) * Math.ceil(n / b.columns) >= ENOUGH_TASKS) ?? blocks.at(-1)!;
-}
-const fewColumns = (columns: number, exchanged: boolean): Cut => ({ by: "columns", rows: 16 * columnTile(columns), columns, exchanged });
-function fewRows({ n }: Contraction, rows: number, exchanged: boolean): Cut {
-  const wanted = typeof n === "number" ? roundUp(n / ENOUGH_TASKS, 16) : 0;
-  return { by: "rows", rows, columns: Math.min(MOST_COLUMNS, Math.max(LEAST_COLUMNS, wanted)), exchanged };
-}
-/** Rows of a register tile over so many columns. */
-const columnTile = (columns: number): number => [8, 6, 4, 3][columns - 1]!;
-
-const gridOf = ({ batch, m, n }: Contraction, { rows, columns }: Cut): Size[] => [...batch, ceilDiv(m, rows), ceilDiv(n, columns)];
-
-/** Extents of the grid: the batch, then blocks of rows and of columns. */
-export function contractionGrid(machine: SimdMachine, c: Contraction): Size[] {
-  const cut = cutOf(machine, c);
-  return gridOf(cut.exchanged ? exchange(c) : c, cut);
-}
+/** Elements between panels, so that the same row of many does not fall on the same lines of a cache. */
+const PANEL_GAP = 64;
 
 /** Writes grid and body: results go to the sink at [batch…, row, column], vectors along the columns. */
 export function contractionKernel(k: KernelBuilder, c: Contraction, sink: Sink): void {
@@ -180,27 +110,59 @@ class Product {
     const { m, n, k: depth } = this.#c;
     const { row, column } = this.#first;
     const { rows: mostRows, columns: mostColumns } = this.#cut;
+    const tileRows = this.#tileRows;
     const width = 2 * this.#lanes;
     const step = typeof depth === "number" ? roundUp(Math.ceil(depth / Math.ceil(depth / DEPTH)), Math.max(4, this.#lanes)) : DEPTH;
     const rows = minSize(mostRows, subSize(m, row));
     const columns = minSize(mostColumns, subSize(n, column));
     const turned = isTurned(this.#c, "a");
-    const a = k.alloc("a_panels", this.#dtype, turned ? [step, mostRows] : [mostRows, step], "local");
-    const b = k.alloc("b_panels", this.#dtype, [mostColumns / width, step, width], "local");
-    const sums = k.alloc("sums", this.#dtype, [mostRows, mostColumns], "local");
     const once = typeof depth === "number" && depth <= step;
+    const inPlace = once && !turned && this.#c.a.inMemory && this.#isNeverZero(m);
+    const b = k.alloc("b_panels", this.#dtype, [mostColumns / width, step + PANEL_GAP / width, width], "local");
+    const a = inPlace ? null : k.alloc("a_panel", this.#dtype, turned ? [step, mostRows] : [tileRows, step], "local");
+    const sums = k.alloc("sums", this.#dtype, once ? [tileRows, width] : [mostRows, mostColumns], "local");
     k.for_("part", ceilDiv(depth, step), part => {
       const from = mulSize(part, step);
       const count = once ? depth : minSize(step, subSize(depth, from));
+      const tile = (left: Size, right: Size, readA: readonly ((i: Size) => Expr)[]): void => {
+        const [firstRow, firstColumn] = [mulSize(left, tileRows), mulSize(right, width)];
+        this.#tile(readA, (i, v) => k.load(b, [right, i, v * this.#lanes], this.#lanes), sums, once ? [0, 0] : [firstRow, firstColumn], count, once ? undefined : part);
+        if (once) this.#putBlock(sums, addSize(row, firstRow), addSize(column, firstColumn), minSize(tileRows, subSize(rows, firstRow)), width);
+      };
+      const eachRow = (read: (r: number) => (i: Size) => Expr): ((i: Size) => Expr)[] => Array.from({ length: tileRows }, (_, r) => read(r));
+      const eachPanel = (body: (right: Size) => void): void => k.for_("right", ceilDiv(columns, width), body);
+      const eachTile = (body: (left: Size) => void): void => k.for_("left", ceilDiv(rows, tileRows), body);
       if (isTurned(this.#c, "b")) this.#turnB(b, from, count);
       else this.#packB(b, from, count);
-      if (turned) this.#packTurnedA(a, from, count, rows);
-      else this.#packA(a, from, step, rows);
-      k.for_("right", ceilDiv(columns, width), right => k.for_("left", ceilDiv(rows, this.#tileRows), left => {
-        this.#tile(a, b, sums, left, right, count, once ? undefined : part);
-      }));
+      if (a && turned) {
+        this.#packTurnedA(a, from, count, rows);
+        eachPanel(right => eachTile(left => tile(left, right, eachRow(r => i => k.load(a, [i, addSize(mulSize(left, tileRows), r)])))));
+        return;
+      }
+      // The rows of a tile stay in the nearest cache while all panels pass.
+      eachTile(left => {
+        const firstRow = addSize(row, mulSize(left, tileRows));
+        if (a) this.#packA(a, from, step, firstRow);
+        const readA = eachRow(r => {
+          if (a) return i => k.load(a, [r, i]);
+          // Beyond the last row, that one again.
+          const at = k.index("row", index(minSize(addSize(firstRow, r), subSize(m, 1))));
+          return i => this.#a(at, i, 1);
+        });
+        eachPanel(right => tile(left, right, readA));
+      });
     });
-    k.for_("i", rows, i => this.#steps("j", this.#lanes, mostColumns, column, n, (j, lanes) => this.#put(addSize(row, i), addSize(column, j), k.load(sums, [i, j], lanes))));
+    if (!once) this.#putBlock(sums, row, column, rows, mostColumns);
+  }
+
+  #isNeverZero(s: Size): boolean {
+    return sizeRange(s, name => this.#c.dims?.find(d => d.name === name) ?? { min: 0, max: Infinity }).min > 0;
+  }
+
+  /** Results from the buffer, whose first is that of the row and column. */
+  #putBlock(sums: Buffer, row: Size, column: Size, rows: Size, columns: number): void {
+    const k = this.#k;
+    k.for_("i", rows, i => this.#steps("j", this.#lanes, columns, column, this.#c.n, (j, lanes) => this.#put(addSize(row, i), addSize(column, j), k.load(sums, [i, j], lanes))));
   }
 
   /** Rows from `from` on, side by side in panels; zeros beyond the last column. */
@@ -249,12 +211,12 @@ class Product {
     }));
   }
 
-  /** Rows as they are, so that a tile's are at constant distances; zeros beyond the last. */
-  #packA(a: Buffer, from: Size, step: number, rows: Size): void {
+  /** Rows of a tile as they are, so that they are at constant distances; zeros beyond the last. */
+  #packA(a: Buffer, from: Size, step: number, first: Size): void {
     const k = this.#k;
     const { m, k: depth } = this.#c;
-    k.for_("r", mulSize(ceilDiv(rows, this.#tileRows), this.#tileRows), r => {
-      const row = addSize(this.#first.row, r);
+    k.for_("r", this.#tileRows, r => {
+      const row = addSize(first, r);
       k.if_(lt(index(row), index(m)), () => this.#steps("i", this.#lanes, step, from, depth, (i, lanes) => k.store(a, [r, i], this.#a(row, addSize(from, i), lanes))),
         () => k.for_("i", step, i => k.store(a, [r, i], this.#zero)));
     });
@@ -276,22 +238,22 @@ class Product {
     });
   }
 
-  #tile(a: Buffer, b: Buffer, sums: Buffer, left: Size, right: Size, count: Size, part: Size | undefined): void {
+  /** Makes a tile of sums at a place of their buffer: of the first part of k, or added to what is there. */
+  #tile(a: readonly ((i: Size) => Expr)[], b: (i: Size, v: number) => Expr, sums: Buffer, [row, column]: readonly [Size, Size], count: Size, part: Size | undefined): void {
     const k = this.#k;
     const lanes = this.#lanes;
     const acc = k.tile("acc", this.#dtype, [this.#tileRows, 2], lanes);
     const each = (f: (r: Size, v: number, at: readonly Size[]) => void): void => k.unroll("r", this.#tileRows, r => {
-      for (let v = 0; v < 2; v++) f(r, v, [addSize(mulSize(left, this.#tileRows), r), addSize(mulSize(right, 2 * lanes), v * lanes)]);
+      for (let v = 0; v < 2; v++) f(r, v, [addSize(row, r), addSize(column, v * lanes)]);
     });
     const clear = (): void => each((r, v) => k.store(acc, [r, v], 0));
     if (part === undefined) clear();
     else k.if_(eq(index(part), 0), clear, () => each((r, v, at) => k.store(acc, [r, v], k.load(sums, at, lanes))));
     const multiply = (i: Size): void => {
-      const columns = [0, 1].map(v => k.load(b, [right, i, v * lanes], lanes));
-      k.unroll("r", this.#tileRows, r => {
-        const row = addSize(mulSize(left, this.#tileRows), r);
-        const value = splat(k.load(a, isTurned(this.#c, "a") ? [i, row] : [row, i]), lanes);
-        columns.forEach((column, v) => k.store(acc, [r, v], this.#multiplyAdd(value, column, k.load(acc, [r, v]))));
+      const columns = [0, 1].map(v => b(i, v));
+      a.forEach((read, r) => {
+        const value = splat(read(i), lanes);
+        columns.forEach((vector, v) => k.store(acc, [r, v], this.#multiplyAdd(value, vector, k.load(acc, [r, v]))));
       });
     };
     const { whole, rest } = this.#parts(count, 4);

@@ -9,6 +9,8 @@ import type { KernelBuilder } from "./builder.ts";
 export interface Source {
   readonly dtype: DType;
   readonly shape: readonly Size[];
+  /** Whether elements lie in memory as registers hold them, so that reading one again costs a load and no more. */
+  readonly inMemory?: boolean;
   /** `lanes` elements from the index on along the last axis, all inside the shape; typed REGISTER_TYPE[dtype]. */
   read(k: KernelBuilder, at: readonly Size[], lanes: number): Expr;
 }

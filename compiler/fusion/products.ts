@@ -3,7 +3,8 @@ import { productSize, type Size } from "../base/sizes.ts";
 import type { NodeId, NodeOf } from "../graph/graph.ts";
 import * as e from "../kernel/expr.ts";
 import { typeOf } from "../kernel/ir.ts";
-import { type Contraction, contractionKernel } from "../../kernels/contraction.ts";
+import { contractionKernel } from "../../kernels/contraction.ts";
+import type { Contraction } from "../../kernels/contraction-cut.ts";
 import { type Convolution, convolutionKernel, inputGradient } from "../../kernels/convolution.ts";
 import { type FilterGradient, filterGradientKernel, filterGradientShape } from "../../kernels/filter-gradient.ts";
 import type { Source } from "../../kernels/fused.ts";
@@ -70,7 +71,7 @@ export function contractKernel(scope: KernelScope, id: NodeId, end: NodeId): Dra
   const indices = (...groups: readonly (readonly [labels: readonly number[], position: Size])[]): Map<number, Size> =>
     new Map(groups.flatMap(([labels, position]) => unflatten(position, sizesOf(labels)).map((x, i) => [labels[i]!, x] as const)));
   const operand = ({ id: from, labels }: typeof roles.a, rows: readonly number[], columns: readonly number[], shape: readonly Size[]): Source => ({
-    dtype: elements.type(from).dtype, shape,
+    dtype: elements.type(from).dtype, shape, inMemory: scope.isInMemory(from) && rows.length <= 1 && columns.length <= 1,
     read: (_k, at, lanes) => elements.scoped(() => {
       const position = lanes === 1 ? at : withLanes(at);
       const index = indices([rows, position.at(-2)!], [columns, position.at(-1)!]);

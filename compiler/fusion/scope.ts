@@ -3,7 +3,7 @@
 import { productSize, sameSize, type Size, sizeText } from "../base/sizes.ts";
 import type { Span } from "../base/span.ts";
 import { type Graph, isTuple, type NodeId, type TensorType } from "../graph/graph.ts";
-import { typeOf, type Expr, type Kernel, type Param } from "../kernel/ir.ts";
+import { typeOf, type Expr, type Kernel, type Param, REGISTER_TYPE } from "../kernel/ir.ts";
 import type { SimdMachine } from "../kernel/machines.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
 import type { Sink, Source } from "../../kernels/fused.ts";
@@ -79,6 +79,12 @@ export class KernelScope {
   /** A node whose value this kernel computes by other means than its op. */
   hold(id: NodeId, origin: Origin): void {
     this.#held.set(id, origin);
+  }
+
+  /** Whether a value is read from a buffer, as registers hold it. */
+  isInMemory(id: NodeId): boolean {
+    const { dtype } = this.elements.type(id);
+    return !this.isHeld(id) && this.#options.stored[id] === true && !this.#own.has(id) && REGISTER_TYPE[dtype] === dtype;
   }
 
   isHeld(id: NodeId): boolean {

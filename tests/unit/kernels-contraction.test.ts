@@ -4,7 +4,8 @@ import { describe, expect, it } from "vitest";
 import type { DType } from "../../compiler/base/dtypes.ts";
 import { type DimValues, dimSize, evaluateSize, type Size } from "../../compiler/base/sizes.ts";
 import { MACHINES } from "../../compiler/kernel/machines.ts";
-import { type Contraction, contractionGrid, contractionKernel } from "../../kernels/contraction.ts";
+import { contractionKernel } from "../../kernels/contraction.ts";
+import { type Contraction, contractionGrid } from "../../kernels/contraction-cut.ts";
 import type { Source } from "../../kernels/fused.ts";
 import { dim, integers, reference, verified } from "./kernels-sample.ts";
 
@@ -51,7 +52,8 @@ describe("contraction", () => {
     ["f64, one row", { m: 1, n: 13, k: K, dtype: "f64", bind: { K: 19 } }],
   ])("%s", (name, sizes) => {
     const { batch = [], m, n, k, bind = {}, dtype = "f32", max = {} } = sizes;
-    for (const turned of [{ a: false, b: false }, { a: true, b: false }, { a: false, b: true }, { a: true, b: true }]) {
+    const plain = { a: false, b: false };
+    for (const { turned, inMemory } of [plain, { a: true, b: false }, { a: false, b: true }, { a: true, b: true }].map(t => ({ turned: t, inMemory: false })).concat({ turned: plain, inMemory: true })) {
       const shapes = [[...batch, ...(turned.a ? [k, m] : [m, k])], [...batch, ...(turned.b ? [n, k] : [k, n])], [...batch, m, n]];
       const values = shapes.map(s => s.map(x => evaluateSize(x, bind)));
       const [a, b] = [{ ...integers(values[0]!, 1), dtype }, { ...integers(values[1]!, 2), dtype }];
@@ -59,7 +61,7 @@ describe("contraction", () => {
         name, dims: Object.keys(bind).map(d => dim(d, max[d])),
         inputs: [{ name: "a", shape: shapes[0]!, data: a }, { name: "b", shape: shapes[1]!, data: b }],
         output: { dtype, shape: shapes[2]! },
-        body: (builder, [as, bs], sink) => contractionKernel(builder, contraction(sizes, as!, bs!, turned.a || turned.b ? turned : undefined), sink),
+        body: (builder, [as, bs], sink) => contractionKernel(builder, contraction(sizes, { ...as!, inMemory }, bs!, turned.a || turned.b ? turned : undefined), sink),
       }, bind);
       const labels = batch.map((_, i) => i + 3);
       const attrs = { a: [...labels, ...(turned.a ? [1, 0] : [0, 1])], b: [...labels, ...(turned.b ? [2, 1] : [1, 2])], out: [...labels, 0, 2] };
