@@ -1,4 +1,4 @@
-// Whole programs on every target beside the reference interpreter: training, random streams, optimizers and procedures, from
+// The examples on every target beside the reference interpreter: training, random streams, optimizers and procedures, from
 // the same seed. Rounding grows with steps, so there are few.
 import { describe, expect, test } from "vitest";
 import { open, type OpenOptions } from "../../compiler/open.ts";
