@@ -180,7 +180,7 @@ export class Elements {
   #random(node: NodeOf<"random">, at: readonly Size[], lanes: number): Expr {
     const key = node.inputs[0]!;
     const word = (i: number): Expr => this.value(key, [i], 1);
-    const position = this.#flat ? at[0]! : flatten(at, node.attrs.shape);
+    const position = this.#flat ? (at[0] ?? 0) : flatten(at, node.attrs.shape);
     const index = e.bitcast("u32", this.#number(position, lanes));
     const a = { ...expressionArithmetic, word: (x: number) => e.constant("u32", x, lanes), real: (x: number) => e.constant("f32", x, lanes) };
     const words = drawWords(a, e.splat(word(0), lanes), e.splat(word(1), lanes), node.attrs.stream, node.attrs.call, index);

@@ -223,6 +223,10 @@ describe("control", () => {
     const key = input("key", "u32", 2);
     return (["bits", "uniform", "normal"] as const).map(kind => g.node("random", [key], { kind, stream: "s", call: 1, shape: [N, 5], axes: [null, null] }));
   });
+  check("one random number beside many elements", (g, input) => {
+    const x = input("x", "f32", N);
+    return g.add(x, g.repeat(g.node("random", [input("key", "u32", 2)], { kind: "uniform", stream: "s", call: 1, shape: [], axes: [] }), x));
+  });
   check("effects leave values as they are", (g, input) => {
     const x = input("x", "f32", N);
     const shown = g.node("print", [g.mul(x, x)], { label: "x" });
