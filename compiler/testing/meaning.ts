@@ -117,11 +117,12 @@ function disturbed(seed: number, precision: Precision): Field {
 
 const DISTURBANCES = [1, 2, 3, 4];
 
-/** float64 in which every result is rounded to its dtype, as it may be where it is stored: overflow included. */
+/** What a target may keep of a value where it is stored, overflow included; transcendentals of f64 see f32. */
+const stored = (x: number, dtype: DType): number => (isFloat(dtype) ? DTYPES[dtype === "f64" ? "f32" : dtype].round(x) : x);
 const narrowed: Field = {
   ...float64,
-  unary: (op, x, dtype) => (isFloat(dtype) ? DTYPES[dtype].round(float64.unary(op, x, dtype)) : float64.unary(op, x, dtype)),
-  binary: (op, a, b, dtype) => (isFloat(dtype) ? DTYPES[dtype].round(float64.binary(op, a, b, dtype)) : float64.binary(op, a, b, dtype)),
+  unary: (op, x, dtype) => stored(float64.unary(op, stored(x, dtype), dtype), dtype),
+  binary: (op, a, b, dtype) => stored(float64.binary(op, stored(a, dtype), stored(b, dtype), dtype), dtype),
 };
 
 /**
