@@ -5,18 +5,17 @@ import { effectsOver } from "../runtime/io/effects.ts";
 import { nodeFiles } from "../runtime/io/node-files.ts";
 import { infoOfProgram, startInterpreter } from "../runtime/interpret/backend.ts";
 import { instanceDims, Program } from "../runtime/load.ts";
-import type { WasmCode, WasmModule } from "../runtime/program.ts";
 import { engineFeatures } from "../runtime/wasm/features.ts";
 import { SluiceError } from "./base/diagnostics.ts";
-import { compileProgram } from "./compile.ts";
 import { writeContainer } from "./container/write.ts";
 import { traceProgram } from "./dsl/program.ts";
 import type { Program as TracedProgram } from "./graph/graph.ts";
 import type { OpenedProgram } from "./opened.ts";
+import { compileFor, type CompileOptions, parseTargets, type TargetText } from "./targets.ts";
 
-export interface OpenOptions extends LoadOptions {
-  /** wasm: compiled, the default. interpret: the reference interpreter in float64, for tests and for comparison. */
-  readonly target?: "wasm" | "interpret";
+export interface OpenOptions extends Omit<LoadOptions, "target" | "trust">, CompileOptions {
+  /** wasm is the default. cpu: native code for this machine, or for a level below it. interpret: the reference interpreter in float64, for tests and for comparison. */
+  readonly target?: TargetText | "interpret";
   /** For messages and traces. */
   readonly name?: string;
 }
@@ -27,24 +26,22 @@ export type Openable = TracedProgram | { readonly [name: string]: unknown };
 const isTraced = (p: Openable): p is TracedProgram => Array.isArray(p["entries"]) && Array.isArray(p["procedures"]) && typeof p["name"] === "string";
 const traced = (source: Openable, name: string): TracedProgram => (isTraced(source) ? source : traceProgram(source, name));
 
-/** Of the only lowering. */
-const asModules = (code: readonly WasmCode[]): WasmModule[] => code.map(c => ({ kind: "wasm", lowering: 0, ...c }));
-
 /** A program to call: `const p = await open(await import("./model.ts"))`, then `await p.call("entry", { x })`. */
 export function open(source: TracedProgram, options?: OpenOptions): Promise<Program>;
 export function open<P extends { readonly [name: string]: unknown }>(source: P, options?: OpenOptions): Promise<OpenedProgram<P>>;
 export function open(source: Openable, options?: OpenOptions): Promise<Program>;
 export async function open(source: Openable, options: OpenOptions = {}): Promise<Program> {
-  const { target = "wasm", name = "program", ...rest } = options;
+  const { target = "wasm", name = "program", cc, cache, ...rest } = options;
   const program = traced(source, name);
   if (target === "interpret") return interpreted(program, rest);
-  const compiled = compileProgram(program, ["simd128"]);
+  if (target !== "wasm") {
+    const { program: compiled, modules } = await compileFor(program, parseTargets(target), { cc, cache });
+    return load(writeContainer(compiled, modules), { ...rest, target: "cpu", trust: true });
+  }
   const features = engineFeatures();
   if (!features.simd) throw new SluiceError({ code: "WASM001", message: "this engine cannot run WebAssembly SIMD", hint: "use target: \"interpret\"" });
-  const { emitWasm } = await import("./emit/wasm/module.ts");
   const threads = options.threads ?? availableParallelism();
-  const code = await emitWasm(compiled.lowerings[0]!.kernels, [{ relaxed: features.relaxedSimd, shared: features.threads && threads > 1 }]);
-  return load({ program: compiled, modules: asModules(code) }, rest);
+  return load(await compileFor(program, [{ kind: "wasm", variants: [{ relaxed: features.relaxedSimd, shared: features.threads && threads > 1 }] }]), rest);
 }
 
 async function interpreted(program: TracedProgram, options: LoadOptions): Promise<Program> {
@@ -56,10 +53,14 @@ async function interpreted(program: TracedProgram, options: LoadOptions): Promis
   return opened;
 }
 
-/** A container that holds a module for every kind of engine with SIMD. */
-export async function build(source: Openable, name = "program"): Promise<Uint8Array> {
-  const compiled = compileProgram(traced(source, name), ["simd128"]);
-  const { emitWasm } = await import("./emit/wasm/module.ts");
-  const variants = [true, false].flatMap(shared => [true, false].map(relaxed => ({ relaxed, shared })));
-  return writeContainer(compiled, asModules(await emitWasm(compiled.lowerings[0]!.kernels, variants)));
+export interface BuildOptions extends CompileOptions {
+  /** Separated by commas; wasm by default, which runs on every kind of engine with SIMD. */
+  readonly target?: string;
+  readonly name?: string;
+}
+
+/** The program's container, with code for every target. */
+export async function build(source: Openable, { target = "wasm", name = "program", ...options }: BuildOptions = {}): Promise<Uint8Array> {
+  const { program, modules } = await compileFor(traced(source, name), parseTargets(target), options);
+  return writeContainer(program, modules);
 }

@@ -2,11 +2,14 @@
 // that was just compiled is emitted for this engine; one from a container brings its modules.
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import { SluiceError } from "../compiler/base/diagnostics.ts";
 import type { DimValues } from "../compiler/base/sizes.ts";
 import { readContainer } from "../compiler/container/read.ts";
+import type { Backend } from "./backend.ts";
 import { effectsOver } from "./io/effects.ts";
 import { nodeFiles } from "./io/node-files.ts";
 import { infoOf, instanceDims, Program } from "./load.ts";
+import { requireBuilt } from "./native/built.ts";
 import type { Module, RuntimeProgram } from "./program.ts";
 import { startWasm, type WorkerHandle } from "./wasm/backend.ts";
 import { engineFeatures } from "./wasm/features.ts";
@@ -27,6 +30,10 @@ export interface LoadOptions {
   readonly check?: "nan";
   /** Where `print` goes; by default to standard output. */
   readonly print?: (text: string) => void;
+  /** What runs it: WebAssembly, the default, or the native runtime. */
+  readonly target?: "wasm" | "cpu";
+  /** Native code can do anything that this process can: a container's is run only if its origin is trusted. */
+  readonly trust?: boolean;
 }
 
 /** A container's bytes, or a compiled program with the modules that were emitted for it. */
@@ -35,13 +42,21 @@ export type Loadable = Uint8Array | { readonly program: RuntimeProgram; readonly
 export async function load(source: Loadable, options: LoadOptions = {}): Promise<Program> {
   const { program, modules } = source instanceof Uint8Array ? readContainer(source) : source;
   const dims = instanceDims(program, options.dims ?? {});
-  const backend = await startWasm({
-    program, modules, dims, features: engineFeatures(), threads: options.threads ?? availableParallelism(), checkNan: options.check === "nan",
-    spawn: spawnWorker, perform: effectsOver(nodeFiles), print: options.print ?? (text => process.stdout.write(`${text}\n`)),
-  });
+  const common = {
+    dims, threads: options.threads ?? availableParallelism(), checkNan: options.check === "nan",
+    perform: effectsOver(nodeFiles), print: options.print ?? (text => process.stdout.write(`${text}\n`)),
+  };
+  const backend = options.target === "cpu" ? await native(source, options.trust === true) : await startWasm({ ...common, program, modules, features: engineFeatures(), spawn: spawnWorker });
   const loaded = new Program(infoOf(program), backend, dims);
   if (options.seed !== undefined) await loaded.seed(options.seed);
   return loaded;
+}
+
+function native(source: Loadable, trusted: boolean): Promise<Backend> {
+  if (!(source instanceof Uint8Array) || !trusted) {
+    throw new SluiceError({ code: "SLX002", message: "native code is run from a container whose origin is trusted", found: source instanceof Uint8Array ? "a container without trust" : "a compiled program", hint: "trust: true, if you know who built it; or target: \"wasm\"" });
+  }
+  return Promise.reject(new SluiceError({ code: "CPU004", message: `the native runtime has not been built here: ${requireBuilt("addon")}` }));
 }
 
 function spawnWorker(): WorkerHandle {

@@ -1,30 +1,62 @@
-// `sluice build <program> --target wasm -o folder`: one folder that runs the program in a browser.
-import { type Command, Option } from "commander";
-import { withProgramOptions } from "./run.ts";
+// `sluice build <program> -o path`: a standalone executable; with --target wasm, a folder that runs the program in a browser;
+// to a .slx, a container for any of the targets.
+import type { Command } from "commander";
+import { SluiceError } from "../base/diagnostics.ts";
+import { withCompilerOptions, withProgramOptions } from "./run.ts";
 
 interface BuildOptions {
   readonly set: readonly string[];
-  readonly seed?: string;
+  readonly target?: string;
+  readonly cc?: string;
+  readonly cache?: string;
   readonly output: string;
   readonly json?: boolean;
 }
 
+interface Built {
+  readonly files: readonly { readonly path: string; readonly bytes: number }[];
+  /** For people, after the files. */
+  readonly text: string;
+}
+
 export function addBuild(program: Command): void {
-  withProgramOptions(program.command("build <program>"))
-    .description("write a folder that runs the program in a browser")
-    .addOption(new Option("--target <target>", "what the folder is for").choices(["wasm"]).default("wasm"))
-    .requiredOption("-o, --output <folder>", "where to write")
+  withCompilerOptions(withProgramOptions(program.command("build <program>")))
+    .description("write an executable, a folder for browsers (--target wasm), or a container (-o name.slx)")
+    .option("--target <targets>", "cpu (this machine's level; the default), cpu:v3,v4 (levels to choose from when it starts), wasm")
+    .requiredOption("-o, --output <path>", "where to write")
     .option("--json", "as JSON")
     .action(async (path: string, options: BuildOptions) => {
-      const { containerFor } = await import("./open-program.ts");
-      const { writeSite } = await import("./site.ts");
-      const { name, bytes } = await containerFor(path, options);
-      const files = await writeSite(options.output, name, bytes);
-      const total = files.reduce((sum, f) => sum + f.bytes, 0);
-      if (options.json) process.stdout.write(`${JSON.stringify({ folder: options.output, files, bytes: total })}\n`);
-      else {
-        process.stdout.write(`${options.output}: ${files.length} files, ${(total / 1024).toFixed(0)} KiB; open index.html through any web server.\n`);
-        process.stdout.write("For several threads it sends: Cross-Origin-Opener-Policy: same-origin, Cross-Origin-Embedder-Policy: require-corp\n");
-      }
+      const { files, text } = await write(path, options);
+      const bytes = files.reduce((sum, f) => sum + f.bytes, 0);
+      if (options.json) process.stdout.write(`${JSON.stringify({ output: options.output, files, bytes })}\n`);
+      else process.stdout.write(`${options.output}: ${files.length > 1 ? `${files.length} files, ` : ""}${(bytes / 1024).toFixed(0)} KiB; ${text}\n`);
     });
+}
+
+async function write(program: string, options: BuildOptions): Promise<Built> {
+  const { containerFor } = await import("./open-program.ts");
+  const isContainer = options.output.endsWith(".slx");
+  const { target = isContainer ? "wasm" : "cpu", output } = options;
+  const { name, bytes } = await containerFor(program, { ...options, target });
+  const { writeTogether } = await import("../../runtime/io/node-files.ts");
+  if (isContainer) {
+    await writeTogether([{ path: output, bytes }]);
+    return { files: [{ path: output, bytes: bytes.length }], text: `sluice run ${output}` };
+  }
+  if (target === "wasm") {
+    const { writeSite } = await import("./site.ts");
+    return {
+      files: await writeSite(output, name, bytes),
+      text: "open index.html through any web server.\nFor several threads it sends: Cross-Origin-Opener-Policy: same-origin, Cross-Origin-Embedder-Policy: require-corp",
+    };
+  }
+  if (target.split(",").includes("wasm")) {
+    throw new SluiceError({ code: "CLI008", message: "an executable holds no WebAssembly", found: `--target ${target}`, expected: "cpu targets", hint: "build a container with -o name.slx, or the folder for browsers with --target wasm alone" });
+  }
+  const { readFile } = await import("node:fs/promises");
+  const { requireBuilt } = await import("../../runtime/native/built.ts");
+  const { withContainer } = await import("../container/executable.ts");
+  const executable = withContainer(await readFile(requireBuilt("runner")), bytes);
+  await writeTogether([{ path: output, bytes: executable, mode: 0o755 }]);
+  return { files: [{ path: output, bytes: executable.length }], text: `${output.includes("/") ? output : `./${output}`} --help` };
 }

@@ -4,6 +4,7 @@ import { nodeFiles } from "../../runtime/io/node-files.ts";
 import type { Program } from "../../runtime/load.ts";
 import { SluiceError } from "../base/diagnostics.ts";
 import { readContainer } from "../container/read.ts";
+import { type CompileOptions, runnable } from "../targets.ts";
 import type { ProgramOptions } from "./run.ts";
 import { assignment, numberOf } from "./values.ts";
 
@@ -19,18 +20,38 @@ export async function openForCommand(path: string, options: ProgramOptions): Pro
   }));
   const seed = options.seed === undefined ? undefined : numberOf("--seed", options.seed);
   const common = { threads, dims, seed, check: options.check, print: (text: string) => void (options.json ? process.stderr : process.stdout).write(`${text}\n`) };
+  const { cc, cache } = options;
+  const target = runnable(options.target ?? "wasm");
   if (isContainer(path)) {
-    if (options.target === "interpret") throw new SluiceError({ code: "CLI006", message: "a container has no graph to interpret", found: path, hint: "name the program's module, or leave --target out" });
+    if (target === "interpret") throw new SluiceError({ code: "CLI006", message: "a container has no graph to interpret", found: path, hint: "name the program's module, or leave --target out" });
     refuseSettings(path, options);
-    return load(await nodeFiles.read(path), common);
+    const bytes = await nodeFiles.read(path);
+    if (target === "wasm") return load(bytes, common);
+    return load(options.trust ? bytes : await recompiled(path, bytes, target, { cc, cache }), { ...common, target: "cpu", trust: true });
   }
   const { importProgram } = await import("./program-module.ts");
   const { open } = await import("../open.ts");
-  return open(await importProgram(path, settingsOf(options)), { ...common, target: options.target });
+  return open(await importProgram(path, settingsOf(options)), { ...common, target, cc, cache });
+}
+
+/** A container with native code made here from the kernels that it carries. */
+async function recompiled(path: string, bytes: Uint8Array, target: string, options: CompileOptions): Promise<Uint8Array> {
+  const { cpuCode } = await import("../targets.ts");
+  const { parseCpuTarget } = await import("../emit/cpu/level.ts");
+  const { writeContainer } = await import("../container/write.ts");
+  const cpu = parseCpuTarget(target);
+  const program = readContainer(bytes).compiled();
+  const lowering = program.lowerings.findIndex(l => l.machine === cpu.level);
+  if (lowering < 0) {
+    throw new SluiceError({
+      code: "CLI009", message: `${path} has no kernels for ${target}`, found: program.lowerings.map(l => l.machine).join(", "), expected: cpu.level, hint: `build it with --target cpu:${cpu.level}, or name the program's module`,
+    });
+  }
+  return writeContainer(program, [{ kind: "cpu", lowering, ...(await cpuCode(program.lowerings[lowering]!.kernels, cpu, options)) }]);
 }
 
 /** A program's container, for a folder or a file that is built. */
-export async function containerFor(path: string, options: Pick<ProgramOptions, "set">): Promise<{ readonly name: string; readonly bytes: Uint8Array }> {
+export async function containerFor(path: string, options: Pick<ProgramOptions, "set"> & CompileOptions & { readonly target: string }): Promise<{ readonly name: string; readonly bytes: Uint8Array }> {
   if (isContainer(path)) {
     refuseSettings(path, options);
     const bytes = await nodeFiles.read(path);
@@ -39,7 +60,7 @@ export async function containerFor(path: string, options: Pick<ProgramOptions, "
   const { importProgram } = await import("./program-module.ts");
   const { build } = await import("../open.ts");
   const program = await importProgram(path, settingsOf(options));
-  return { name: program.name, bytes: await build(program) };
+  return { name: program.name, bytes: await build(program, options) };
 }
 
 function refuseSettings(path: string, { set }: Pick<ProgramOptions, "set">): void {

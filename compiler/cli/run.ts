@@ -8,7 +8,10 @@ import { SluiceError } from "../base/diagnostics.ts";
 export interface ProgramOptions {
   readonly set: readonly string[];
   readonly dim: readonly string[];
-  readonly target?: "wasm" | "interpret";
+  readonly target?: string;
+  readonly trust?: boolean;
+  readonly cc?: string;
+  readonly cache?: string;
   readonly threads?: string;
   readonly seed?: string;
   readonly check?: "nan";
@@ -26,14 +29,19 @@ export const withSettingsOption = (command: Command): Command => command.option(
 /** Options of every command that opens a program to run it. */
 export const withProgramOptions = (command: Command): Command => withSettingsOption(command).option("--seed <n>", "of the random streams");
 
+/** Options of every command that compiles native code. */
+export const withCompilerOptions = (command: Command): Command =>
+  command.option("--cc <path>", "the C compiler of cpu targets").option("--cache <dir>", "where compiled kernels are kept");
+
 export function addRun(program: Command): void {
-  withProgramOptions(program.command("run <program> [name] [flags...]"))
+  withCompilerOptions(withProgramOptions(program.command("run <program> [name] [flags...]")))
     .description("run an entry or a procedure; without a name, list them")
     .option("--input <name=file>", "a picture, .npy, .safetensors or a number for an entry's input", collect, [])
     .option("--states <[module=]file>", "states that an entry starts from, .safetensors (<program>.safetensors if it is here)", collect, [])
     .option("--out <dir>", "where outputs go: pictures as .png, other tensors as .npy")
     .option("--dim <name=value>", "a dim that is bound when the program is loaded", collect, [])
-    .addOption(new Option("--target <target>", "what runs it").choices(["wasm", "interpret"]))
+    .option("--target <target>", "what runs it: wasm (the default), cpu, cpu:v3, cpu:v4, … or interpret")
+    .option("--trust", "run the native code that a container brings, instead of compiling its kernels anew")
     .option("--threads <n>", "at most as many as the machine runs at once by default")
     .addOption(new Option("--check <what>", "stop at the first NaN and name its line").choices(["nan"]))
     .option("--json", "one JSON object a line")

@@ -50,6 +50,6 @@ export async function writeSite(folder: string, name: string, container: Uint8Ar
     ["program.slx", container],
     ["index.html", text.encode(pageHtml(escapeHtml(name)))],
   ];
-  await writeTogether(files.map(([path, bytes]) => [join(folder, path), bytes]));
+  await writeTogether(files.map(([path, bytes]) => ({ path: join(folder, path), bytes })));
   return files.map(([path, bytes]) => ({ path: relative(".", join(folder, path)).split(sep).join("/"), bytes: bytes.length }));
 }

@@ -27,19 +27,26 @@ async function readBytes(path: string): Promise<Uint8Array> {
 
 let unique = 0;
 
+export interface NewFile {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  /** 0o644 if left out. */
+  readonly mode?: number;
+}
+
 /** Writes all of the files or, when one cannot be written, none: their folders go too if they were made for them. */
-export async function writeTogether(files: readonly (readonly [path: string, bytes: Uint8Array])[]): Promise<void> {
+export async function writeTogether(files: readonly NewFile[]): Promise<void> {
   const made: string[] = [];
   const temporaries: [temporary: string, path: string][] = [];
   let now = "";
   try {
-    for (const [path, bytes] of files) {
+    for (const { path, bytes, mode } of files) {
       now = path;
       const above = await mkdir(dirname(path), { recursive: true });
       if (above !== undefined) made.push(above);
       const temporary = `${path}.${process.pid}-${unique++}.tmp`;
       temporaries.push([temporary, path]);
-      const file = await open(temporary, "wx");
+      const file = await open(temporary, "wx", mode);
       try {
         await file.writeFile(bytes);
         await file.sync();
@@ -54,7 +61,7 @@ export async function writeTogether(files: readonly (readonly [path: string, byt
     throw fileError("FILE003", now, "cannot be written, and nothing was changed", error);
   }
 }
-const writeBytes = (path: string, bytes: Uint8Array): Promise<void> => writeTogether([[path, bytes]]);
+const writeBytes = (path: string, bytes: Uint8Array): Promise<void> => writeTogether([{ path, bytes }]);
 
 const loadSharp = async () => (await import("sharp")).default;
 

@@ -9,6 +9,7 @@ import { writeReport } from "./report.ts";
 type Suite = (report: (row: Row) => void, wanted: (row: string) => boolean) => Promise<void>;
 const suites: { readonly [name: string]: () => Promise<Suite> } = {
   noiser: async () => (await import("./suites/noiser.ts")).noiser,
+  native: async () => (await import("./suites/native.ts")).native,
   compile: async () => (await import("./suites/compile.ts")).compile,
 };
 

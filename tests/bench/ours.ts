@@ -8,8 +8,8 @@ import { type Prepared, readFloats, serve, type TaskRequest } from "./harness/se
 const STEPS = 20;
 
 async function prepare(request: TaskRequest): Promise<Prepared> {
-  const { threads, folder, width, height } = request;
-  const options = { target: "wasm", threads } as const;
+  const { target, threads, folder, width, height } = request;
+  const options = { target, threads };
   if (request.task === "matmul") {
     const program = await open(await import("./programs/matmul.ts"), options);
     const both = await readFloats(`${folder}/matrices.f32`);

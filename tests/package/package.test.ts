@@ -80,7 +80,7 @@ test("the command line runs a user's program, and an error names the user's line
   expected: equal sizes, or 1, counting axes from the right
   hint:     a size of 1 repeats: unsqueeze makes one; rearrange and reshape move what is there
 ` });
-  const built = sluice("build", "double.ts", "-o", "site");
+  const built = sluice("build", "double.ts", "--target", "wasm", "-o", "site");
   expect(built.err).toBe("");
   expect(await readdir(join(project, "site"))).toEqual(["index.html", "program.slx", "sluice"]);
 });

@@ -36,7 +36,7 @@ describe("sluice run", () => {
     const to = join(folder, "w.safetensors");
     const { code, out, err } = sluice("run", program, "train", "--steps", "5", `--to=${to}`, "--threads", "2");
     expect({ code, out }).toEqual({ code: 0, out: "last: f32 [4] [15, 15, 15, 15]\nafter 5 steps\n" });
-    expect(err).toMatch(/^wasm, 2 threads, SIMD.*\n5\/5 {2}sum 60 {2}[\d.]+\/s {2}took 1 s\n$/);
+    expect(err).toMatch(/^wasm, 2 threads, SIMD.*\n(?:1\/5 .*\n)?5\/5 {2}sum 60 {2}[\d.]+\/s {2}took \d+ s\n$/);
     expect(existsSync(to)).toBe(true);
   });
 
@@ -73,7 +73,7 @@ describe("sluice run", () => {
     ["a missing file", () => ["run", program, "invert", "--input", "image=gone.png"], /error FILE001: gone\.png: cannot be read: no such file or folder/],
     ["a missing program", () => ["run", "gone.slx", "train"], /error FILE001: gone\.slx: cannot be read/],
     ["a damaged program", () => ["run", "package.json", "train"], /error [A-Z]+\d+: /],
-    ["an unknown target", () => ["run", program, "train", "--target", "cuda"], /argument 'cuda' is invalid/],
+    ["an unknown target", () => ["run", program, "train", "--target", "cuda"], /error TARGET001: there is no target cuda/],
     ["a state without a value", () => ["run", program, "needs_unset"], /sample\.ts:7:1: error STATE101/],
   ];
   test.each(refusals)("%s: one message, exit code 1", (_, args, message) => {

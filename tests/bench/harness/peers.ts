@@ -41,6 +41,7 @@ const fromNpm = (name: string, script: string, pkg: string): Peer => ({ name, sc
 export const PEERS = {
   pytorch: { name: "PyTorch", script: "pytorch.py", version: () => pythonWithTorch()?.version, install: setup },
   onnxruntime: fromNpm("onnxruntime-web", "onnxruntime.ts", "onnxruntime-web"),
+  onnxruntimeNode: fromNpm("onnxruntime-node", "onnxruntime-node.ts", "onnxruntime-node"),
   tfjs: fromNpm("tfjs-wasm", "tfjs.ts", "@tensorflow/tfjs-backend-wasm"),
   jax: fromNpm("jax-js", "jax.ts", "@jax-js/jax"),
 } satisfies { readonly [key: string]: Peer };

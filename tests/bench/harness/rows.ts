@@ -64,15 +64,17 @@ interface Limited {
   readonly unit: string;
   readonly ours: number | Missing;
   readonly limit: number;
+  /** Which side of the limit is good; at most, if left out. */
+  readonly side?: "most" | "least";
   readonly median?: number;
   readonly note?: string;
 }
-/** A row that must stay at or below a limit. */
-export function limitRow({ suite, row, unit, ours, limit, median, note }: Limited): Row {
+/** A row that must stay at or on one side of a limit. */
+export function limitRow({ suite, row, unit, ours, limit, side = "most", median, note }: Limited): Row {
   const own = typeof ours === "number" ? ours : null;
   const text = [typeof ours === "number" ? undefined : ours.why, note].filter(x => x !== undefined).join("; ");
   return {
-    suite, row, ours: own, peer: null, peerName: "", unit, ratio: null, goal: `≤ ${limit} ${unit}`, met: own !== null && own <= limit, device,
+    suite, row, ours: own, peer: null, peerName: "", unit, ratio: null, goal: `${side === "most" ? "≤" : "≥"} ${limit} ${unit}`, met: own !== null && (side === "most" ? own <= limit : own >= limit), device,
     ...(own !== null && median !== undefined ? { medians: { ours: median, peer: null } } : {}), ...(text ? { note: text } : {}),
   };
 }

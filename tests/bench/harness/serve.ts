@@ -8,6 +8,8 @@ export type TaskName = "enhance" | "train" | "matmul";
 /** What a participant is asked to do. The folder holds the inputs: weights.f32, image.u8, noise.f32, matrices.f32. */
 export interface TaskRequest {
   readonly task: TaskName;
+  /** What ours is compiled for. */
+  readonly target: "wasm" | "cpu";
   readonly threads: number;
   readonly folder: string;
   readonly width: number;

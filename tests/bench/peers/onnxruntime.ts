@@ -1,60 +1,15 @@
-// onnxruntime-web (WebAssembly) as a participant: the network as an ONNX model, built here.
-import { readFile } from "node:fs/promises";
-import onnxProto, { type onnx } from "onnx-proto";
+// onnxruntime-web (WebAssembly) as a participant.
 import * as ort from "onnxruntime-web";
-import { count, namedWeights, outerChannels, transposed, WEIGHTS, weightCount } from "../harness/network.ts";
 import { installedVersion } from "../harness/peers.ts";
-import { type Prepared, readFloats, serve, type TaskRequest } from "../harness/serve.ts";
+import { serve } from "../harness/serve.ts";
+import { prepareOnnx } from "./onnx-model.ts";
 
-const FLOAT = 1;
-const tensor = (name: string, dims: readonly number[], data: Float32Array): onnx.ITensorProto => ({ name, dims: [...dims], dataType: FLOAT, rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) });
-const value = (name: string, dims: readonly number[]): onnx.IValueInfoProto => ({ name, type: { tensorType: { elemType: FLOAT, shape: { dim: dims.map(dimValue => ({ dimValue })) } } } });
-const node = (opType: string, input: string[], output: string[], attribute: onnx.IAttributeProto[] = []): onnx.INodeProto => ({ opType, name: output[0], input, output, attribute });
-const INTS = onnxProto.onnx.AttributeProto.AttributeType.INTS;
-const window = (): onnx.IAttributeProto[] => [{ name: "kernel_shape", type: INTS, ints: [3, 3] }, { name: "pads", type: INTS, ints: [1, 1, 1, 1] }];
-
-const modelBytes = (nodes: onnx.INodeProto[], initializer: onnx.ITensorProto[], input: onnx.IValueInfoProto[], output: onnx.IValueInfoProto[]): Uint8Array =>
-  onnxProto.onnx.ModelProto.encode({ irVersion: 9, producerName: "sluice benchmarks", opsetImport: [{ domain: "", version: 20 }], graph: { name: "graph", node: nodes, initializer, input, output } }).finish();
-
-function networkModel(flat: Float32Array, width: number, height: number): Uint8Array {
-  const w = namedWeights(flat);
-  const filter = (name: "net.in.weight" | "net.out.weight"): onnx.ITensorProto => {
-    const shape = WEIGHTS.find(x => x.name === name)!.shape as unknown as [number, number, number, number];
-    return tensor(name, [shape[3], shape[2], shape[0], shape[1]], outerChannels(w.get(name)!, shape));
-  };
-  const initializers = [
-    filter("net.in.weight"), tensor("net.in.bias", [32], w.get("net.in.bias")!), filter("net.out.weight"), tensor("net.out.bias", [3], w.get("net.out.bias")!),
-    tensor("ones", [32], new Float32Array(32).fill(1)), tensor("zeros", [32], new Float32Array(32)),
-  ];
-  const nodes = [
-    node("Conv", ["x", "net.in.weight", "net.in.bias"], ["first"], window()), node("InstanceNormalization", ["first", "ones", "zeros"], ["normal"]), node("Gelu", ["normal"], ["active"]),
-    node("Conv", ["active", "net.out.weight", "net.out.bias"], ["second"], window()), node("Tanh", ["second"], ["y"]),
-  ];
-  return modelBytes(nodes, initializers, [value("x", [1, 3, height, width])], [value("y", [1, 3, height, width])]);
-}
-
-async function prepare(request: TaskRequest): Promise<Prepared> {
+await serve(request => {
   ort.env.wasm.numThreads = request.threads;
   const description = `onnxruntime-web ${installedVersion("onnxruntime-web")} (wasm), ${request.threads} thread${request.threads === 1 ? "" : "s"}`;
-  const options: ort.InferenceSession.SessionOptions = { executionProviders: ["wasm"], graphOptimizationLevel: "all" };
-  if (request.task === "enhance") {
-    const { width, height } = request;
-    const weights = await readFloats(`${request.folder}/weights.f32`);
-    if (weights.length !== weightCount) throw new Error("weights.f32 has another length");
-    const session = await ort.InferenceSession.create(networkModel(weights, width, height), options);
-    const image = await readFile(`${request.folder}/image.u8`);
-    const x = new ort.Tensor("float32", transposed(Float32Array.from(image, v => (v * 2) / 255 - 1), width * height, 3), [1, 3, height, width]);
-    const run = () => session.run({ x });
-    return { description, run, output: async () => transposed((await run())["y"]!.data as Float32Array, 3, width * height) };
-  }
-  if (request.task === "matmul") {
-    const n = request.size;
-    const both = await readFloats(`${request.folder}/matrices.f32`);
-    const session = await ort.InferenceSession.create(modelBytes([node("MatMul", ["a", "b"], ["c"])], [], [value("a", [n, n]), value("b", [n, n])], [value("c", [n, n])]), options);
-    const feeds = { a: new ort.Tensor("float32", both.slice(0, count([n, n])), [n, n]), b: new ort.Tensor("float32", both.slice(count([n, n])), [n, n]) };
-    const run = () => session.run(feeds);
-    return { description, run, output: async () => (await run())["c"]!.data as Float32Array };
-  }
-  throw new Error("onnxruntime-web does not train");
-}
-await serve(prepare);
+  return prepareOnnx(request, description, async (model, inputs, output) => {
+    const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
+    const feeds = Object.fromEntries(Object.entries(inputs).map(([name, { data, dims }]) => [name, new ort.Tensor("float32", data, dims)]));
+    return async () => (await session.run(feeds))[output]!.data as Float32Array;
+  });
+});
