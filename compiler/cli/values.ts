@@ -39,7 +39,7 @@ export async function readInputs(entry: EntryInfo, given: readonly string[]): Pr
   for (const text of given) {
     const [name, source] = assignment("--input", text);
     const type = named("input", "INPUT002", name, types);
-    if (!PICTURE_FILE.test(source)) values[name] = /\.(npy|safetensors)$/i.test(source) ? await readTensor(name, source) : numberOf(`input \`${name}\``, source);
+    if (!PICTURE_FILE.test(source)) values[name] = /\.(npy|safetensors)$/i.test(source) ? await readTensor(name, source) : numberIn(name, source);
     else {
       const picture = await pictureFor(name, type, source);
       pictures.push(picture);
@@ -47,6 +47,15 @@ export async function readInputs(entry: EntryInfo, given: readonly string[]): Pr
     }
   }
   return { values, pictures };
+}
+
+/** A number where a file might stand. */
+function numberIn(name: string, text: string): number {
+  const value = text.trim() === "" ? Number.NaN : Number(text);
+  if (Number.isNaN(value)) {
+    throw new SluiceError({ code: "INPUT006", message: `input \`${name}\` is no number, and no file of a kind that can be read`, found: text, expected: "a picture (.png, .jpg, .webp), a tensor (.npy, .safetensors) or a number" });
+  }
+  return value;
 }
 
 async function readTensor(name: string, path: string): Promise<HostTensor> {

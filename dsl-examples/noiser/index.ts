@@ -2,8 +2,8 @@
 import { adam, conv2d, dim, entry, every, type F32, f32, file, int, load, log, module, picture, procedure, random, repeat, save, span, standardize, type U8, u8, write } from "sluice";
 
 const B = dim("B", { max: 16 });
-const H = dim("H", { min: 16, max: 4096 });
-const W = dim("W", { min: 16, max: 4096 });
+const H = dim("H", { max: 16384 });
+const W = dim("W", { max: 16384 });
 type Images = F32<["B", "H", "W", 3]>;
 
 const layers = { in: conv2d(3, 32, 3), out: conv2d(32, 3, 3) };

@@ -63,6 +63,10 @@ const cases: readonly (readonly [what: string, run: () => Said, text: () => stri
   found:    Input buffer contains unsupported image format
   expected: PNG, JPEG or WebP
 `],
+  ["a file of a kind that cannot be read", () => sluice("run", program, "invert", "--threads", "2", "--input", "image=photo.tiff"), () => `${ran}error INPUT006: input \`image\` is no number, and no file of a kind that can be read
+  found:    photo.tiff
+  expected: a picture (.png, .jpg, .webp), a tensor (.npy, .safetensors) or a number
+`],
   ["a state that is read before it has a value", () => sluice("run", program, "look", "--threads", "2"), () => `${ran}${program}:6:22: error STATE101: \`look\` reads state \`table\` before it has a value
   expected: a first value, or a load or write before it
 `],
