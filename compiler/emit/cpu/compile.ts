@@ -25,6 +25,8 @@ export interface CompileCpuOptions extends CpuTarget {
 // Only fma may fuse, integers wrap, and no access is told apart by its type. What traps or sets errno is of no interest.
 const FLAGS = [
   "-std=gnu11", "-O2", "-fPIC", "-ffreestanding", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv", "-fno-strict-aliasing",
+  // It keeps loaded scalars over rounds of a loop, where a load with a broadcast costs nothing.
+  "-fno-predictive-commoning",
   "-fno-stack-protector", "-fcf-protection=none", "-fno-asynchronous-unwind-tables", "-fno-semantic-interposition", "-w",
 ];
 const MOST_UNITS = 8;

@@ -1,7 +1,8 @@
 // One kernel as a C function of (params, dims, low, high, scratch): the loop over its tasks and the statements of a task.
 // Unrolled loops are copied out, register buffers are variables, local buffers lie one after the other in scratch.
+import { byteLength } from "../../base/dtypes.ts";
 import { InternalError } from "../../base/diagnostics.ts";
-import { dimSize, type Range, type Size, sizeText, subSize } from "../../base/sizes.ts";
+import { dimSize, productSize, type Range, type Size, sizeText, subSize } from "../../base/sizes.ts";
 import { spanText } from "../../base/span.ts";
 import { indexSize } from "../../kernel/indices.ts";
 import { type Buffer, type Expr, type Kernel, REGISTER_TYPE, type Stmt, typeOf } from "../../kernel/ir.ts";
@@ -11,8 +12,11 @@ import { Code, type Machine, partsOf } from "./code.ts";
 import { Expressions } from "./expressions.ts";
 import { roundTo, storeElement, storeVector } from "./memory.ts";
 import { type SizeName, Sizes } from "./sizes.ts";
+import { usesOf } from "./uses.ts";
 
 const I32: Range = { min: -(2 ** 31), max: 2 ** 31 - 1 };
+/** Bytes of a local buffer that is an array of the function. Of larger ones, compilers keep too much in registers. */
+const MOST_IN_ARRAY = 256;
 const ATOMIC: ReadonlySet<string> = new Set(["i32", "u32", "f32", "f64"]);
 
 export interface EmittedKernel {
@@ -31,12 +35,14 @@ class KernelFunction {
   readonly #sizes = new Sizes();
   readonly #expressions: Expressions;
   readonly #scratch: ScratchLayout;
+  readonly #uses: ReadonlyMap<string, number>;
   /** How to take back what the current block has defined. */
   #undo: (() => void)[] = [];
 
   constructor(machine: Machine, kernel: Kernel) {
     if (kernel.machine !== "simd") throw new InternalError(`kernel ${kernel.name} is for ${kernel.machine} machines`);
     this.#kernel = kernel;
+    this.#uses = usesOf(kernel);
     this.#code = new Code(machine);
     this.#expressions = new Expressions(this.#code, this.#sizes);
     this.#scratch = new ScratchLayout(kernel);
@@ -233,7 +239,9 @@ class KernelFunction {
     }
     const values = this.#expressions.parts(value);
     const names = this.#partNames(name, values.length);
-    code.typesOf(type).forEach((t, i) => { code.declare(`const ${t} ${names[i]} = ${values[i]};`); });
+    const isKept = value.kind === "load" && type.lanes > 1 && (this.#uses.get(name) ?? 0) > 1 && this.#expressions.home(value.buffer).kind === "memory";
+    code.typesOf(type).forEach((t, i) => { code.declare(`${isKept ? "" : "const "}${t} ${names[i]} = ${values[i]};`); });
+    if (isKept) for (const n of names) code.line(`KEEP(${n});`);
     if (isIndex) {
       this.#bindVariable(name, 32, I32);
       this.#define(this.#expressions.values, name, names);
@@ -257,9 +265,16 @@ class KernelFunction {
       return;
     }
     if (buffer.space !== "local") throw new InternalError(`${buffer.space} memory in a simd kernel`);
-    const offset = this.#sizes.text(this.#scratch.place(buffer.name, buffer.dtype, shape));
     const base = code.name(buffer.name);
-    code.declare(`char *const ${base} = ${offset === "0" ? "scratch" : `scratch + ${offset}`};`);
+    const count = this.#sizes.constant(productSize(shape));
+    const bytes = count === undefined ? Infinity : byteLength(buffer.dtype, count);
+    if (bytes <= MOST_IN_ARRAY) {
+      // Nothing else reaches an array of the function, so that sums in it stay in registers while a loop runs.
+      code.declare(`char ${base}[${bytes}] __attribute__((aligned(64)));`);
+    } else {
+      const offset = this.#sizes.text(this.#scratch.place(buffer.name, buffer.dtype, shape));
+      code.declare(`char *const ${base} = ${offset === "0" ? "scratch" : `scratch + ${offset}`};`);
+    }
     this.#define(this.#expressions.buffers, buffer.name, { kind: "memory", buffer: { ...buffer, shape }, base });
   }
 

@@ -295,6 +295,19 @@ function byLanes(operation: string, { element, lanes: n }: CVector): string | un
   ${n === 4 ? put(0) : `${put(0)} ${put(1)}`}
 }`;
     }
+    case "load3": {
+      if (element === "u8") return `INLINE u32x4 load3_u8x4(const char *p) { return (u32x4)widened_u8x4((i8x16)(i32x4){fetch_u16(p) | fetch_u8(p + 2) << 16}); }`;
+      return `INLINE ${v} load3_${v}(const char *p) { ${v} x = (${v})(i64x2){fetch_i64(p)}; x[2] = fetch_${element}(p + 8); return x; }`;
+    }
+    case "store3": {
+      if (element === "u8") return `INLINE void store3_u8x4(char *p, u32x4 x) {
+  i8x16 low = __builtin_shufflevector((i8x16)x, (i8x16)x, ${gathered(16, 4)});
+  int32_t word = ((i32x4)low)[0];
+  put_u16(p, (uint16_t)word);
+  p[2] = (char)(word >> 16);
+}`;
+      return `INLINE void store3_${v}(char *p, ${v} x) { put_i64(p, ((i64x2)x)[0]); put_${element}(p + 8, x[2]); }`;
+    }
     case "lookup": {
       if (n === 16) return "INLINE i32x16 lookup_i32x16(const void *table, i32x16 index) { return choose16_i32x16(fetch_i32x16(table), index); }";
       if (n === 8) return `INLINE i32x8 lookup_i32x8(const void *table, i32x8 index) {
@@ -382,7 +395,10 @@ export function libraryText(kernels: string, options: LibraryOptions): string {
   }
   return [
     "#include <stdint.h>", ...(options.intrinsics ? ["#include <immintrin.h>"] : []), "",
-    "#define INLINE static inline __attribute__((always_inline))", ...types, "", code, "",
+    "#define INLINE static inline __attribute__((always_inline))",
+    "/* The value stays in a register, instead of being read from memory at each use. */",
+    '#define KEEP(x) __asm__("" : "+v"(x))',
+    ...types, "", code, "",
   ].join("\n");
 }
 

@@ -68,10 +68,14 @@ const vectorAt = (d: DType, address: Address, i: number): string => {
 };
 const isWholeVector = (d: DType, address: Address, first: number): boolean => d !== "i4" || (address.isWhole && first % 2 === 0);
 
+/** Pixels: the library has them in two accesses. */
+const isThreeOfFour = (d: DType, count: number, width: number): boolean => count === 3 && width === 4 && ["f32", "i32", "u32", "u8"].includes(d);
+
 export function loadVector(code: Code, d: DType, lanes: number, address: Address): string[] {
   const scalar = REGISTER_TYPE[d];
   return partsOf(code.machine, scalar, lanes).map(({ first, count, width }) => {
     if (count === width && isWholeVector(d, address, first)) return `load_${STORED[d]}x${width}(${vectorAt(d, address, first)})`;
+    if (isThreeOfFour(d, count, width)) return `load3_${STORED[d]}x4(${address.at(first)})`;
     return partOfScalars(scalar, width, Array.from({ length: count }, (_, i) => loadElement(d, address, first + i)));
   });
 }
@@ -81,6 +85,10 @@ export function storeVector(code: Code, d: DType, lanes: number, address: Addres
   partsOf(code.machine, scalar, lanes).forEach(({ first, count, width }, p) => {
     if (count === width && isWholeVector(d, address, first)) {
       code.line(`store_${STORED[d]}x${width}(${vectorAt(d, address, first)}, ${values[p]});`);
+      return;
+    }
+    if (isThreeOfFour(d, count, width)) {
+      code.line(`store3_${STORED[d]}x4(${address.at(first)}, ${values[p]});`);
       return;
     }
     const held = code.hold(vectorType(scalar, width), values[p]!);
