@@ -6,6 +6,7 @@ export const pageHtml = (name: string): string => `<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${name}</title>
+<link rel="icon" href="data:,">
 <style>
   :root { color-scheme: light dark; --accent: light-dark(#2257c5, #7da7ff); --line: light-dark(#d9dce3, #3a3f4b); --soft: light-dark(#f4f5f8, #1e2129); --text: light-dark(#1b1e25, #e7e9ee); --dim: light-dark(#5d6472, #a0a7b4); }
   * { box-sizing: border-box; }

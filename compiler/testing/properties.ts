@@ -66,7 +66,12 @@ class Broken extends Error {
   }
 }
 
-function tryAll(arbitrary: fc.Arbitrary<GraphCase>, call: string, { graphs: numRuns = 1000, seed, path, replay }: PropertyOptions, holds: (c: GraphCase) => void): number {
+/** The options that decide which graphs are drawn, as they stand in a call. */
+const drawnBy = ({ ops, dtypes, most }: GraphOptions): string =>
+  Object.entries({ ops, dtypes, most }).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${JSON.stringify(value)}, `).join("");
+
+function tryAll(arbitrary: fc.Arbitrary<GraphCase>, call: string, options: PropertyOptions, holds: (c: GraphCase) => void): number {
+  const { graphs: numRuns = 1000, seed, path, replay } = options;
   const details = fc.check(fc.property(arbitrary, holds), { numRuns, ...(seed === undefined ? {} : { seed }), ...(path === undefined ? {} : { path }) });
   if (!details.failed) return details.numRuns;
   const [broken] = details.counterexample!;
@@ -77,7 +82,7 @@ function tryAll(arbitrary: fc.Arbitrary<GraphCase>, call: string, { graphs: numR
     error instanceof Broken ? error.message : `it throws ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
     `${countNodes(broken.graph)} nodes${dims.length > 0 ? ` with ${dims.join(", ")}` : ""}, after ${details.numShrinks} smaller graphs were found:`, graphText(broken.graph),
     ...(error instanceof Broken && error.after ? ["which became:", graphText(error.after)] : []),
-    `seed ${details.seed}, path ${at}; to see it again: ${replay ? replay(details.seed, at) : `${call}, { seed: ${details.seed}, path: "${at}" })`}`,
+    `seed ${details.seed}, path ${at}; to see it again: ${replay ? replay(details.seed, at) : `${call}, { ${drawnBy(options)}seed: ${details.seed}, path: "${at}" })`}`,
   ].join("\n"), broken, details.seed, at);
 }
 
@@ -136,9 +141,10 @@ export function isIdempotent(transform: Transform, options: PropertyOptions = {}
 }
 
 /** The graph's text is read back to the identical graph. Given an arbitrary, or nothing, tries many graphs. */
-export function roundTrips(what: Graph | fc.Arbitrary<GraphCase> = graphs(), options: PropertyOptions = {}): void {
-  const arbitrary = what instanceof fc.Arbitrary ? what : fc.constant({ graph: what, dims: {}, seed: 0 });
-  tryAll(arbitrary, "roundTrips(arbitrary", options, ({ graph }) => {
+export function roundTrips(what?: Graph | fc.Arbitrary<GraphCase>, options: PropertyOptions = {}): void {
+  const [arbitrary, given] = what === undefined ? [graphs(options), "undefined"] as const
+    : what instanceof fc.Arbitrary ? [what, "arbitrary"] as const : [fc.constant({ graph: what, dims: {}, seed: 0 }), "graph"] as const;
+  tryAll(arbitrary, `roundTrips(${given}`, options, ({ graph }) => {
     const text = graphText(graph);
     const read = parseGraph(text);
     const again = graphText(read);
@@ -166,7 +172,7 @@ export function respectsGradient(op: OpName, options: PropertyOptions = {}): num
   if (opDefinition(op).gradient === "none") throw new SluiceError({ code: "GRAD004", message: `${op} passes no gradient`, hint: "only ops with a gradient can respect it" });
   let compared = 0;
   const own: PropertyOptions = { ops: [op, op, "mul"], dtypes: ["f64", "f64", "f32", "i32", "bool"], most: 3, graphs: 100, ...options };
-  tryAll(graphs(own), `respectsGradient("${op}"`, own, c => {
+  tryAll(graphs(own), `respectsGradient("${op}"`, { ...options, graphs: own.graphs }, c => {
     // A gradient that a composite brings with it says what it likes.
     if (c.graph.nodes.some(n => n.op === "composite" && n.attrs.gradient)) return;
     const { inputs, states } = drawValues(c.graph, c.dims, c.seed, float64);

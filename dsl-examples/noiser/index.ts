@@ -33,7 +33,7 @@ export const train = procedure({ steps: int(2000, "training steps"), to: file("w
   save(to, net);
 });
 
-export const brighten = procedure({ weights: file("from train"), photo: picture("what to brighten"), to: file("a .png", "bright.png") }, ({ weights, photo, to }) => {
+export const brighten = procedure({ weights: file("from train", "noiser.safetensors"), photo: picture("what to brighten"), to: file("a .png", "bright.png") }, ({ weights, photo, to }) => {
   load(weights, net);
   write(to, enhance({ image: photo.pixels() }).image);
 });

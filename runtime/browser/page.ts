@@ -118,6 +118,7 @@ function procedureCard(program: Program, procedure: Procedure, files: PageFiles,
     });
     const start = performance.now();
     let rows = 0;
+    stop.hidden = false;
     await program.run(procedure.name, await valuesOf(fields), {
       signal: abort.signal,
       onProgress(now, total) {
@@ -133,6 +134,8 @@ function procedureCard(program: Program, procedure: Procedure, files: PageFiles,
           else shown.append(element("p", {}, element("b", {}, name), ` ${typeof value === "object" ? tensorText(value) : value}`));
         }
       },
+    }).finally(() => {
+      stop.hidden = true;
     });
   };
   const made = card(procedure.name, "procedure", [...fields.values()], "Run", run);

@@ -1,6 +1,6 @@
 // The kit finds what is wrong: planted faults are found, shrunk to a few nodes, and told with what replays them.
 import { expect, test } from "vitest";
-import { type Graph, parseGraph, preservesMeaning, PropertyError, rewriteWith, type Rule, type Transform } from "../../compiler/testing/index.ts";
+import { type Graph, type MeaningOptions, parseGraph, preservesMeaning, PropertyError, rewriteWith, type Rule, type Transform } from "../../compiler/testing/index.ts";
 
 const wrongRules: readonly Rule[] = [
   { name: "sub-as-add", from: "sub(x, y)", to: "add(x, y)", exact: "field" },
@@ -33,6 +33,21 @@ test.each([...wrongRules.map(r => rewriteWith(r.name, "wrong", [r])), wrongPass]
   expect(() => preservesMeaning(transform, { seed, path })).toThrow(error.message.split("\n")[0]);
   expect(error.message).toContain(`seed: ${seed}, path: "${path}"`);
   expect(found.graph.outputs.length + found.graph.updates.length).toBeGreaterThan(0);
+});
+
+test("the replay draws from the same graphs", () => {
+  const mine = rewriteWith("mine", "wrong", [{ name: "add-neg", from: "add(x, neg(y))", to: "sub(y, x)", exact: "field" }]);
+  const message = (options: MeaningOptions): string => {
+    try {
+      preservesMeaning(mine, options);
+      return "nothing was found";
+    } catch (e) {
+      return (e as Error).message;
+    }
+  };
+  const found = message({ ops: ["add", "neg"], most: 6 });
+  const [, seed, path] = /preservesMeaning\(mine, \{ ops: \["add","neg"\], most: 6, seed: (-?\d+), path: "([\d:]+)" \}\)$/.exec(found) ?? [];
+  expect(message({ ops: ["add", "neg"], most: 6, seed: Number(seed), path: path! }).split("\n")[0]).toBe(found.split("\n")[0]);
 });
 
 test("a transform that breaks a graph's invariants is told so", () => {
