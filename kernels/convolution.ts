@@ -13,7 +13,7 @@ import type { SimdMachine } from "../compiler/kernel/machines.ts";
 import type { KernelBuilder } from "./builder.ts";
 import type { Sink, Source } from "./fused.ts";
 import { allocRing, clearRow, constantSize, copyRow, type Ring, type Window, windowSlot } from "./ring.ts";
-import { ceilDiv, ENOUGH_TASKS, lanesOverInputs, lanesUpTo, registerDType, restOf } from "./simd.ts";
+import { ceilDiv, eachRun, ENOUGH_TASKS, goesInRuns, lanesOf, lanesOverInputs, lanesUpTo, registerDType, restOf } from "./simd.ts";
 import { allocPlanes, fillPlanes, isPairable, planeFilter, PLANES } from "./winograd.ts";
 
 /** Where the rows of an input come from: a tensor [N, H, W, C], or another convolution finished pointwise. */
@@ -80,6 +80,8 @@ function tileOf(machine: SimdMachine, dtype: DType, attrs: ConvAttrs, [kh, kw, p
 }
 
 type Emit = (x: Size, channel: Size, value: Expr) => void;
+/** Of elements of the row from `first` on, counted from pixel x. */
+type EmitRun = (x: Size, first: number, value: Expr) => void;
 
 /** Products of one row and column of the filter, for some or all pixels of a tile. */
 interface Products {
@@ -106,8 +108,10 @@ class Stage {
   readonly #results: Buffer;
   /** Of a tile in pairs. */
   readonly #planes: Buffer | null;
+  /** A row of results that are finished in runs. */
+  readonly #row: Buffer | null;
 
-  constructor(k: KernelBuilder, c: Convolution) {
+  constructor(k: KernelBuilder, c: Convolution, inRuns: boolean) {
     this.#k = k;
     this.#c = c;
     const [kh, kw, perGroup, outputs] = c.filter.shape.map(constantSize) as [number, number, number, number];
@@ -125,6 +129,9 @@ class Stage {
     const shape = tile.over === "inputs" ? [this.#groups, steps / tile.lanes, tile.width * tile.lanes] : [this.#groups * this.#blocks, steps, tile.width * tile.lanes];
     this.#packed = k.alloc("filter", dtype, shape, "local");
     this.#results = k.alloc("results", dtype, [tile.pixels, tile.over === "inputs" ? 4 : tile.width * tile.lanes], "local");
+    const isRow = inRuns && tile.over === "inputs" && this.#groups === 1 && goesInRuns(outputs);
+    // A pixel's results are stored as four.
+    this.#row = isRow ? k.alloc("row", dtype, [addSize(mulSize(ceilDiv(c.output[1], tile.pixels), tile.pixels * outputs), 4 - outputs)], "local") : null;
     this.#pack();
   }
 
@@ -177,8 +184,9 @@ class Stage {
   }
 
   /** Computes the row of results whose window the group completes; those before the first column are dropped. */
-  row(group: Size, emit: Emit, firstColumn = 0): void {
+  row(group: Size, emit: Emit, emitRun?: EmitRun, firstColumn = 0): void {
     const k = this.#k;
+    const row = this.#row;
     const { pixels } = this.#tile;
     const [, columns] = this.#c.output;
     const slots = Array.from({ length: this.window.size[0] }, (_, ky) => windowSlot(k, this.ring, group, ky * this.#c.attrs.dilation[0]));
@@ -188,6 +196,7 @@ class Stage {
       k.for_("g", this.#groups, g => {
         if (this.#tile.over === "inputs") {
           this.#overInputs(tile, g, slots);
+          if (row) return;
           k.for_("p", valid, p => this.#write(addSize(x, p), p, mulSize(g, this.#outputs), this.#outputs, emit, firstColumn));
           return;
         }
@@ -202,6 +211,10 @@ class Stage {
         });
       });
     });
+    if (!row || !emitRun) return;
+    const lanes = lanesOf(k.simd, row.dtype);
+    const at = (x: Size, first: number): Size => addSize(mulSize(x, this.#outputs), first);
+    eachRun(k, columns, this.#outputs, lanes, (x, first) => emitRun(x, first, k.load(row, [at(x, first)], lanes)), x => emit(x, 0, k.load(row, [at(x, 0)], this.#outputs)));
   }
 
   #write(x: Size, p: Size, first: Size, count: number, emit: Emit, firstColumn: number): void {
@@ -294,8 +307,9 @@ class Stage {
       }
     });
     k.unroll("p", pixels, p => {
+      const row = this.#row;
       if (width === 1) k.store(this.#results, [p, 0], horizontal("add", k.load(acc, [p, 0])));
-      else k.store(this.#results, [p, 0], sumsOf(Array.from({ length: width }, (_, o) => k.load(acc, [p, o]))));
+      else k.store(row ?? this.#results, row ? [mulSize(addSize(mulSize(tile, pixels), p), width)] : [p, 0], sumsOf(Array.from({ length: width }, (_, o) => k.load(acc, [p, o]))));
     });
   }
 }
@@ -322,7 +336,7 @@ export function convolutionKernel(k: KernelBuilder, c: Convolution, sink: Sink):
   sink.open?.(k, [n, band]);
   const chain: Convolution[] = [c];
   for (let x = c.x; "convolution" in x; x = x.convolution.x) chain.unshift(x.convolution);
-  const stages = chain.map(link => new Stage(k, link));
+  const stages = chain.map((link, i) => new Stage(k, link, i === chain.length - 1 && sink.writeRun !== undefined));
   // The first output row of each stage, and how many groups of input rows it takes.
   const starts: Size[] = [];
   const groups: Size[] = [];
@@ -343,7 +357,8 @@ export function convolutionKernel(k: KernelBuilder, c: Convolution, sink: Sink):
       const next = stages[i + 1];
       const consumer = chain[i + 1];
       if (!next || !consumer || !("convolution" in consumer.x)) {
-        const write = (): void => stages[i]!.row(group, (x, channel, value) => sink.write(k, [n, y, x, channel], value));
+        const { writeRun } = sink;
+        const write = (): void => stages[i]!.row(group, (x, channel, value) => sink.write(k, [n, y, x, channel], value), writeRun && ((x, first, value) => writeRun(k, [n, y], x, first, value)));
         // Where windows are counted by division, the verifier is told that the row lies in the band.
         if (stages.slice(1).some(s => s.ring.stride > 1)) k.if_(and(ge(index(made), 0), lt(index(made), bandHeight(c))), write);
         else write();
@@ -354,7 +369,7 @@ export function convolutionKernel(k: KernelBuilder, c: Convolution, sink: Sink):
       next.fill(slot, to => k.if_(and(ge(index(y), 0), lt(index(y), index(chain[i]!.output[0]))), () => {
         stages[i]!.row(group, (x, channel, value) => {
           k.store(next.ring.buffer, [to, addSize(mulSize(addSize(x, next.ring.left), next.ring.channels), channel)], finish(k, [n, y, x, channel], value));
-        }, Math.max(0, -next.ring.left));
+        }, undefined, Math.max(0, -next.ring.left));
       }, () => clearRow(k, next.ring, next.window, to)));
       const { stride } = next.ring;
       if (stride === 1) advance(i + 1, made);

@@ -13,6 +13,8 @@ export interface Source {
   readonly inMemory?: boolean;
   /** `lanes` elements from the index on along the last axis, all inside the shape; typed REGISTER_TYPE[dtype]. */
   read(k: KernelBuilder, at: readonly Size[], lanes: number): Expr;
+  /** Where few channels are the last axis: `lanes` elements of a row of pixels from `first` on, counted from pixel x. `at` is the row. */
+  readRun?(k: KernelBuilder, at: readonly Size[], x: Size, first: number, lanes: number): Expr;
 }
 
 /** Where results go: each element once. A generator calls `open` with the index of the task once its grid is declared, before the
@@ -21,5 +23,7 @@ export interface Sink {
   open?(k: KernelBuilder, task: readonly Size[]): void;
   /** As many elements as the value has lanes, from the index on along the last axis. */
   write(k: KernelBuilder, at: readonly Size[], value: Expr): void;
+  /** The same for elements of a row of pixels from `first` on, counted from pixel x. */
+  writeRun?(k: KernelBuilder, at: readonly Size[], x: Size, first: number, value: Expr): void;
   close?(k: KernelBuilder): void;
 }

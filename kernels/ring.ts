@@ -8,7 +8,7 @@ import { and, constant, eq, ge, index, lt } from "../compiler/kernel/expr.ts";
 import { type Buffer, REGISTER_TYPE } from "../compiler/kernel/ir.ts";
 import type { KernelBuilder } from "./builder.ts";
 import type { Source } from "./fused.ts";
-import { ceilDiv, lanesUpTo, lanesOf, overhang, restOf } from "./simd.ts";
+import { ceilDiv, eachRun, goesInRuns, lanesOf, lanesUpTo, overhang, restOf } from "./simd.ts";
 
 export function constantSize(s: Size): number {
   if (typeof s !== "number") throw new InternalError(`${sizeText(s)} must be constant in a convolution`);
@@ -84,7 +84,14 @@ export function copyRow(k: KernelBuilder, ring: Ring, w: Window, source: Source,
   const y = k.index("y", index(floorDivSize(row, spreadY)));
   let inside = and(ge(index(y), 0), lt(index(y), index(w.input[1]!)));
   if (spreadY > 1) inside = and(inside, eq(index(modSize(row, spreadY)), 0));
+  const { readRun } = source;
   k.if_(inside, () => {
+    if (readRun && goesInRuns(ring.channels) && spreadX === 1 && ring.left >= 0) {
+      const to = (x: Size, c: number): Size => addSize(mulSize(addSize(x, ring.left), ring.channels), c);
+      eachRun(k, w.input[2]!, ring.channels, lanes, (x, c) => k.store(ring.buffer, [slot, to(x, c)], readRun(k, [n, y], x, c, lanes)),
+        x => k.store(ring.buffer, [slot, to(x, 0)], source.read(k, [n, y, x, 0], ring.channels)));
+      return;
+    }
     k.for_("x", w.input[2]!, x => {
       const at = mulSize(addSize(mulSize(x, spreadX), ring.left), ring.channels);
       const copy = (c: Size, count: number): void => k.store(ring.buffer, [slot, addSize(at, c)], source.read(k, [n, y, x, c], count));

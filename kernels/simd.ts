@@ -1,9 +1,10 @@
 // What generators for simd machines share: the types and widths of registers, and how many tasks are enough.
 import { InternalError } from "../compiler/base/diagnostics.ts";
 import type { DType } from "../compiler/base/dtypes.ts";
-import { addSize, floorDivSize, type Size } from "../compiler/base/sizes.ts";
+import { addSize, floorDivSize, mulSize, type Size, subSize } from "../compiler/base/sizes.ts";
 import { REGISTER_TYPE } from "../compiler/kernel/ir.ts";
 import type { SimdMachine } from "../compiler/kernel/machines.ts";
+import type { KernelBuilder } from "./builder.ts";
 
 /** Tasks that keep several workers busy. */
 export const ENOUGH_TASKS = 8;
@@ -26,6 +27,14 @@ export function lanesUpTo(count: number, machine: SimdMachine, d: DType): number
 export function lanesOverInputs(machine: SimdMachine, d: DType, inputs: number, outputs: number): number | null {
   if (outputs > 4 || inputs < 8) return null;
   return [16, 8, 4].find(n => n <= lanesOf(machine, d) && inputs % n === 0) ?? null;
+}
+/** Whether pixels of so many channels are better taken in runs of whole vectors, across pixels. */
+export const goesInRuns = (channels: number): boolean => channels >= 2 && channels <= 4;
+/** Runs of whole vectors over so many pixels, and then the pixels that are left. */
+export function eachRun(k: KernelBuilder, pixels: Size, channels: number, lanes: number, run: (x: Size, first: number) => void, pixel: (x: Size) => void): void {
+  const whole = mulSize(floorDivSize(pixels, lanes), lanes);
+  if (whole !== 0) k.for_("x", whole, x => { for (let v = 0; v < channels; v++) run(x, v * lanes); }, { step: lanes });
+  if (subSize(pixels, whole) !== 0) k.for_("x", pixels, pixel, { from: whole });
 }
 /** What is left of so many elements after whole vectors, as narrower ones: halves while they fit, then the last three or fewer. */
 export function restOf(count: number, lanes: number): { readonly from: number; readonly lanes: number }[] {

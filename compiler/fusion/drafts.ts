@@ -50,8 +50,8 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     return isTuple(type) ? type.items.map((t, i) => items.get(`${id}.${i}`) ?? temporary(t)) : [];
   };
   const endOf = (id: NodeId): NodeId => ends.get(id) ?? id;
-  const scope = (roots: readonly NodeId[], flat = false): KernelScope =>
-    new KernelScope({ graph, machine, stored, roots: [...roots, ...roots.map(endOf)], name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat });
+  const scope = (roots: readonly NodeId[], { flat = false, inRuns = false } = {}): KernelScope =>
+    new KernelScope({ graph, machine, stored, roots: [...roots, ...roots.map(endOf)], name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat, inRuns });
 
   const partOfMoments = new Map<NodeId, ValueId>();
   const kernel = (draft: Draft): Work => ({ kind: "kernel", draft });
@@ -69,7 +69,7 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     const image = graph.nodes[id]!.inputs[0]!;
     const conv = summed.get(id);
     const works: Work[] = [];
-    const s = scope(conv === undefined ? [] : [conv]);
+    const s = scope(conv === undefined ? [] : [conv], { inRuns: conv !== undefined });
     const { part, bands, shape } = momentParts(s, id);
     if (conv === undefined) works.push(kernel(imageMomentsKernel(s, image, part)));
     else if (!stored[image]) works.push(kernel(convMomentsKernel(s, conv, image, part, false)));
@@ -77,7 +77,7 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     return works;
   };
   const convWorks = (id: NodeId, node: NodeOf<"conv" | "conv_input">): Work[] => {
-    const s = scope([id]);
+    const s = scope([id], { inRuns: true });
     const end = endOf(id);
     const between = chained.get(id);
     if (between !== undefined) {
@@ -94,7 +94,7 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
   const worksOf = ({ kind, roots }: Group): Work[] => {
     if (kind === "loop") {
       const flat = isFlat(graph, stored, roots);
-      return [{ kind: "kernel", draft: loopKernel(scope(roots, flat), roots, flat) }];
+      return [{ kind: "kernel", draft: loopKernel(scope(roots, { flat }), roots, flat) }];
     }
     if (kind === "reduce") {
       const first = scope(roots);
@@ -115,7 +115,7 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
       case "conv": case "conv_input": return convWorks(id, node);
       case "composite": return momentsWorks(id);
       case "conv_filter": {
-        const s = scope(roots);
+        const s = scope(roots, { inRuns: true });
         if (!hasConstantChannels(s, node)) return [{ kind: "kernel", draft: convFilterNest(s, id, endOf(id)) }];
         const gradient = filterGradientOf(s, node);
         const part = temporary(unnamed(typeOf(id).dtype, filterGradientShape(gradient)));

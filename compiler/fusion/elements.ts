@@ -17,7 +17,27 @@ import { flatten, inputIndex, type MovementOp } from "./maps.ts";
 const LANE_NAME = "lane#";
 export const LANE: Size = dimSize(LANE_NAME);
 export const dependsOnLane = (s: Size): boolean => typeof s !== "number" && s.key.includes(LANE_NAME);
-export const atLane = (s: Size, lane: number): Size => (dependsOnLane(s) ? substituteSize(s, d => (d === LANE_NAME ? lane : undefined)) : s);
+export const atLane = (s: Size, lane: number): Size => (dependsOnLane(s) ? substituteSize(s, d => symbolAtLane(d, lane)) : s);
+
+/** Lanes that run on through a row of pixels: the pixel and the channel of the element `first` + lane. */
+const pixelLane = (first: number, channels: number): Size => dimSize(`${LANE_NAME}/${first}/${channels}`);
+const channelLane = (first: number, channels: number): Size => dimSize(`${LANE_NAME}%${first}%${channels}`);
+function symbolAtLane(name: string, lane: number): Size | undefined {
+  if (name === LANE_NAME) return lane;
+  if (!name.startsWith(LANE_NAME)) return undefined;
+  const [first, channels] = name.slice(LANE_NAME.length + 1).split(name[LANE_NAME.length]!).map(Number) as [number, number];
+  return name[LANE_NAME.length] === "/" ? Math.floor((first + lane) / channels) : (first + lane) % channels;
+}
+/** The index of elements of a row of pixels from `first` on, counted from pixel x. */
+export const runIndex = (row: readonly Size[], x: Size, first: number, channels: number): Size[] => [...row, addSize(x, pixelLane(first, channels)), channelLane(first, channels)];
+
+/** The position in a row of pixels of an index whose last axes are pixels and channels. */
+function positionInRow(x: Size, channel: Size, channels: number): Size {
+  const run = typeof channel === "number" ? null : new RegExp(`^${LANE_NAME}%(\\d+)%${channels}$`).exec(channel.key);
+  const first = Number(run?.[1]);
+  const start = run ? subSize(x, pixelLane(first, channels)) : 0;
+  return run && !dependsOnLane(start) ? addSize(addSize(mulSize(start, channels), first), LANE) : addSize(mulSize(x, channels), channel);
+}
 
 /** The index of a vector along the last axis. */
 export const withLanes = (at: readonly Size[]): Size[] => at.map((x, i) => (i === at.length - 1 ? addSize(x, LANE) : x));
@@ -54,6 +74,7 @@ export class Elements {
   /** Of flat kernels: every tensor is one row of all its elements. */
   readonly #flat: boolean;
   #known: Map<string, Expr>[] = [new Map()];
+  readonly #channels = new Map<string, number>();
 
   constructor(k: KernelBuilder, graph: Graph, origin: (id: NodeId) => Origin | undefined, flat = false) {
     this.k = k;
@@ -145,15 +166,16 @@ export class Elements {
     if (lanes === 1 || !dependsOnLane(x)) return e.index(x);
     const [first, second] = [atLane(x, 0), atLane(x, 1)];
     const step = subSize(second, first);
-    const isLinear = typeof step === "number" && sizeText(atLane(x, 2)) === sizeText(addSize(second, step));
+    const isLinear = typeof step === "number" && Array.from({ length: lanes }, (_, l) => l).every(l => sizeText(atLane(x, l)) === sizeText(addSize(first, l * step)));
     if (!isLinear) return e.vector(Array.from({ length: lanes }, (_, l) => e.index(atLane(x, l))));
     const offsets = e.vector(Array.from({ length: lanes }, (_, l) => e.constant("i32", l * step)));
     return e.add(e.splat(e.index(first), lanes), offsets);
   }
 
   /** Elements of a buffer: one load where the lanes are neighbours, else lane by lane. */
-  load(buffer: Buffer, at: readonly Size[], lanes: number): Expr {
+  load(buffer: Buffer, logical: readonly Size[], lanes: number): Expr {
     const { k } = this;
+    const at = this.#place(buffer, logical);
     if (lanes === 1 || !at.some(dependsOnLane)) return k.load(buffer, at);
     const start = at.map(x => atLane(x, 0));
     if (isContiguous(at)) return k.load(buffer, start, lanes);
@@ -161,7 +183,8 @@ export class Elements {
   }
 
   /** Stores the lanes of a value at an index in LANE. */
-  store(buffer: Buffer, at: readonly Size[], value: Expr, lanes: number): void {
+  store(buffer: Buffer, logical: readonly Size[], value: Expr, lanes: number): void {
+    const at = this.#place(buffer, logical);
     const wide = e.splat(value, lanes);
     if (lanes === 1) this.k.store(buffer, at, value);
     else if (isContiguous(at)) this.k.store(buffer, at.map(x => atLane(x, 0)), wide);
@@ -169,6 +192,16 @@ export class Elements {
       const held = this.k.let_("v", wide);
       for (let l = 0; l < lanes; l++) this.k.store(buffer, at.map(x => atLane(x, l)), e.lane(held, l));
     }
+  }
+
+  /** The index in a buffer, which may have rows of pixels as one axis. */
+  #place(buffer: Buffer, at: readonly Size[]): readonly Size[] {
+    const channels = this.#channels.get(buffer.name);
+    return channels === undefined ? at : [...at.slice(0, -2), positionInRow(at.at(-2)!, at.at(-1)!, channels)];
+  }
+  /** Says that the last axis of a buffer is that of pixels and of so many channels. */
+  joinPixels(buffer: Buffer, channels: number): void {
+    this.#channels.set(buffer.name, channels);
   }
 
   /** Stores a value's lanes from the index on along the last axis. */

@@ -2,7 +2,7 @@
 // of its band of rows, and bands are combined in their order (Chan, Golub and LeVeque, "Updating formulae and a pairwise
 // algorithm for computing sample variances", 1979). A convolution's own task does it, so that its result need not be stored;
 // a convolution that normalises its input by them combines them again where it needs them.
-import { floorDivSize, addSize, minSize, mulSize, type Size, subSize } from "../base/sizes.ts";
+import { floorDivSize, addSize, minSize, modSize, mulSize, type Size, subSize } from "../base/sizes.ts";
 import { isTuple, type Node, type NodeId, type NodeOf, type TensorType } from "../graph/graph.ts";
 import * as e from "../kernel/expr.ts";
 import { type Buffer, type Expr, typeOf } from "../kernel/ir.ts";
@@ -37,6 +37,9 @@ export const momentPartShape = ([images, , , channels]: readonly Size[], { count
 const elementsIn = (band: Size, { height }: Bands, [, rows, columns]: readonly Size[]): Expr =>
   e.cast("f32", e.index(mulSize(minSize(height, subSize(rows!, mulSize(band, height))), columns!)));
 
+/** Neighbouring pixels add to different sums, so that none waits for the one before it. */
+const SUMS = 4;
+
 /** Sums of one task over its band. */
 class BandSums {
   readonly #scope: KernelScope;
@@ -47,28 +50,29 @@ class BandSums {
   constructor(scope: KernelScope, channels: Size) {
     this.#scope = scope;
     this.#channels = channels;
-    this.#sums = scope.k.alloc("sums", "f32", [channels], "local");
-    this.#squares = scope.k.alloc("squares", "f32", [channels], "local");
-    forVectors(scope.k, channels, widest(scope), (c, lanes) => {
-      for (const b of [this.#sums, this.#squares]) scope.k.store(b, [c], e.constant("f32", 0, lanes));
-    });
+    this.#sums = scope.k.alloc("sums", "f32", [SUMS, channels], "local");
+    this.#squares = scope.k.alloc("squares", "f32", [SUMS, channels], "local");
+    scope.k.for_("i", SUMS, i => forVectors(scope.k, channels, widest(scope), (c, lanes) => {
+      for (const b of [this.#sums, this.#squares]) scope.k.store(b, [i, c], e.constant("f32", 0, lanes));
+    }));
   }
 
-  add(channel: Size, y: Expr): void {
+  add(x: Size, channel: Size, y: Expr): void {
     const { k } = this.#scope;
     const { lanes } = typeOf(y);
-    k.store(this.#sums, [channel], e.add(k.load(this.#sums, [channel], lanes), y));
-    k.store(this.#squares, [channel], e.fma(y, y, k.load(this.#squares, [channel], lanes)));
+    const i = k.index("i", e.index(modSize(x, SUMS)));
+    k.store(this.#sums, [i, channel], e.add(k.load(this.#sums, [i, channel], lanes), y));
+    k.store(this.#squares, [i, channel], e.fma(y, y, k.load(this.#squares, [i, channel], lanes)));
   }
 
   leave(part: ValueId, image: Size, band: Size, count: Expr): void {
     const { k } = this.#scope;
     const output = this.#scope.output(part);
     forVectors(k, this.#channels, widest(this.#scope), (c, lanes) => {
-      const sum = k.load(this.#sums, [c], lanes);
+      const [sum, squares] = [this.#sums, this.#squares].map(b => Array.from({ length: SUMS }, (_, i) => k.load(b, [i, c], lanes)).reduce((x, y) => e.add(x, y))) as [Expr, Expr];
       const mean = k.let_("mean", e.div(sum, e.splat(count, lanes)));
       k.store(output, [image, band, 0, c], mean);
-      k.store(output, [image, band, 1, c], e.max(e.sub(k.load(this.#squares, [c], lanes), e.mul(sum, mean)), 0));
+      k.store(output, [image, band, 1, c], e.max(e.sub(squares, e.mul(sum, mean)), 0));
     });
   }
 }
@@ -92,7 +96,7 @@ export function convMomentsKernel(scope: KernelScope, conv: NodeId, end: NodeId,
       scope.whileHeld(conv, k.let_("y", value), () => {
         const y = k.let_("y", e.splat(scope.elements.value(end, to, lanes), lanes));
         if (isStored) scope.elements.store(scope.output(end), to, y, lanes);
-        sums.add(at[3]!, y);
+        sums.add(at[2]!, at[3]!, y);
       });
     },
     close() {
@@ -114,7 +118,7 @@ export function imageMomentsKernel(scope: KernelScope, image: NodeId, part: Valu
   const start = mulSize(band, bands.height);
   everyIndex(scope, [minSize(bands.height, subSize(shape[1]!, start)), shape[2]!, shape[3]!], widest(scope), ([y, x, c], lanes) => elements.scoped(() => {
     const at = [n, addSize(start, y!), x!, c!];
-    sums.add(lanes === 1 ? c! : subSize(c!, LANE), e.splat(elements.value(image, at, lanes), lanes));
+    sums.add(x!, lanes === 1 ? c! : subSize(c!, LANE), e.splat(elements.value(image, at, lanes), lanes));
   }));
   sums.leave(part, n, band, elementsIn(band, bands, shape));
   return scope.finish(mulSize(3, shape.reduce<Size>(mulSize, 1)));

@@ -1,13 +1,15 @@
 // A kernel that is being written for a part of a graph: its parameters are declared as values are read and written, and
 // every read is recorded, so that the plan knows what may be written in place.
-import { productSize, sameSize, type Size, sizeText } from "../base/sizes.ts";
+import { mulSize, productSize, sameSize, type Size, sizeText } from "../base/sizes.ts";
 import type { Span } from "../base/span.ts";
 import { type Graph, isTuple, type NodeId, type TensorType } from "../graph/graph.ts";
 import { typeOf, type Expr, type Kernel, type Param, REGISTER_TYPE } from "../kernel/ir.ts";
+import * as e from "../kernel/expr.ts";
 import type { SimdMachine } from "../kernel/machines.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
 import type { Sink, Source } from "../../kernels/fused.ts";
-import { Elements, type Origin, withLanes } from "./elements.ts";
+import { goesInRuns } from "../../kernels/simd.ts";
+import { Elements, type Origin, runIndex, withLanes } from "./elements.ts";
 
 /** A node's value, or (negative) a temporary of the plan. */
 export type ValueId = number;
@@ -29,6 +31,8 @@ export interface ScopeOptions {
   /** Type of a temporary. */
   temporary(value: ValueId): TensorType;
   readonly flat?: boolean;
+  /** Whether tensors of few channels have rows of pixels as one axis, so that vectors may run across pixels. */
+  readonly inRuns?: boolean;
 }
 
 export class KernelScope {
@@ -110,7 +114,11 @@ export class KernelScope {
     if (known) return known.buffer;
     const node = this.graph.nodes[value];
     const hint = !node ? "part" : node.op === "input" || node.op === "state" ? node.attrs.name.replace(/[^A-Za-z0-9_]/g, "_") : node.op;
-    const buffer = this.k.param(/^[A-Za-z_]/.test(hint) ? hint : `_${hint}`, this.typeOf(value).dtype, this.#shape(value), access);
+    const shape = this.#shape(value);
+    const channels = shape.at(-1);
+    const isRows = this.#options.inRuns === true && node !== undefined && shape.length >= 3 && typeof channels === "number" && goesInRuns(channels);
+    const buffer = this.k.param(/^[A-Za-z_]/.test(hint) ? hint : `_${hint}`, this.typeOf(value).dtype, isRows ? [...shape.slice(0, -2), mulSize(shape.at(-2)!, channels)] : shape, access);
+    if (isRows) this.elements.joinPixels(buffer, channels);
     this.#operands.push({ value, access, buffer });
     return buffer;
   }
@@ -129,17 +137,27 @@ export class KernelScope {
   source(id: NodeId): Source {
     const { dtype, shape } = this.elements.type(id);
     // Generators read in blocks of their own: nothing that one read binds is known to the next.
-    return { dtype, shape, read: (_k, at, lanes) => this.elements.scoped(() => this.elements.read(id, at, lanes)) };
+    const channels = shape.at(-1);
+    return {
+      dtype, shape, read: (_k, at, lanes) => this.elements.scoped(() => this.elements.read(id, at, lanes)),
+      ...(this.#options.inRuns === true && typeof channels === "number" ? {
+        readRun: (_k, row, x, first, lanes) => this.elements.scoped(() => e.splat(this.elements.value(id, runIndex(row, x, first, channels), lanes), lanes)),
+      } : {}),
+    };
   }
 
   /** Where a generator leaves an anchor's result: its epilogue is computed there and then, and the end of it stored. */
   sink(anchor: NodeId, end: NodeId): Sink {
+    const channels = this.elements.type(anchor).shape.at(-1);
     return {
       open: () => this.hoistScalars([anchor, end]),
       write: (k, at, value) => {
         const { lanes } = typeOf(value);
         this.finishAt(anchor, end, lanes === 1 ? at : withLanes(at), k.let_("y", value), lanes);
       },
+      ...(this.#options.inRuns === true && typeof channels === "number" ? {
+        writeRun: (k, row, x, first, value) => this.finishAt(anchor, end, runIndex(row, x, first, channels), k.let_("y", value), typeOf(value).lanes),
+      } : {}),
     };
   }
   /** Stores the epilogue of an anchor's value at an index in LANE. */
