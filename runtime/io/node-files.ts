@@ -111,9 +111,12 @@ async function encodePicture(path: string, picture: HostPicture): Promise<Uint8A
 }
 
 async function resizePicture(picture: HostPicture, height: number, width: number): Promise<HostPicture> {
-  const image = (await pipeline(picture)).resize({ width, height, fit: "fill" });
-  const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
-  return split(data, info.width, info.height, info.channels);
+  const sharp = await loadSharp();
+  // Alpha by itself: sharp joins channels only after it has resized.
+  const resized = (data: Uint8Array, channels: 1 | 3): Promise<Uint8Array> =>
+    sharp(data, { raw: { width: picture.width, height: picture.height, channels } }).resize({ width, height, fit: "fill" }).toColourspace(channels === 1 ? "b-w" : "srgb").raw().toBuffer();
+  const [rgb, alpha] = await Promise.all([resized(picture.rgb, 3), picture.alpha && resized(picture.alpha, 1)]);
+  return { width, height, rgb, alpha };
 }
 
 export const nodeFiles: HostFiles = { read: readBytes, write: writeBytes, readPicture, encodePicture, resizePicture };

@@ -142,6 +142,13 @@ describe("pictures", () => {
     const t = await effectsOver(nodeFiles)({ kind: "pixels", picture: path, dtype: "f32", resize: [3, 4] }) as HostTensor;
     expect(t.shape).toEqual([3, 4, 3]);
     expect([...t.data].every(v => v >= 0 && v <= 1)).toBe(true);
+    for (const [height, width] of [[3, 4], [12, 20]] as const) {
+      const alpha = Uint8Array.from({ length: 48 }, (_, i) => (i % 8 < 4 ? 255 : 0));
+      const resized = await nodeFiles.resizePicture({ width: 8, height: 6, rgb: new Uint8Array(144).fill(50), alpha }, height, width);
+      expect([resized.rgb.length, resized.alpha?.length]).toEqual([3 * height * width, height * width]);
+      expect([...resized.rgb].every(v => v === 50)).toBe(true);
+      expect([resized.alpha![0], resized.alpha!.at(-1)]).toEqual([255, 0]);
+    }
   });
 });
 
