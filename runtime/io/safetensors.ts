@@ -32,7 +32,8 @@ export function readSafetensors(path: string, bytes: Uint8Array): SafetensorsFil
     if (t.start !== at) throw refuse(path, `tensor \`${t.name}\` ${t.start < at ? "overlaps the one before it" : "leaves a hole before it"}`, `offset ${t.start}`, `offset ${at}`);
     at = t.end;
   }
-  if (at !== data.length) throw refuse(path, "the tensors do not fill the file", `${at} bytes`, `${data.length} bytes`);
+  if (at > data.length) throw refuse(path, "the file ends before its tensors do", `${data.length} bytes`, `${at} bytes`);
+  if (at < data.length) throw refuse(path, "the tensors do not fill the file", `${at} bytes`, `${data.length} bytes`);
   return {
     tensors: new Map(tensors.map(t => [t.name, tensorOfBytes(t.dtype, t.shape, data.subarray(t.start, t.end))])),
     metadata: metadataOf(path, __metadata__),

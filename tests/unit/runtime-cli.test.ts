@@ -36,7 +36,7 @@ describe("sluice run", () => {
     const to = join(folder, "w.safetensors");
     const { code, out, err } = sluice("run", program, "train", "--steps", "5", `--to=${to}`, "--threads", "2");
     expect({ code, out }).toEqual({ code: 0, out: "last: f32 [4] [15, 15, 15, 15]\nafter 5 steps\n" });
-    expect(err).toMatch(/^wasm, 2 threads, SIMD.*\n(?:1\/5 .*\n)?5\/5 {2}sum 60 {2}[\d.]+\/s {2}took \d+ s\n$/);
+    expect(err).toMatch(/^wasm, 2 threads, SIMD.*\n(?:[1-4]\/5 .*\n)*5\/5 {2}sum 60 {2}[\d.]+\/s {2}took \d+ s\n$/);
     expect(existsSync(to)).toBe(true);
   });
 

@@ -111,7 +111,8 @@ Safetensors::Safetensors(const std::string& path) : file_(path) {
     e.offset += static_cast<int64_t>(PREFIX + length);
   }
   const int64_t data = static_cast<int64_t>(total - PREFIX - length);
-  if (at != data) refuse(path, "the tensors do not fill the file", inBytes(at), inBytes(data));
+  if (at > data) refuse(path, "the file ends before its tensors do", inBytes(data), inBytes(at));
+  if (at < data) refuse(path, "the tensors do not fill the file", inBytes(at), inBytes(data));
 }
 
 const Safetensors::Entry* Safetensors::find(const std::string& name) const {
