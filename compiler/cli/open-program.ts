@@ -3,6 +3,7 @@ import { load } from "../../runtime/index.ts";
 import { nodeFiles } from "../../runtime/io/node-files.ts";
 import type { Program } from "../../runtime/load.ts";
 import { SluiceError } from "../base/diagnostics.ts";
+import type { DimDecl, DimValues } from "../base/sizes.ts";
 import { readContainer } from "../container/read.ts";
 import { type CompileOptions, runnable } from "../targets.ts";
 import type { ProgramOptions } from "./run.ts";
@@ -11,27 +12,43 @@ import { assignment, numberOf } from "./values.ts";
 const isContainer = (path: string): boolean => path.endsWith(".slx");
 const settingsOf = (options: Pick<ProgramOptions, "set">): { [name: string]: string } => Object.fromEntries(options.set.map(text => assignment("--set", text)));
 
-export async function openForCommand(path: string, options: ProgramOptions): Promise<Program> {
+export interface OpenedForCommand {
+  readonly program: Program;
+  /** The dims given that are bound at each call. */
+  readonly sizes: DimValues;
+}
+
+export async function openForCommand(path: string, options: ProgramOptions): Promise<OpenedForCommand> {
   const threads = options.threads === undefined ? undefined : numberOf("--threads", options.threads);
   if (threads !== undefined && !(Number.isInteger(threads) && threads > 0)) throw new SluiceError({ code: "CLI002", message: "--threads takes a positive integer", found: options.threads });
-  const dims = Object.fromEntries(options.dim.map(text => {
+  const given = options.dim.map((text): readonly [string, number] => {
     const [name, value] = assignment("--dim", text);
     return [name, numberOf(`dim ${name}`, value)];
-  }));
+  });
   const seed = options.seed === undefined ? undefined : numberOf("--seed", options.seed);
-  const common = { threads, dims, seed, check: options.check, print: (text: string) => void (options.json ? process.stderr : process.stdout).write(`${text}\n`) };
+  const common = { threads, seed, check: options.check, print: (text: string) => void (options.json ? process.stderr : process.stdout).write(`${text}\n`) };
   const { cc, cache } = options;
   const target = runnable(options.target ?? "wasm");
   if (isContainer(path)) {
     if (target === "interpret") throw new SluiceError({ code: "CLI006", message: "a container has no graph to interpret", found: path, hint: "name the program's module, or leave --target out" });
     refuseSettings(path, options);
     const bytes = await nodeFiles.read(path);
-    if (target === "wasm") return load(bytes, common);
-    return load(options.trust ? bytes : await recompiled(path, bytes, target, { cc, cache }), { ...common, target: "cpu", trust: true });
+    const { dims, sizes } = whenBound(given, readContainer(bytes).program.dims);
+    const program = target === "wasm" ? await load(bytes, { ...common, dims })
+      : await load(options.trust ? bytes : await recompiled(path, bytes, target, { cc, cache }), { ...common, dims, target: "cpu", trust: true });
+    return { program, sizes };
   }
   const { importProgram } = await import("./program-module.ts");
   const { open } = await import("../open.ts");
-  return open(await importProgram(path, settingsOf(options)), { ...common, target, cc, cache });
+  const traced = await importProgram(path, settingsOf(options));
+  const { dims, sizes } = whenBound(given, traced.dims);
+  return { program: await open(traced, { ...common, dims, target, cc, cache }), sizes };
+}
+
+/** Dims that are bound at load (or are not there, which loading refuses) and at each call. */
+function whenBound(given: readonly (readonly [string, number])[], decls: readonly DimDecl[]): { readonly dims: DimValues; readonly sizes: DimValues } {
+  const isOfCalls = ([name]: readonly [string, number]): boolean => decls.some(d => d.name === name && d.binding === "call");
+  return { dims: Object.fromEntries(given.filter(d => !isOfCalls(d))), sizes: Object.fromEntries(given.filter(isOfCalls)) };
 }
 
 /** A container with native code made here from the kernels that it carries. */

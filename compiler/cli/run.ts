@@ -1,9 +1,9 @@
 // `sluice run <program> [entry|procedure]`: runs one entry on given inputs, or one procedure with its arguments as flags.
 // Without a name it lists what the program has.
 import { type Command, Option } from "commander";
-import type { Program } from "../../runtime/load.ts";
 import { tensorText } from "../../runtime/tensor.ts";
 import { SluiceError } from "../base/diagnostics.ts";
+import type { OpenedForCommand } from "./open-program.ts";
 
 export interface ProgramOptions {
   readonly set: readonly string[];
@@ -39,7 +39,7 @@ export function addRun(program: Command): void {
     .option("--input <name=file>", "a picture, .npy, .safetensors or a number for an entry's input", collect, [])
     .option("--states <[module=]file>", "states that an entry starts from, .safetensors (<program>.safetensors if it is here)", collect, [])
     .option("--out <dir>", "where outputs go: pictures as .png, other tensors as .npy")
-    .option("--dim <name=value>", "a dim that is bound when the program is loaded", collect, [])
+    .option("--dim <name=value>", "a dim that is bound when the program is loaded, or one of an entry that no input has", collect, [])
     .option("--target <target>", "what runs it: wasm (the default), cpu, cpu:v3, cpu:v4, … or interpret")
     .option("--trust", "run the native code that a container brings, instead of compiling its kernels anew")
     .option("--threads <n>", "at most as many as the machine runs at once by default")
@@ -52,12 +52,12 @@ export function addRun(program: Command): void {
       try {
         await run(opened, path, name, flags, options);
       } finally {
-        await opened.close();
+        await opened.program.close();
       }
     });
 }
 
-async function run(program: Program, path: string, name: string | undefined, flags: readonly string[], options: RunCommandOptions): Promise<void> {
+async function run({ program, sizes }: OpenedForCommand, path: string, name: string | undefined, flags: readonly string[], options: RunCommandOptions): Promise<void> {
   const { entries, procedures } = program.info;
   const values = await import("./values.ts");
   const procedure = procedures.find(p => p.name === name);
@@ -72,6 +72,8 @@ async function run(program: Program, path: string, name: string | undefined, fla
   if (options.target === undefined && !options.json) process.stderr.write(`${program.description}\n`);
 
   if (procedure) {
+    const [size] = Object.entries(sizes);
+    if (size) throw new SluiceError({ code: "CLI010", message: `\`${procedure.name}\` is a procedure and binds dim ${size[0]} itself`, found: `--dim ${size.join("=")}`, hint: "dims of calls are given with an entry" });
     const { progressView } = await import("./progress.ts");
     const view = await progressView(options.json === true);
     const abort = new AbortController();
@@ -94,7 +96,7 @@ async function run(program: Program, path: string, name: string | undefined, fla
     if (!options.json) process.stderr.write(`${loaded}\n`);
   }
   const start = performance.now();
-  const outputs = await program.call(entry!.entry, inputs.values);
+  const outputs = await program.call(entry!.entry, inputs.values, sizes);
   const milliseconds = performance.now() - start;
   for (const { name: output, path: file, value } of await values.writeOutputs(outputs, options.out, inputs.pictures)) {
     const line = options.json ? JSON.stringify({ output, dtype: value.dtype, shape: value.shape, ...(file === null ? { data: [...value.data] } : { path: file }) }) : `${output}: ${file ?? tensorText(value)}`;

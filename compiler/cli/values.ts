@@ -1,7 +1,7 @@
 // What the command line gives a program and gets from it: `name=file` and `name=number` as an entry's inputs, flags as a
 // procedure's arguments, outputs as files in a folder or text.
 import { join } from "node:path";
-import { type HostIn, named, typeText } from "../../runtime/arguments.ts";
+import { boundsText, type HostIn, named, typeText } from "../../runtime/arguments.ts";
 import { PICTURE_FILE, readTensors, writeTensor } from "../../runtime/io/effects.ts";
 import { nodeFiles } from "../../runtime/io/node-files.ts";
 import { isPictureShape, pictureTensor } from "../../runtime/io/pictures.ts";
@@ -9,6 +9,7 @@ import type { EntryInfo } from "../../runtime/load.ts";
 import type { HostPicture } from "../../runtime/procedure.ts";
 import { elementCount, type HostTensor } from "../../runtime/tensor.ts";
 import { SluiceError } from "../base/diagnostics.ts";
+import { sizeText } from "../base/sizes.ts";
 import type { TensorType } from "../graph/graph.ts";
 import type { Procedure } from "../plan/procedure.ts";
 
@@ -110,8 +111,10 @@ export function procedureFlags(procedure: Procedure, flags: readonly string[]): 
 export function usageText(path: string, entries: readonly EntryInfo[], procedures: readonly Procedure[]): string {
   const flag = (a: Procedure["args"][number]): string =>
     `    --${a.name}${a.kind === "flag" ? "" : ` <${a.kind}>`}  ${a.help}${a.init === undefined ? "" : ` (${a.init})`}`;
+  // Dims that no input has as a size.
+  const free = (e: EntryInfo): string => e.dims.filter(d => !e.inputs.some(i => i.type.shape.some(s => sizeText(s) === d.name))).map(d => ` --dim ${d.name}=<${boundsText(d)}>`).join("");
   return [
     ...procedures.flatMap(p => [`  sluice run ${path} ${p.name}`, ...p.args.map(flag)]),
-    ...entries.map(e => `  sluice run ${path} ${e.entry}${e.inputs.map(i => ` --input ${i.name}=<${typeText(i.type)}>`).join("")}  → ${e.outputs.map(o => `${o.name}: ${typeText(o.type)}`).join(", ") || "nothing"}`),
+    ...entries.map(e => `  sluice run ${path} ${e.entry}${e.inputs.map(i => ` --input ${i.name}=<${typeText(i.type)}>`).join("")}${free(e)}  → ${e.outputs.map(o => `${o.name}: ${typeText(o.type)}`).join(", ") || "nothing"}`),
   ].join("\n");
 }

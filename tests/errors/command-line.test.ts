@@ -109,6 +109,14 @@ const cases: readonly (readonly [what: string, run: () => Said, text: () => stri
   expected: equal shapes
   hint:     broadcasting needs one of the two to be 1; check 4 against 5
 `],
+  ["a dim of calls for a procedure", () => sluice("run", "tests/errors/programs/sized.ts", "twice", "--threads", "2", "--dim", "B=4", "--dim", "C=3"), () => `${ran}error CLI010: \`twice\` is a procedure and binds dim B itself
+  found:    --dim B=4
+  hint:     dims of calls are given with an entry
+`],
+  ["a dim that the program does not have", () => sluice("run", "tests/errors/programs/sized.ts", "draw", "--dim", "D=4"), () => `error DIM003: \`sized\` has no dim D that is bound when it is loaded
+  found:    D
+  expected: C: 1 … 9
+`],
   ["a setting that the program does not have", () => sluice("run", program, "root", "--set", "width=3"), () => `error SET002: the program has no setting width
   found:    --set width=3
 `],

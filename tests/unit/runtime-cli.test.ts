@@ -63,6 +63,12 @@ describe("sluice run", () => {
     expect(sluice("run", program, "double", "--input", `x=${join(folder, "y.npy")}`).out).toBe("y: f32 [4] [4, 8, 12, 16]\n");
   });
 
+  test("sizes that no input has are given as dims, at load or for the call", () => {
+    const sized = "tests/errors/programs/sized.ts";
+    expect(sluice("run", sized, "--dim", "C=3").out).toContain(`  sluice run ${sized} draw --dim B=<1 … 8> --dim C=<1 … 9>  → y: f32 [B], total: f32 []\n`);
+    expect(sluice("run", sized, "draw", "--dim", "B=4", "--dim", "C=3").out).toBe("y: f32 [4] [3, 3, 3, 3]\ntotal: 6\n");
+  });
+
   const refusals: [string, () => string[], RegExp][] = [
     ["an unknown name", () => ["run", program, "tran"], /^error ENTRY001: .*has no entry or procedure `tran`\n.*\n {2}expected: one of train, resume/],
     ["an unknown flag", () => ["run", program, "train", "--step", "3"], /error ARG002: there is no argument `step`\n {2}found: {4}step\n {2}expected: one of steps, to/],
