@@ -16,8 +16,6 @@ export interface CompileCpuOptions extends CpuTarget {
   readonly cc?: string;
   /** The folder of what was compiled before; null keeps nothing. */
   readonly cache?: string | null;
-  /** Whether instructions are named by <immintrin.h>, which takes long to read; by default only where gcc's builtins are missing. */
-  readonly intrinsics?: boolean;
   /** More options for the compiler. */
   readonly flags?: readonly string[];
 }
@@ -25,10 +23,13 @@ export interface CompileCpuOptions extends CpuTarget {
 // Only fma may fuse, integers wrap, and no access is told apart by its type. What traps or sets errno is of no interest.
 const FLAGS = [
   "-std=gnu11", "-O2", "-fPIC", "-ffreestanding", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv", "-fno-strict-aliasing",
-  // It keeps loaded scalars over rounds of a loop, where a load with a broadcast costs nothing.
-  "-fno-predictive-commoning",
   "-fno-stack-protector", "-fcf-protection=none", "-fno-asynchronous-unwind-tables", "-fno-semantic-interposition", "-w",
 ];
+const FLAGS_OF = {
+  // It would keep loaded scalars over rounds of a loop, where a load with a broadcast costs nothing.
+  gcc: ["-fno-predictive-commoning"],
+  clang: [],
+} as const;
 const MOST_UNITS = 8;
 
 /** The kernels as a shared object that exports k0, k1, …. Throws SluiceError where there is no compiler, and InternalError where it refuses the source. */
@@ -36,8 +37,8 @@ export async function compileCpu(kernels: readonly Kernel[], options: CompileCpu
   const { level, features, cache: folder = DEFAULT_CACHE(), flags = [] } = options;
   const compiler = await requireCompiler(options.cc);
   const units = Math.min(availableParallelism(), MOST_UNITS);
-  const source = emitC(kernels, { level, features, units, intrinsics: options.intrinsics ?? compiler.kind !== "gcc" });
-  const all = [...FLAGS, ...machineOptions({ level, features }), ...(level === "v4" ? ["-mprefer-vector-width=512"] : []), ...flags];
+  const source = emitC(kernels, { level, features, units, intrinsics: compiler.kind !== "gcc" });
+  const all = [...FLAGS, ...FLAGS_OF[compiler.kind], ...machineOptions({ level, features }), ...(level === "v4" ? ["-mprefer-vector-width=512"] : []), ...flags];
   const cache = folder === null ? undefined : new FileCache(folder);
   const key = ["cpu kernels", compiler.identity, ...all, ...source.units].join("\0");
   const code = (bytes: Uint8Array): CpuCode => ({ level, features, bytes, scratch: source.scratch });

@@ -92,11 +92,11 @@ export class Sizes {
       case "min": case "max": return `${atom.kind}_size(${this.open(atom.a)}, ${this.open(atom.b)})`;
       case "floordiv":
         if (isPowerOfTwo(divisor)) return `(${a} >> ${Math.log2(divisor)})`;
-        if (isNarrow) return `((uint32_t)${a} / (uint32_t)${b})`;
+        if (isNarrow) return `(int64_t)((uint32_t)${a} / (uint32_t)${b})`;
         return isNonNegative ? `(${a} / ${b})` : `floordiv_size(${this.open(atom.a)}, ${this.open(atom.b)})`;
       case "mod":
         if (isPowerOfTwo(divisor)) return `(${a} & ${divisor - 1})`;
-        if (isNarrow) return `((uint32_t)${a} % (uint32_t)${b})`;
+        if (isNarrow) return `(int64_t)((uint32_t)${a} % (uint32_t)${b})`;
         return isNonNegative ? `(${a} % ${b})` : `mod_size(${this.open(atom.a)}, ${this.open(atom.b)})`;
     }
   }
