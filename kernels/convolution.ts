@@ -66,7 +66,7 @@ interface Tile {
 }
 
 /** Pixels of a tile that leaves registers for the operands: over inputs by the number of outputs, over outputs by that of vectors. */
-const PIXELS = { 16: { inputs: [8, 6, 4, 3], outputs: [12, 6] }, 32: { inputs: [16, 12, 8, 6], outputs: [24, 14] } } as const;
+const PIXELS = { 16: { inputs: [8, 6, 4, 3], outputs: [12, 6] }, 32: { inputs: [16, 12, 8, 6], outputs: [24, 12] } } as const;
 
 function tileOf(machine: SimdMachine, dtype: DType, attrs: ConvAttrs, [kh, kw, perGroup, outputs]: readonly [number, number, number, number]): Tile {
   const pairable = isPairable(dtype, kw, attrs);

@@ -26,8 +26,9 @@ const FLAGS = [
   "-fno-stack-protector", "-fcf-protection=none", "-fno-asynchronous-unwind-tables", "-fno-semantic-interposition", "-w",
 ];
 const FLAGS_OF = {
-  // It would keep loaded scalars over rounds of a loop, where a load with a broadcast costs nothing.
-  gcc: ["-fno-predictive-commoning"],
+  // They would keep loaded scalars over rounds of a loop, where a load with a broadcast costs nothing, and constants outside of
+  // loops whose sums then lack the registers.
+  gcc: ["-fno-predictive-commoning", "-fno-move-loop-invariants"],
   clang: [],
 } as const;
 const MOST_UNITS = 8;

@@ -239,7 +239,8 @@ class KernelFunction {
     }
     const values = this.#expressions.parts(value);
     const names = this.#partNames(name, values.length);
-    const isKept = value.kind === "load" && type.lanes > 1 && (this.#uses.get(name) ?? 0) > 1 && this.#expressions.home(value.buffer).kind === "memory";
+    const isOperand = value.kind === "splat" ? value.x.kind !== "const" : value.kind === "load" && type.lanes > 1 && this.#expressions.home(value.buffer).kind === "memory";
+    const isKept = isOperand && (this.#uses.get(name) ?? 0) > 1;
     code.typesOf(type).forEach((t, i) => { code.declare(`${isKept ? "" : "const "}${t} ${names[i]} = ${values[i]};`); });
     if (isKept) for (const n of names) code.line(`KEEP(${n});`);
     if (isIndex) {
