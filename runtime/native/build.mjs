@@ -1,8 +1,8 @@
-// Builds the native runtime with cmake and ninja: the addon, the runner and the tests in build/native. Plain JavaScript, since
+// Builds the native runtime with cmake and ninja: the addon, the runner and the tests, in build/native. Plain JavaScript, since
 // `npm run setup` calls it.
 //
-//   node runtime/native/build.mjs               what this machine can build; says so and ends well if it can build nothing
-//   node runtime/native/build.mjs --test        builds and runs the native tests
+//   node runtime/native/build.mjs               the addon and the runner; says so and ends well where they cannot be built
+//   node runtime/native/build.mjs --test        builds and runs the native tests as well
 //   node runtime/native/build.mjs --sanitize    builds them with AddressSanitizer and UBSan, and with ThreadSanitizer, and runs both
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -39,5 +39,8 @@ if (options.includes("--sanitize")) {
   }
 } else {
   build("build/native", []);
-  if (options.includes("--test")) run("build/native/native_tests", []);
+  if (options.includes("--test")) {
+    build("build/native", [], "native_tests");
+    run("build/native/native_tests", []);
+  }
 }

@@ -108,9 +108,8 @@ std::string shapeText(const std::vector<int64_t>& shape) {
   return out + "]";
 }
 
-double elementAt(const HostTensor& tensor, int64_t i) {
-  const std::byte* p = tensor.bytes.data();
-  switch (tensor.dtype) {
+double elementAt(DType dtype, const std::byte* p, int64_t i) {
+  switch (dtype) {
     case DType::f64: return read<double>(p, i);
     case DType::f32: return read<float>(p, i);
     case DType::f16: return halfValue(static_cast<uint16_t>(read<uint16_t>(p, i)), 10, 15);
@@ -130,28 +129,28 @@ double elementAt(const HostTensor& tensor, int64_t i) {
   return 0;
 }
 
+void setElement(DType dtype, std::byte* p, int64_t i, double x) {
+  switch (dtype) {
+    case DType::f64: write(p, i, x); break;
+    case DType::f32: write(p, i, static_cast<float>(x)); break;
+    case DType::f16: write(p, i, halfBits(x, 10, 15)); break;
+    case DType::bf16: write(p, i, halfBits(x, 7, 127)); break;
+    case DType::i32: case DType::u32: write(p, i, wrapped(x)); break;
+    case DType::i16: case DType::u16: write(p, i, static_cast<uint16_t>(wrapped(x))); break;
+    case DType::i8: case DType::u8: write(p, i, static_cast<uint8_t>(wrapped(x))); break;
+    case DType::i4: {
+      const int shift = 4 * static_cast<int>(i & 1);
+      const int kept = static_cast<int>(p[i >> 1]) & (0xf0 >> shift);
+      p[i >> 1] = static_cast<std::byte>(kept | static_cast<int>((wrapped(x) & 15) << shift));
+      break;
+    }
+    case DType::boolean: p[i] = x == 0 ? std::byte{0} : std::byte{1}; break;
+  }
+}
+
 HostTensor tensorOf(DType dtype, std::vector<int64_t> shape, const std::vector<double>& values) {
   HostTensor t{dtype, std::move(shape), std::vector<std::byte>(static_cast<size_t>(byteLength(dtype, static_cast<int64_t>(values.size()))))};
-  std::byte* p = t.bytes.data();
-  for (int64_t i = 0; i < static_cast<int64_t>(values.size()); i++) {
-    const double x = values[static_cast<size_t>(i)];
-    switch (dtype) {
-      case DType::f64: write(p, i, x); break;
-      case DType::f32: write(p, i, static_cast<float>(x)); break;
-      case DType::f16: write(p, i, halfBits(x, 10, 15)); break;
-      case DType::bf16: write(p, i, halfBits(x, 7, 127)); break;
-      case DType::i32: case DType::u32: write(p, i, wrapped(x)); break;
-      case DType::i16: case DType::u16: write(p, i, static_cast<uint16_t>(wrapped(x))); break;
-      case DType::i8: case DType::u8: write(p, i, static_cast<uint8_t>(wrapped(x))); break;
-      case DType::i4: {
-        const int shift = 4 * static_cast<int>(i & 1);
-        const int kept = static_cast<int>(p[i >> 1]) & (0xf0 >> shift);
-        p[i >> 1] = static_cast<std::byte>(kept | static_cast<int>((wrapped(x) & 15) << shift));
-        break;
-      }
-      case DType::boolean: p[i] = x == 0 ? std::byte{0} : std::byte{1}; break;
-    }
-  }
+  for (size_t i = 0; i < values.size(); i++) setElement(dtype, t.bytes.data(), static_cast<int64_t>(i), values[i]);
   return t;
 }
 

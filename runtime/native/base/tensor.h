@@ -32,8 +32,11 @@ struct HostTensor {
 };
 
 /** The element at a row-major position, exact in a double. */
-double elementAt(const HostTensor& tensor, int64_t index);
-/** Numbers as the dtype holds them: floats round to nearest even, integers truncate and wrap. */
+double elementAt(DType dtype, const std::byte* bytes, int64_t index);
+inline double elementAt(const HostTensor& tensor, int64_t index) { return elementAt(tensor.dtype, tensor.bytes.data(), index); }
+/** The number as the dtype holds it: floats round to nearest even, integers truncate and wrap. */
+void setElement(DType dtype, std::byte* bytes, int64_t index, double x);
+/** Numbers as the dtype holds them. */
 HostTensor tensorOf(DType dtype, std::vector<int64_t> shape, const std::vector<double>& values);
 
 }  // namespace sluice

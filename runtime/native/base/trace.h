@@ -12,6 +12,8 @@ namespace sluice {
 
 /** Names something that a trace shows many times. */
 using LabelId = int32_t;
+/** Of what is not shown. */
+constexpr LabelId NO_LABEL = -1;
 
 class Trace {
  public:

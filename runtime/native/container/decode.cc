@@ -37,8 +37,7 @@ class Decoder {
     c.record({"program", "modules", "sections"});
     ContainerHeader h;
     decodeProgram(c["program"], h.program);
-    const auto& lowerings = h.program.lowerings;
-    h.modules = c["modules"].list([&](const Cursor& m) { return module(m, static_cast<int64_t>(lowerings.size())); });
+    h.modules = c["modules"].list([&](const Cursor& m) { return module(m); });
     h.sections = c["sections"].list([](const Cursor& s) {
       s.record({"name", "bytes", "crc"});
       return SectionInfo{s["name"].text(), s["bytes"].count(), static_cast<uint32_t>(s["crc"].index(int64_t{1} << 32))};
@@ -375,16 +374,16 @@ class Decoder {
     });
     p.lowerings = c["lowerings"].list([&](const Cursor& l) {
       l.record({"machine", "kernels", "schedules"});
+      l["machine"].oneOf({"simd128", "v3", "v4"});
       Lowering lowering{l["machine"].text(), l["kernels"].list([&](const Cursor& k) { return kernel(k); }), {}};
       kernels_ = static_cast<int64_t>(lowering.kernels.size());
-      kernelCounts_.push_back(kernels_);
       lowering.schedules = l["schedules"].list([&](const Cursor& s) { return schedule(s); });
       return lowering;
     });
     p.procedures = c["procedures"].list([&](const Cursor& s) { return procedure(s); });
   }
 
-  ModuleInfo module(const Cursor& c, int64_t lowerings) {
+  ModuleInfo module(const Cursor& c) {
     ModuleInfo m;
     m.kind = static_cast<ModuleInfo::Kind>(c.kind({"wasm", "cpu"}));
     if (m.kind == ModuleInfo::Kind::wasm) {
@@ -393,18 +392,18 @@ class Decoder {
       c["shared"].flag();
     } else {
       c.record({"kind", "lowering", "level", "features", "scratch"});
-      m.level = c["level"].text();
-      m.features = texts(c["features"]);
+      static constexpr const char* LEVELS[] = {"v3", "v4"};
+      static constexpr const char* FEATURES[] = {"vnni", "bf16"};
+      m.level = LEVELS[c["level"].oneOf({"v3", "v4"})];
+      m.features = c["features"].list([](const Cursor& f) { return std::string(FEATURES[f.oneOf({"vnni", "bf16"})]); });
     }
-    m.lowering = static_cast<size_t>(c["lowering"].index(lowerings));
+    m.lowering = static_cast<size_t>(c["lowering"].count());
     m.scratch = sizes(c["scratch"]);
-    if (static_cast<int64_t>(m.scratch.size()) != kernelCounts_[m.lowering]) c["scratch"].refuse("one size for each kernel of the lowering");
     return m;
   }
 
   std::vector<std::string> names_;
   std::unordered_map<std::string, DimId> ids_;
-  std::vector<int64_t> kernelCounts_;
   /** Of the lowering, the schedule and the procedure that are being read: how many there are to refer to. */
   int64_t kernels_ = 0;
   int64_t buffers_ = 0;

@@ -44,6 +44,20 @@ size_t endOfBlock(Bytes file, size_t end) {
   return next;
 }
 
+void checkLowerings(const ContainerHeader& header) {
+  const auto& lowerings = header.program.lowerings;
+  if (lowerings.empty()) throw refusal("the program is lowered for no machine");
+  const auto hasEntriesOfFirst = [&](const Lowering& l) {
+    return std::equal(l.schedules.begin(), l.schedules.end(), lowerings[0].schedules.begin(), lowerings[0].schedules.end(),
+        [](const Schedule& a, const Schedule& b) { return a.entry == b.entry; });
+  };
+  if (!std::all_of(lowerings.begin(), lowerings.end(), hasEntriesOfFirst)) throw refusal("the lowerings have other entries");
+  for (const ModuleInfo& m : header.modules) {
+    if (m.lowering >= lowerings.size()) throw refusal("a module is for a lowering that is not there", std::to_string(m.lowering), "less than " + std::to_string(lowerings.size()));
+    if (m.scratch.size() != lowerings[m.lowering].kernels.size()) throw refusal("a module has scratch sizes for another number of kernels");
+  }
+}
+
 ContainerHeader readHeader(Bytes file, size_t& end) {
   if (file.size() < PREFIX_BYTES) throw refusal("the file is too short for a container", bytesText(file.size()));
   if (std::memcmp(file.data(), MAGIC.data(), MAGIC.size()) != 0) throw refusal("the file is not a Sluice container", "another magic number");
@@ -57,11 +71,14 @@ ContainerHeader readHeader(Bytes file, size_t& end) {
   const Bytes text = file.subspan(PREFIX_BYTES, length);
   if (crc32c(text) != little<uint32_t>(file, 24)) throw refusal("the header does not match its checksum");
   end = PREFIX_BYTES + length;
+  ContainerHeader header;
   try {
-    return decodeHeader({reinterpret_cast<const char*>(text.data()), text.size()});
+    header = decodeHeader({reinterpret_cast<const char*>(text.data()), text.size()});
   } catch (const JsonError& error) {
     throw refusal("the header cannot be read", error.what());
   }
+  checkLowerings(header);
+  return header;
 }
 
 std::vector<Bytes> readSections(Bytes file, const ContainerHeader& header, size_t at) {

@@ -35,13 +35,13 @@ struct LaunchCommand {
   int64_t tasks = 0;
   /** Bytes of local memory that each worker needs beside its registers. */
   int64_t scratch = 0;
-  LabelId label = 0;
+  LabelId label = NO_LABEL;
 };
 /** Ranges of equal length that do not overlap. */
 struct CopyCommand {
   Range from;
   Range to;
-  LabelId label = 0;
+  LabelId label = NO_LABEL;
 };
 /** `index` (i32) counts 0 … trips - 1. A byte other than 0 in `until` after the body ends the loop. */
 struct LoopCommand {
@@ -114,9 +114,9 @@ class Device {
   virtual ~Device() = default;
   /** For people: "cpu, 2 threads, v3". */
   virtual std::string description() const = 0;
-  /** At a multiple of 64 and at least that long; what it holds is undefined. Throws MEM001, "not enough memory for <purpose>". */
+  /** So many bytes at a multiple of 64; what they hold is undefined. Throws MEM001, "not enough memory for <purpose>". */
   virtual Range allocate(int64_t bytes, std::string_view purpose) = 0;
-  /** Nothing that is queued uses it any more. */
+  /** Of what was allocated, whole, when nothing that is queued uses it any more. An address of 0 is no memory. */
   virtual void release(Range range) = 0;
   /** Bytes that kernels read and nobody writes. They may be used where they lie, so they outlive the device. */
   virtual Range share(std::span<const std::byte> bytes, std::string_view purpose) = 0;

@@ -22,7 +22,7 @@ struct CpuFeatures {
 
 const CpuFeatures& cpuFeatures();
 
-/** The first cpu module that runs on such a machine: writers put the best first. Throws CPU001 if there is none. */
+/** The first cpu module that runs on such a machine: writers put the best first. Throws CPU005 if there is none. */
 const ModuleInfo& chooseModule(const std::vector<ModuleInfo>& modules, const CpuFeatures& features);
 
 }  // namespace sluice

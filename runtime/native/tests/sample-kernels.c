@@ -1,4 +1,5 @@
-// Kernels made by hand for the program in tests/sample.h, as the compiler would emit them: no library, the same parameters.
+// Kernels made by hand for the programs in sample.h and in tests/unit/runtime-sample.ts, as the compiler would emit them: no
+// library, the same parameters.
 #include <stdint.h>
 
 #define KERNEL(number) void k##number(char *const *params, const int64_t *dims, int64_t low, int64_t high, char *scratch)
@@ -38,4 +39,19 @@ KERNEL(4) {
 KERNEL(5) {
   UNUSED;
   for (int64_t i = low; i < high; i++) ((float *)params[0])[i] = 10;
+}
+// ends the process
+KERNEL(6) {
+  UNUSED;
+  __builtin_trap();
+}
+// y = 255 - x, bytes; a task is a row of as many pixels as the dim says
+KERNEL(7) {
+  UNUSED;
+  for (int64_t i = low * dims[0] * 3; i < high * dims[0] * 3; i++) ((uint8_t *)params[1])[i] = (uint8_t)(255 - ((const uint8_t *)params[0])[i]);
+}
+// y = 2·x again, of four
+KERNEL(8) {
+  UNUSED;
+  for (int64_t i = low; i < high; i++) ((float *)params[1])[i] = ((const float *)params[0])[i] * 2;
 }

@@ -1,0 +1,122 @@
+// Containers: what is there is read, and what is damaged anywhere is refused by name.
+#include <doctest/doctest.h>
+
+#include "tests/sample.h"
+
+using namespace sluice;
+using namespace sluice::test;
+
+namespace {
+
+/** Small enough to damage it everywhere. */
+std::vector<std::byte> smallFile(const std::function<void(std::string&)>& edit = [](std::string&) {}) {
+  std::string text = R"({"program":{"name":"small","dims":[],"states":[],"constants":[{"dtype":"u8","shape":[3]},{"dtype":"f32","shape":[1]}],"procedures":[],)"
+                     R"("lowerings":[{"machine":"v3","kernels":[],"schedules":[]}]},"modules":[{"kind":"cpu","lowering":0,"level":"v3","features":[],"scratch":[]}]})";
+  edit(text);
+  std::string constants(68, '\0');
+  constants.replace(0, 3, "\x01\x02\x03");
+  constants.replace(64, 4, std::string("\0\0\x80\x3f", 4));
+  return containerFile(Json::parse(text), {constants, "[[]]", "code"});
+}
+
+/** Of a copy in memory of its own length, so that nothing may be read past its end. */
+std::string read(const std::vector<std::byte>& file, size_t length) {
+  const std::vector<std::byte> exact(file.begin(), file.begin() + static_cast<ptrdiff_t>(length));
+  return messageOf([&] { readContainer(exact); });
+}
+
+}  // namespace
+
+TEST_CASE("the checksum is CRC-32C") {
+  const std::string digits = "123456789";
+  CHECK(crc32c({reinterpret_cast<const std::byte*>(digits.data()), digits.size()}) == 0xe3069283);
+}
+
+TEST_CASE("a container is read: constants, modules, entries, procedures") {
+  const auto file = sampleFile();
+  const Container c = readContainer(file);
+  CHECK(c.program.name == "sample");
+  CHECK(c.program.dimNames == std::vector<std::string>{"N", "C"});
+  REQUIRE(c.constants.size() == 1);
+  float second = 0;
+  std::memcpy(&second, c.constants[0].data() + 4, 4);
+  CHECK(second == 2);
+  REQUIRE(c.modules.size() == 1);
+  CHECK(c.modules[0].level == "v3");
+  CHECK(c.modules[0].bytes.size() == bytesOfFile(SAMPLE_KERNELS).size());
+  const Lowering& l = c.program.lowerings[0];
+  CHECK(l.kernels[1].spans[0].line == 11);
+  CHECK(l.schedules[0].entry == "double");
+  CHECK(typeText(l.schedules[0].inputs[0].type, c.program.dimNames) == "f32 [N]");
+  CHECK(text(l.schedules[0].arena, c.program.dimNames) == "128*floordiv(4*N + 63, 64)");
+  CHECK(c.program.procedures[0].args[1].kind == ProcedureArg::Kind::file);
+}
+
+TEST_CASE("every truncation is refused") {
+  const auto file = smallFile();
+  for (size_t length = 0; length < file.size(); length++) {
+    CAPTURE(length);
+    REQUIRE(read(file, length).starts_with("error SLX001: "));
+  }
+  auto longer = file;
+  longer.resize(file.size() + 4096);
+  CHECK(read(longer, longer.size()).starts_with("error SLX001: the container is cut short or has bytes after its end"));
+}
+
+TEST_CASE("every flipped byte is refused") {
+  auto file = smallFile();
+  for (size_t at = 0; at < file.size(); at++) {
+    CAPTURE(at);
+    const std::byte before = file[at];
+    file[at] ^= static_cast<std::byte>(1 + at % 255);
+    REQUIRE(messageOf([&] { readContainer(file); }).starts_with("error SLX001: "));
+    file[at] = before;
+  }
+  CHECK(messageOf([&] { readContainer(file); }) == "nothing was refused");
+}
+
+TEST_CASE("a header whose checksum fits but whose content does not is refused, naming the place") {
+  const std::tuple<const char*, std::string, const char*> edits[] = {
+      {R"("name":"small")", R"("name":7)", "header.program.name: expected text"},
+      {R"("dims":[])", R"("dims":{})", "header.program.dims: expected a list"},
+      {R"("dtype":"u8")", R"("dtype":"u9")", "header.program.constants[0].dtype: expected one of f64, f32"},
+      {R"("shape":[3])", R"("shape":[2e15])", "the constants have another length"},
+      {R"("shape":[3])", R"("shape":[9007199254740991,9007199254740991])", "the constants have another length"},
+      {R"("shape":[3])", R"("shape":[-3])", "header.program.constants[0].shape[0]: expected an integer from 0"},
+      {R"("shape":[3])", R"("shape":[1])", "the padding after constant 0 is not zero"},
+      {R"("shape":[3])", R"("shape":[0.5])", "shape[0]: expected an integer"},
+      {R"("states":[])", R"("state":[])", "header.program: expected a field \"states\""},
+      {R"("states":[])", R"("states":[],"more":0)", "header.program: expected no field \"more\""},
+      {R"("procedures":[])", R"("procedures":)" + std::string(3000, '[') + std::string(3000, ']'), "the header cannot be read"},
+      {R"("lowering":0)", R"("lowering":1)", "a module is for a lowering that is not there"},
+      {R"("scratch":[])", R"("scratch":[0])", "a module has scratch sizes for another number of kernels"},
+      {R"("level":"v3")", R"("level":"v5")", "header.modules[0].level: expected one of v3, v4"},
+      {R"("lowerings":[{"machine":"v3","kernels":[],"schedules":[]}])", R"("lowerings":[])", "the program is lowered for no machine"},
+      {R"("kind":"cpu")", R"("kind":"gpu")", "header.modules[0].kind: expected one of wasm, cpu"},
+  };
+  for (const auto& [from, to, message] : edits) {
+    const auto file = smallFile([&, &f = from, &t = to](std::string& text) { text.replace(text.find(f), std::strlen(f), t); });
+    const std::string found = messageOf([&] { readContainer(file); });
+    CAPTURE(found);
+    CHECK(found.find("SLX001") != std::string::npos);
+    CHECK(found.find(message) != std::string::npos);
+  }
+}
+
+TEST_CASE("references to what is not there are refused") {
+  const std::tuple<std::function<void(Json&)>, const char*> edits[] = {
+      {[](Json& h) { scheduleOf(h, "double")["steps"][0]["kernel"] = 6; }, "steps[0].kernel: expected an integer from 0 to 5"},
+      {[](Json& h) { scheduleOf(h, "double")["steps"][0]["buffers"][0] = 2; }, "steps[0].buffers[0]: expected an integer from 0 to 1"},
+      {[](Json& h) { scheduleOf(h, "loop")["steps"][0]["index"] = -1; }, "steps[0].index: expected an integer"},
+      {[](Json& h) { h["program"]["procedures"][0]["args"][0]["slot"] = 6; }, "args[0].slot: expected an integer from 0 to 5"},
+      {[](Json& h) { h["program"]["procedures"][0]["slots"] = 1e15; }, "slots: expected an integer from 0"},
+      {[](Json& h) { scheduleOf(h, "double")["arena"] = Json{{"sum", {{1, {"pow", 2, 3}}}}}; }, "arena.sum[0][1][0]: expected one of floordiv, mod, min, max"},
+      {[](Json& h) { h["program"]["dims"][0]["multipleOf"] = 0; }, "dims[0].multipleOf: expected an integer of at least 1"},
+  };
+  for (const auto& [edit, message] : edits) {
+    const auto file = sampleFile(edit);
+    const std::string found = messageOf([&] { readContainer(file); });
+    CAPTURE(found);
+    CHECK(found.find(message) != std::string::npos);
+  }
+}
