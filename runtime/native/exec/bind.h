@@ -54,9 +54,9 @@ struct BindOptions {
   /** By index. */
   const std::vector<Range>& constants;
   bool checkNan = false;
-  /** Of a trace, by kernel; and of copies. Empty and 0 without one. */
+  /** By kernel. */
   const std::vector<LabelId>& kernelLabels;
-  LabelId copyLabel = 0;
+  LabelId copyLabel = NO_LABEL;
 };
 
 Bound bindSchedule(const BindOptions& options);

@@ -8,6 +8,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -18,7 +20,7 @@
 
 namespace sluice {
 
-/** A tensor kept outside the workspace until it is released. */
+/** A tensor kept outside the workspace until it is released; only what this machine made. */
 using Handle = Placed;
 
 /** Borrowed for the length of a call. A number becomes a tensor without axes, of the dtype that is asked for. */
@@ -37,8 +39,8 @@ struct MachineOptions {
   /** Outlives the machine, with the bytes that it views. */
   const Container& container;
   const ModuleInfo& module;
-  /** Instance dims. */
-  std::span<const DimValue> dims;
+  /** Of the dims that are bound when a program is loaded. */
+  std::vector<std::pair<std::string, int64_t>> dims;
   bool checkNan = false;
   std::function<void(const std::string&)> print;
   /** Null: nothing is recorded. */
@@ -61,9 +63,11 @@ class Machine {
   size_t entry(std::string_view name) const;
   /** Runs it; dims that inputs bind need not be in `sizes`. The outputs, in the order of its ports, lie there until the next run. */
   const std::vector<Placed>& run(size_t entry, std::span<const NamedInput> inputs, std::span<const DimValue> sizes);
+  /** The position of an output among an entry's. Throws OUTPUT001. */
+  size_t output(size_t entry, std::string_view name) const;
 
-  /** A copy of a result that stays until it is released. */
-  Handle keep(const Placed& placed);
+  /** Copies a result to where it stays until it is released: the handle's own memory if it has that size. */
+  void keep(const Placed& placed, Handle& into);
   Handle fromHost(const HostTensor& tensor);
   void release(const Handle& handle);
   HostTensor toHost(const Placed& placed) const;
@@ -84,7 +88,10 @@ class Machine {
   struct Entry {
     /** By recency: the last used first. */
     std::vector<std::unique_ptr<Binding>> bindings;
-    LabelId label = 0;
+    /** States by number. */
+    std::vector<size_t> reads;
+    std::vector<size_t> writes;
+    LabelId label = NO_LABEL;
   };
   class Performer;
 
@@ -92,6 +99,7 @@ class Machine {
   void bindDims(const Schedule& schedule, std::span<const NamedInput> inputs, std::span<const DimValue> sizes);
   void reserveArena(const Schedule& schedule);
   void put(const Schedule& schedule, size_t input, const Placed& to, std::span<const NamedInput> inputs);
+  void upload(const HostTensor& tensor, Range to);
   Placed& cell(size_t state);
   void prepareState(size_t state, const Schedule* reader);
   void refuseNan(const Schedule& schedule, const NanEffect& effect) const;
@@ -103,17 +111,17 @@ class Machine {
   StateTable states_;
   /** By state; without bytes until it is needed. */
   std::vector<std::optional<Placed>> cells_;
+  /** By state: its first value is being made. */
+  std::vector<bool> isPreparing_;
   std::vector<Range> constants_;
   std::vector<Entry> entries_;
-  /** By schedule: the states it reads and writes, by number. */
-  std::vector<std::vector<size_t>> reads_;
-  std::vector<std::vector<size_t>> writes_;
+  std::unordered_map<std::string_view, size_t> byName_;
   DimValues dims_;
   /** Of the call that is being made. */
   DimValues callDims_;
   Range arena_;
   std::vector<LabelId> kernelLabels_;
-  LabelId copyLabel_ = 0;
+  LabelId copyLabel_ = NO_LABEL;
 };
 
 }  // namespace sluice
