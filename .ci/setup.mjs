@@ -12,6 +12,10 @@ if (major < 20) {
 const packages = [
   { name: "chromium", file: "/usr/bin/chromium", why: "the browser test" },
   { name: "g++", file: "/usr/bin/g++", why: "--target cpu and the native runtime" },
+  { name: "cmake", file: "/usr/bin/cmake", why: "to build the native runtime" },
+  { name: "ninja-build", file: "/usr/bin/ninja", why: "to build the native runtime" },
+  { name: "nlohmann-json3-dev", file: "/usr/include/nlohmann/json.hpp", why: "containers in the native runtime" },
+  { name: "doctest-dev", file: "/usr/include/doctest/doctest.h", why: "the native runtime's tests" },
   { name: "libstb-dev", file: "/usr/include/stb/stb_image.h", why: "pictures in executables" },
   { name: "libcli11-dev", file: "/usr/include/CLI/CLI.hpp", why: "the command line of executables" },
   { name: "liburing-dev", file: "/usr/include/liburing.h", why: "the fastest way to a disk" },
@@ -35,6 +39,7 @@ if (missing.length > 0) {
   }
 }
 execFileSync("npm", ["ci", "--no-audit", "--no-fund"], { stdio: "inherit" });
+execFileSync(process.execPath, ["runtime/native/build.mjs"], { stdio: "inherit" });
 if (process.argv.includes("--peers")) {
   execFileSync("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"], { stdio: "inherit", cwd: "tests/bench/peers" });
 }

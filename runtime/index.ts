@@ -5,11 +5,10 @@ import { Worker } from "node:worker_threads";
 import { SluiceError } from "../compiler/base/diagnostics.ts";
 import type { DimValues } from "../compiler/base/sizes.ts";
 import { readContainer } from "../compiler/container/read.ts";
-import type { Backend } from "./backend.ts";
 import { effectsOver } from "./io/effects.ts";
 import { nodeFiles } from "./io/node-files.ts";
 import { infoOf, instanceDims, Program } from "./load.ts";
-import { requireBuilt } from "./native/built.ts";
+import { startNative } from "./native/backend.ts";
 import type { Module, RuntimeProgram } from "./program.ts";
 import { startWasm, type WorkerHandle } from "./wasm/backend.ts";
 import { engineFeatures } from "./wasm/features.ts";
@@ -46,17 +45,15 @@ export async function load(source: Loadable, options: LoadOptions = {}): Promise
     dims, threads: options.threads ?? availableParallelism(), checkNan: options.check === "nan",
     perform: effectsOver(nodeFiles), print: options.print ?? (text => process.stdout.write(`${text}\n`)),
   };
-  const backend = options.target === "cpu" ? await native(source, options.trust === true) : await startWasm({ ...common, program, modules, features: engineFeatures(), spawn: spawnWorker });
+  const backend = options.target === "cpu" ? await startNative({ ...common, bytes: trusted(source, options.trust) }) : await startWasm({ ...common, program, modules, features: engineFeatures(), spawn: spawnWorker });
   const loaded = new Program(infoOf(program), backend, dims);
   if (options.seed !== undefined) await loaded.seed(options.seed);
   return loaded;
 }
 
-function native(source: Loadable, trusted: boolean): Promise<Backend> {
-  if (!(source instanceof Uint8Array) || !trusted) {
-    throw new SluiceError({ code: "SLX002", message: "native code is run from a container whose origin is trusted", found: source instanceof Uint8Array ? "a container without trust" : "a compiled program", hint: "trust: true, if you know who built it; or target: \"wasm\"" });
-  }
-  return Promise.reject(new SluiceError({ code: "CPU004", message: `the native runtime has not been built here: ${requireBuilt("addon")}` }));
+function trusted(source: Loadable, trust = false): Uint8Array {
+  if (source instanceof Uint8Array && trust) return source;
+  throw new SluiceError({ code: "SLX002", message: "native code is run from a container whose origin is trusted", found: source instanceof Uint8Array ? "a container without trust" : "a compiled program", hint: "trust: true, if you know who built it; or target: \"wasm\"" });
 }
 
 function spawnWorker(): WorkerHandle {

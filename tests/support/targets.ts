@@ -9,14 +9,18 @@ import { open, type OpenOptions } from "../../compiler/open.ts";
 import { type GraphCase, graphs } from "../../compiler/testing/graphs.ts";
 import { differenceFromReference } from "../../compiler/testing/meaning.ts";
 import { drawValues } from "../../compiler/testing/values.ts";
+import { builtFile } from "../../runtime/native/built.ts";
 import { elementAt, elementCount, type HostTensor, tensorOfNumbers } from "../../runtime/tensor.ts";
+import { TEST_CACHE } from "./native-kernels.ts";
 
 export interface TargetRow {
   readonly name: string;
   readonly options: OpenOptions;
 }
+/** Without cpu where its runtime is not built. */
 export const TARGETS: readonly TargetRow[] = [
   { name: "wasm", options: { target: "wasm", threads: 2 } },
+  ...(builtFile("addon") === undefined ? [] : [{ name: "cpu", options: { target: "cpu" as const, threads: 2, cache: TEST_CACHE } }]),
 ];
 
 export const toHost = (v: NdArray): HostTensor => tensorOfNumbers(v.dtype, v.shape, v.data);

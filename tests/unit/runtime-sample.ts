@@ -1,11 +1,18 @@
-// A small program made by hand, with kernels written as WebAssembly text: what the runtime's tests run.
+// A small program made by hand, with kernels written as WebAssembly text and in C: what the runtimes' tests run.
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import binaryen from "binaryen";
+import type { DType } from "../../compiler/base/dtypes.ts";
 import { addSize, dimSize, floorDivSize, mulSize, productSize, type Size } from "../../compiler/base/sizes.ts";
+import { findCompiler } from "../../compiler/emit/cpu/compiler.ts";
 import { tensorType } from "../../compiler/graph/graph.ts";
 import type { Kernel, Param } from "../../compiler/kernel/ir.ts";
 import type { Procedure, ScalarExpr } from "../../compiler/plan/procedure.ts";
 import type { CompiledProgram, Schedule, ScheduleBuffer, Step } from "../../compiler/plan/schedule.ts";
-import type { WasmModule } from "../../runtime/program.ts";
+import type { CpuModule, WasmModule } from "../../runtime/program.ts";
 
 const address = (i: string) => `(i32.load (i32.add (local.get $args) (i32.const ${i})))`;
 const kernelText = (k: number, body: string) => `(func (export "k${k}") (param $args i32) (param $lo i32) (param $hi i32) (param $scratch i32) (local $at i32) ${body})`;
@@ -37,6 +44,8 @@ const BODIES = [
   `(local $end i32) (local.set $at (i32.mul (local.get $lo) (i32.mul ${address("8")} (i32.const 3)))) (local.set $end (i32.mul (local.get $hi) (i32.mul ${address("8")} (i32.const 3))))
    (loop $next (if (i32.lt_s (local.get $at) (local.get $end)) (then
      (i32.store8 ${element(1)} (i32.sub (i32.const 255) (i32.load8_u ${element(0)}))) (local.set $at (i32.add (local.get $at) (i32.const 1))) (br $next))))`,
+  // 8: y = 2·x again, of four
+  eachTask(`(f32.store ${element(1)} (f32.mul (f32.load ${element(0)}) (f32.const 2)))`),
 ];
 
 /** The module for an engine; binaryen only assembles the text. */
@@ -49,6 +58,21 @@ export function sampleModule(shared: boolean): WasmModule {
   return { kind: "wasm", lowering: 0, relaxed: false, shared, bytes, scratch: BODIES.map(() => 16) };
 }
 
+/** The same kernels in C, by the system's compiler; null where there is none. */
+export async function sampleCpuModule(): Promise<CpuModule | null> {
+  const compiler = await findCompiler();
+  if (!compiler) return null;
+  const source = fileURLToPath(new URL("../../runtime/native/tests/sample-kernels.c", import.meta.url));
+  const folder = await mkdtemp(join(tmpdir(), "sluice-sample-"));
+  try {
+    const object = join(folder, "kernels.so");
+    execFileSync(compiler.path, ["-O2", "-shared", "-fPIC", "-nostdlib", source, "-o", object]);
+    return { kind: "cpu", lowering: 0, level: "v3", features: [], bytes: new Uint8Array(await readFile(object)), scratch: BODIES.map(() => 16) };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
 const N = dimSize("N");
 export const LIMIT = 3_000_000_000;
 const dimN = { name: "N", binding: "call" as const, min: 1, max: LIMIT, multipleOf: 1 };
@@ -57,7 +81,7 @@ const dimH = { name: "H", binding: "call" as const, min: 1, max: 4096, multipleO
 const dimW = { ...dimH, name: "W" };
 const pictureBytes = mulSize(64, floorDivSize(addSize(productSize(picture), 63), 64));
 const pixels = (offset: Size): ScheduleBuffer => ({ dtype: "u8", shape: picture, place: { kind: "arena", offset } });
-const param = (name: string, access: Param["access"]): Param => ({ name, dtype: "f32", shape: [N], space: "global", lanes: 1, swizzle: 0, access });
+const param = (name: string, access: Param["access"], shape: readonly Size[] = [N], dtype: DType = "f32"): Param => ({ name, dtype, shape, space: "global", lanes: 1, swizzle: 0, access });
 const kernel = (name: string, params: Param[], line: number): Kernel => ({
   name, machine: "simd", params, dims: name === "sum" ? [dimN] : [], grid: [{ name: "i", extent: N }], threads: [], body: [],
   spans: [{ file: "sample.ts", line, column: 3 }], summary: name, flops: N,
@@ -113,10 +137,11 @@ export const sample: CompiledProgram = {
   ],
   procedures: [train, resume, forever],
   lowerings: [{ machine: "simd128", kernels: [
-    kernel("double", [param("x", "read"), param("y", "write")], 10), kernel("sum", [param("x", "read"), param("y", "write")], 11),
-    kernel("increment", [param("s", "readwrite")], 12), kernel("root", [param("x", "read"), param("y", "write")], 13),
-    kernel("enough", [param("i", "read"), param("flag", "write")], 14), kernel("ten", [param("y", "write")], 15), kernel("trap", [], 16),
-    { ...kernel("invert", [param("x", "read"), param("y", "write")], 17), dims: [dimW] },
+    kernel("double", [param("x", "read"), param("y", "write")], 10), kernel("sum", [param("x", "read"), param("y", "write", [])], 11),
+    kernel("increment", [param("s", "readwrite", [4])], 12), kernel("root", [param("x", "read"), param("y", "write")], 13),
+    kernel("enough", [param("i", "read", [], "i32"), param("flag", "write", [], "bool")], 14), kernel("ten", [param("y", "write", [4])], 15), kernel("trap", [], 16),
+    { ...kernel("invert", [param("x", "read", picture, "u8"), param("y", "write", picture, "u8")], 17), dims: [dimW] },
+    kernel("double four", [param("x", "read", [4]), param("y", "write", [4])], 18),
   ], schedules: [
     schedule("double", {
       dims: [dimN], inputs: [port("x", [N], 0)], outputs: [port("y", [N], 1)], arena: aligned(2),
@@ -127,7 +152,7 @@ export const sample: CompiledProgram = {
       buffers: [f32([N], 0), f32([], aligned(1))], steps: [launch(1, [0, 1])],
     }),
     schedule("weigh", {
-      outputs: [port("y", [4], 1)], buffers: [{ dtype: "f32", shape: [4], place: { kind: "constant", index: 0 } }, f32([4], 0)], steps: [launch(0, [0, 1], 4)],
+      outputs: [port("y", [4], 1)], buffers: [{ dtype: "f32", shape: [4], place: { kind: "constant", index: 0 } }, f32([4], 0)], steps: [launch(8, [0, 1], 4)],
     }),
     schedule("counter.init", { outputs: [port("value", [4], 0)], buffers: [f32([4], 0)], steps: [launch(5, [0], 4)] }),
     schedule("count", {

@@ -1,4 +1,4 @@
-// The WebAssembly executor on a program made by hand: entries, states, procedures, threads, and every refusal.
+// The executors, WebAssembly and native, on a program made by hand: entries, states, procedures, threads, and every refusal.
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,9 @@ import { writeContainer } from "../../compiler/container/write.ts";
 import { readSafetensors } from "../../runtime/io/safetensors.ts";
 import { type Block, Heap } from "../../runtime/wasm/heap.ts";
 import { load, type LoadOptions, type Program } from "../../runtime/index.ts";
-import { sample, sampleModule } from "./runtime-sample.ts";
+import { builtFile } from "../../runtime/native/built.ts";
+import type { Module } from "../../runtime/program.ts";
+import { sample, sampleCpuModule, sampleModule } from "./runtime-sample.ts";
 
 const shared = sampleModule(true);
 const unshared = sampleModule(false);
@@ -18,8 +20,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-async function withSample<T>(options: LoadOptions, use: (p: Program) => Promise<T>, modules = [shared, unshared]): Promise<T> {
-  const program = await load({ program: sample, modules }, options);
+async function withSample<T>(options: LoadOptions, use: (p: Program) => Promise<T>, modules: readonly Module[] = [shared, unshared]): Promise<T> {
+  const program = await (options.target === "cpu" ? load(writeContainer(sample, modules), { ...options, trust: true }) : load({ program: sample, modules }, options));
   try {
     return await use(program);
   } finally {
@@ -28,11 +30,15 @@ async function withSample<T>(options: LoadOptions, use: (p: Program) => Promise<
 }
 const message = async (work: Promise<unknown>): Promise<string> => work.then(() => "nothing was refused", (error: Error) => error.message);
 
-const kinds: [string, LoadOptions, typeof shared[]][] = [
+const native = builtFile("addon") === undefined ? null : await sampleCpuModule();
+const kinds: [string, LoadOptions, Module[]][] = [
   ["one thread, unshared memory", {}, [unshared]], ["one thread, shared memory", { threads: 1 }, [shared]], ["two threads", { threads: 2 }, [shared]], ["three threads", { threads: 3 }, [shared]],
+  ...[1, 2, 3].map((threads): [string, LoadOptions, Module[]] => [`native, ${threads} threads`, { target: "cpu", threads }, native ? [native] : []]),
 ];
 
-describe.each(kinds)("%s", (_, options, modules) => {
+// Skipped: where the native runtime is not built, or there is no C compiler.
+for (const [name, options, modules] of kinds) describe.skipIf(modules.length === 0)(name, () => {
+
   test("an entry serves any size, and memory grows for it", () => withSample(options, async p => {
     for (const n of [1, 7, 64, 50_000, 3, 700_000]) {
       const x = Float32Array.from({ length: n }, (_, i) => i % 1000);
@@ -93,7 +99,7 @@ describe.each(kinds)("%s", (_, options, modules) => {
     }
   }, modules));
 
-  test("a kernel that traps fails its call and no other", () => withSample(options, async p => {
+  test.skipIf(options.target === "cpu")("a kernel that traps fails its call and no other", () => withSample(options, async p => {
     expect(await message(p.call("traps"))).toMatch(/unreachable|a worker failed/);
     expect((await p.call("count")).value!.data[0]).toBe(11);
   }, modules));
@@ -131,7 +137,7 @@ test("blocks of the heap never overlap, and freed memory is used again", () => {
   }));
 });
 
-describe("refusals", () => {
+for (const [name, options, modules] of kinds.filter(([, { threads }]) => threads === 1)) describe.skipIf(modules.length === 0)(`refusals, ${name}`, () => {
   const refusals: [string, (p: Program) => Promise<unknown>, string][] = [
     ["an unknown entry", p => p.call("dubble"), "error ENTRY001: there is no entry `dubble`\n  found:    dubble\n  expected: one of double, total, weigh, count, loop, root, invert, needs_unset, fails, traps, outside, huge"],
     ["a missing input", p => p.call("double"), "error INPUT001: `double` needs an input `x`\n  found:    none\n  expected: x: f32 [N]"],
@@ -148,9 +154,9 @@ describe("refusals", () => {
     ["an argument of the wrong kind", p => p.run("train", { steps: 1.5, to: "x" }), "error ARG003: argument `steps` of `train` has the wrong kind\n  found:    1.5\n  expected: an integer"],
     ["a buffer outside its arena", p => p.call("outside"), "error PLAN001: the schedule of `outside` is malformed: buffer 0 does not fit its place\n  hint:     build the program again"],
   ];
-  test.each(refusals)("%s", (_, work, text) => withSample({ threads: 1 }, async p => expect(await message(work(p))).toBe(text)));
+  test.each(refusals)("%s", (_, work, text) => withSample(options, async p => expect(await message(work(p))).toBe(text), modules));
 
-  test("memory that cannot be had is refused with the bytes it takes, and the program goes on", () => withSample({ threads: 1 }, async p => {
+  test.skipIf(options.target === "cpu")("memory that cannot be had is refused with the bytes it takes, and the program goes on", () => withSample(options, async p => {
     expect(await message(p.call("huge", {}, { N: 2_000_000_000 }))).toMatch(/error MEM001: not enough memory for `huge` at N = 2000000000\n {2}found: {4}it needs 8000000000 bytes \(7629\.4 MiB\)/);
     expect((await p.call("count")).value!.data[0]).toBe(11);
   }));
