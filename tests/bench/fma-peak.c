@@ -38,7 +38,7 @@ int main(void) {
       for (int i = 0; i < CHAINS; i++) {
         sums[i] = sums[i] * factor + term;
         // Kept in a register, and not merged with the next round's.
-        __asm__("" : "+x"(sums[i]));
+        __asm__("" : "+v"(sums[i]));
       }
     }
     const double taken = seconds() - start;
