@@ -22,14 +22,14 @@ export interface CompileCpuOptions extends CpuTarget {
 
 // Only fma may fuse, integers wrap, and no access is told apart by its type. What traps or sets errno is of no interest.
 const FLAGS = [
-  "-std=gnu11", "-O2", "-fPIC", "-ffreestanding", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv", "-fno-strict-aliasing",
+  "-std=gnu11", "-fPIC", "-ffreestanding", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv", "-fno-strict-aliasing",
   "-fno-stack-protector", "-fcf-protection=none", "-fno-asynchronous-unwind-tables", "-fno-semantic-interposition", "-w",
 ];
 const FLAGS_OF = {
-  // They would keep loaded scalars over rounds of a loop, where a load with a broadcast costs nothing, and constants outside of
-  // loops whose sums then lack the registers.
-  gcc: ["-fno-predictive-commoning", "-fno-move-loop-invariants"],
-  clang: [],
+  // As fast as by -O2, and compiled a quarter sooner: kernels come unrolled and vectorised. What is moved out of loops late
+  // would take registers that sums need.
+  gcc: ["-O1", "-fgcse", "-fexpensive-optimizations", "-fno-move-loop-invariants"],
+  clang: ["-O2"],
 } as const;
 const MOST_UNITS = 8;
 
