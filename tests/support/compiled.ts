@@ -1,4 +1,4 @@
-// Compiles a graph for each machine and runs it on interpreted kernels in poisoned memory, and as WebAssembly on two threads,
+// Compiles a graph for each machine and runs it on interpreted kernels in poisoned memory, and on every target on two threads,
 // beside the reference interpreter in float64.
 import { expect } from "vitest";
 import type { DType } from "../../compiler/base/dtypes.ts";
@@ -6,13 +6,13 @@ import { isFloat } from "../../compiler/base/dtypes.ts";
 import { type DimValues, evaluateSize } from "../../compiler/base/sizes.ts";
 import { compileProgram } from "../../compiler/compile.ts";
 import type { NdArray } from "../../compiler/graph/field.ts";
-import { type Graph, inputsOf, type Program } from "../../compiler/graph/graph.ts";
+import { type Graph, inputsOf } from "../../compiler/graph/graph.ts";
 import { interpret } from "../../compiler/graph/interpret.ts";
 import { decodeElements, encodeElements } from "../../compiler/kernel/memory.ts";
 import { open } from "../../compiler/open.ts";
 import { execute } from "../../compiler/plan/execute.ts";
 import { lowered } from "../../compiler/plan/schedule.ts";
-import { elementAt, elementCount, type HostTensor, tensorOfNumbers } from "../../runtime/tensor.ts";
+import { fromHost, programOf, TARGETS, toHost } from "./targets.ts";
 
 /** Largest error of a result, as mean square over the reference's mean square. */
 const LIMIT: { readonly [D in DType]?: number } = { f64: 1e-10, f32: 1e-10, f16: 1e-5, bf16: 1e-3 };
@@ -60,7 +60,7 @@ export async function expectCompiled(graph: Graph, { dims = {}, inputs = {}, sta
   const given = Object.fromEntries(inputsOf(graph).map(({ name, type }, i) => [name, inputs[name] ?? drawn(type, i)]));
   const held = Object.fromEntries(graph.states.map(({ name, type }, i) => [name, states[name] ?? drawn(type, 100 + i)]));
   const wanted = interpret(graph, { inputs: given, states: held, dims, onEffect: () => {} });
-  const program: Program = { name: graph.name, dims: graph.dims, states: graph.states.map(s => ({ ...s, span: null })), entries: [graph], procedures: [] };
+  const program = programOf(graph);
   const expected = { ...held, ...wanted.updates };
 
   const compiled = compileProgram(program, ["simd128", "v3", "v4"]);
@@ -72,15 +72,15 @@ export async function expectCompiled(graph: Graph, { dims = {}, inputs = {}, sta
     for (const [name, value] of Object.entries(expected)) expectClose(`${machine} state ${name}`, { ...value, data: decodeElements(value.dtype, memory.get(name)!, value.data.length) }, value);
   });
 
-  const opened = await open(program, { threads: 2, print: () => {} });
-  try {
-    const toHost = (v: NdArray): HostTensor => tensorOfNumbers(v.dtype, v.shape, v.data);
-    const fromHost = (t: HostTensor): NdArray => ({ dtype: t.dtype, shape: t.shape, data: Float64Array.from({ length: elementCount(t.shape) }, (_, i) => elementAt(t, i)) });
-    for (const [name, v] of Object.entries(held)) await opened.state.set(name, toHost(v));
-    const outputs = await opened.call(graph.name, Object.fromEntries(Object.entries(given).map(([name, v]) => [name, toHost(v)])), dims);
-    for (const [name, value] of Object.entries(wanted.outputs)) expectClose(`wasm ${name}`, fromHost(outputs[name]!), value);
-    for (const [name, value] of Object.entries(expected)) expectClose(`wasm state ${name}`, fromHost(await opened.state.get(name)), value);
-  } finally {
-    await opened.close();
+  for (const { name: target, options } of TARGETS) {
+    const opened = await open(program, { ...options, print: () => {} });
+    try {
+      for (const [name, v] of Object.entries(held)) await opened.state.set(name, toHost(v));
+      const outputs = await opened.call(graph.name, Object.fromEntries(Object.entries(given).map(([name, v]) => [name, toHost(v)])), dims);
+      for (const [name, value] of Object.entries(wanted.outputs)) expectClose(`${target} ${name}`, fromHost(outputs[name]!), value);
+      for (const [name, value] of Object.entries(expected)) expectClose(`${target} state ${name}`, fromHost(await opened.state.get(name)), value);
+    } finally {
+      await opened.close();
+    }
   }
 }
