@@ -75,7 +75,9 @@ function traceFirst(s: DeclaredState): Graph | undefined {
   const t = new Trace(`init:${s.name}`, null);
   t.initial = s.name;
   within(t, () => t.b.outputs.push({ name: "value", id: tensorNode(s.first!()) }));
-  return t.finish();
+  const graph = t.finish();
+  // It is traced when the program is, where whoever opens the program is on the stack: the declaration stands for it.
+  return { ...graph, nodes: graph.nodes.map(n => ({ ...n, span: s.span ?? n.span })) };
 }
 
 /** A graph whose one output is a key of two words. */

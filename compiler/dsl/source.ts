@@ -13,7 +13,7 @@ function placeOf(frame: string): Span | null {
   const found = FRAME.exec(frame.trim());
   if (!found) return null;
   const file = found[1]!.startsWith("file:") ? fileURLToPath(found[1]!) : found[1]!;
-  if (OWN.some(folder => file.startsWith(folder)) || file.includes("/node_modules/vitest/")) return null;
+  if (OWN.some(folder => file.startsWith(folder)) || file.includes("/node_modules/")) return null;
   const near = relative(process.cwd(), file.split("?")[0]!);
   return { file: near.startsWith("..") ? file : near, line: Number(found[2]), column: Number(found[3]) };
 }
