@@ -20,7 +20,7 @@ const contests: readonly Contest[] = [
   { task: "matmul", name: "matrix product 512³, 1 thread", target: "cpu", threads: 1, tolerance: 0, peers: [{ peer: PEERS.onnxruntimeNode }, { peer: PEERS.pytorch }] },
 ];
 
-const PEAK = "convolutions of enhance 600×400, 1 thread, of the FMA peak";
+const PEAK = "convolutions of enhance, 1 thread, of the FMA peak";
 const EXECUTABLE = { size: "executable of NoiSER: size", start: "executable of NoiSER: start to first output at 64×64" } as const;
 const BUILD = { cold: "sluice build of NoiSER, cold, beyond Node's start", cached: "sluice build of NoiSER, cached, beyond Node's start" } as const;
 
