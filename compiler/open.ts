@@ -7,11 +7,11 @@ import { infoOfProgram, startInterpreter } from "../runtime/interpret/backend.ts
 import { instanceDims, Program } from "../runtime/load.ts";
 import { engineFeatures } from "../runtime/wasm/features.ts";
 import { SluiceError } from "./base/diagnostics.ts";
-import { writeContainer } from "./container/write.ts";
+import { containerOf } from "./build.ts";
 import { traceProgram } from "./dsl/program.ts";
 import type { Program as TracedProgram } from "./graph/graph.ts";
 import type { OpenedProgram } from "./opened.ts";
-import { compileFor, type CompileOptions, parseTargets, type TargetText } from "./targets.ts";
+import { compileFor, type CompileOptions, type TargetText } from "./targets.ts";
 
 export interface OpenOptions extends Omit<LoadOptions, "target" | "trust">, CompileOptions {
   /** wasm is the default. cpu: native code for this machine, or for a level below it. interpret: the reference interpreter in float64, for tests and for comparison. */
@@ -34,10 +34,7 @@ export async function open(source: Openable, options: OpenOptions = {}): Promise
   const { target = "wasm", name = "program", cc, cache, ...rest } = options;
   const program = traced(source, name);
   if (target === "interpret") return interpreted(program, rest);
-  if (target !== "wasm") {
-    const { program: compiled, modules } = await compileFor(program, parseTargets(target), { cc, cache });
-    return load(writeContainer(compiled, modules), { ...rest, target: "cpu", trust: true });
-  }
+  if (target !== "wasm") return load(await containerOf(program, target, { cc, cache }), { ...rest, target: "cpu", trust: true });
   const features = engineFeatures();
   if (!features.simd) throw new SluiceError({ code: "WASM001", message: "this engine cannot run WebAssembly SIMD", hint: "use target: \"interpret\"" });
   const threads = options.threads ?? availableParallelism();
@@ -60,7 +57,4 @@ export interface BuildOptions extends CompileOptions {
 }
 
 /** The program's container, with code for every target. */
-export async function build(source: Openable, { target = "wasm", name = "program", ...options }: BuildOptions = {}): Promise<Uint8Array> {
-  const { program, modules } = await compileFor(traced(source, name), parseTargets(target), options);
-  return writeContainer(program, modules);
-}
+export const build = async (source: Openable, { target = "wasm", name = "program", ...options }: BuildOptions = {}): Promise<Uint8Array> => containerOf(traced(source, name), target, options);

@@ -2,7 +2,6 @@
 // that they become. Several targets of one program share what they can: constants, and the lowering of a profile.
 import type { CpuCode, Module } from "../runtime/program.ts";
 import { SluiceError } from "./base/diagnostics.ts";
-import { compileProgram } from "./compile.ts";
 import { type CpuTarget, parseCpuTarget } from "./emit/cpu/level.ts";
 import type { WasmVariant } from "./emit/wasm/module.ts";
 import type { Program } from "./graph/graph.ts";
@@ -51,6 +50,8 @@ const rank = (target: Target): number => (target.kind === "wasm" ? 0 : (target.c
 
 /** The program with code for every target. Throws SluiceError where it cannot be planned, or a compiler is missing. */
 export async function compileFor(program: Program, targets: readonly Target[], options: CompileOptions = {}): Promise<{ readonly program: CompiledProgram; readonly modules: readonly Module[] }> {
+  // Loaded here, since what comes from the cache needs none of it.
+  const { compileProgram } = await import("./compile.ts");
   const ordered = [...targets].sort((a, b) => rank(b) - rank(a));
   const compiled = compileProgram(program, [...new Set(ordered.map(machineOf))]);
   const modules: Module[] = [];

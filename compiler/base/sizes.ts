@@ -45,16 +45,29 @@ function fromTerms(terms: Iterable<Term>): Size {
     byKey.set(key, seen ? { coefficient: seen.coefficient + t.coefficient, atoms: t.atoms } : t);
   }
   // Symbols first and the constant last, so that a size reads `2*H - 1`.
-  const kept = [...byKey].filter(([, t]) => t.coefficient !== 0).sort(([a], [b]) => (a === "" ? 1 : b === "" ? -1 : a < b ? -1 : 1));
-  if (kept.length === 0) return 0;
-  const first = kept[0]![1];
-  if (kept.length === 1 && first.atoms.length === 0) return first.coefficient;
-  const text = kept.map(([key, t], i) => {
-    const size = Math.abs(t.coefficient);
-    const body = key === "" ? `${size}` : size === 1 ? key : `${size}*${key}`;
-    return i === 0 ? (t.coefficient < 0 ? `-${body}` : body) : t.coefficient < 0 ? ` - ${body}` : ` + ${body}`;
-  });
-  return { terms: kept.map(([, t]) => t), key: text.join("") };
+  return canonical([...byKey].filter(([, t]) => t.coefficient !== 0).sort(([a], [b]) => (a === "" ? 1 : b === "" ? -1 : a < b ? -1 : 1)).map(([, t]) => t));
+}
+
+/** Terms in order, none of them zero. */
+function canonical(terms: readonly Term[]): Size {
+  const first = terms[0];
+  if (!first) return 0;
+  if (first.atoms.length === 0) return first.coefficient;
+  let key = "";
+  for (const { coefficient, atoms } of terms) {
+    const symbols = termKey(atoms);
+    const size = Math.abs(coefficient);
+    const body = symbols === "" ? `${size}` : size === 1 ? symbols : `${size}*${symbols}`;
+    key += key === "" ? (coefficient < 0 ? `-${body}` : body) : coefficient < 0 ? ` - ${body}` : ` + ${body}`;
+  }
+  return { terms, key };
+}
+
+/** A constant more: the last term, or none. */
+function plusConstant({ terms }: SizeExpr, c: number): Size {
+  const last = terms.at(-1)!;
+  const [symbols, constant] = last.atoms.length === 0 ? [terms.slice(0, -1), last.coefficient + c] : [terms, c];
+  return canonical(constant === 0 ? symbols : [...symbols, { coefficient: constant, atoms: [] }]);
 }
 
 const atomSize = (atom: Atom): SizeExpr => ({ terms: [{ coefficient: 1, atoms: [atom] }], key: atom.key });
@@ -64,15 +77,22 @@ export const sizeText = (a: Size): string => (typeof a === "number" ? String(a) 
 export const sameSize = (a: Size, b: Size): boolean => (typeof a === "number" || typeof b === "number" ? a === b : a.key === b.key);
 export const dimSize = (name: string): SizeExpr => atomSize({ kind: "dim", name, key: name });
 
-export const addSize = (a: Size, b: Size): Size =>
-  typeof a === "number" && typeof b === "number" ? a + b : fromTerms([...termsOf(a), ...termsOf(b)]);
+export function addSize(a: Size, b: Size): Size {
+  if (typeof a === "number") return typeof b === "number" ? a + b : a === 0 ? b : plusConstant(b, a);
+  if (typeof b === "number") return b === 0 ? a : plusConstant(a, b);
+  return fromTerms([...a.terms, ...b.terms]);
+}
 export const subSize = (a: Size, b: Size): Size => addSize(a, mulSize(b, -1));
 
+const scaled = (a: SizeExpr, by: number): Size =>
+  by === 1 ? a : by === 0 ? 0 : canonical(a.terms.map(t => ({ coefficient: t.coefficient * by, atoms: t.atoms })));
+
 export function mulSize(a: Size, b: Size): Size {
-  if (typeof a === "number" && typeof b === "number") return a * b + 0;
+  if (typeof a === "number") return typeof b === "number" ? a * b + 0 : scaled(b, a);
+  if (typeof b === "number") return scaled(a, b);
   const terms: Term[] = [];
-  for (const x of termsOf(a)) {
-    for (const y of termsOf(b)) {
+  for (const x of a.terms) {
+    for (const y of b.terms) {
       const atoms = [...x.atoms, ...y.atoms].sort((p, q) => (p.key < q.key ? -1 : p.key > q.key ? 1 : 0));
       terms.push({ coefficient: x.coefficient * y.coefficient, atoms });
     }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command line: one file per command. Exit codes: 0 done, 1 what the user gave is wrong (one clear message), 2 a fault
 // of ours (with its stack, for the report).
+import { enableCompileCache } from "node:module";
 import { Command, CommanderError } from "commander";
 import { SluiceError } from "../base/diagnostics.ts";
 import { addBuild } from "./build.ts";
@@ -26,4 +27,6 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+// Modules without their types are kept for the next start.
+enableCompileCache();
 if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
