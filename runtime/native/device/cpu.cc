@@ -150,9 +150,13 @@ class CpuTape final : public Tape {
   void append(const LaunchCommand& c) {
     Operation& operation = add(Operation::Kind::launch);
     operation.label = c.label;
-    operation.isShared = workers_ > 1 && c.tasks > 1;
     operation.launch = {module_.kernel(c.kernel), nullptr, nullptr, c.tasks, std::max<int64_t>(1, c.tasks / (workers_ * PIECES_PER_WORKER))};
-    for (const Operand& o : c.operands) params_.push_back(pointer<char>(o.range.address));
+    int64_t bytes = 0;
+    for (const Operand& o : c.operands) {
+      params_.push_back(pointer<char>(o.range.address));
+      bytes += o.range.bytes;
+    }
+    operation.isShared = workers_ > 1 && c.tasks > 1 && bytes >= SHARED_LAUNCH;
     dims_.insert(dims_.end(), c.dims.begin(), c.dims.end());
     scratch = std::max(scratch, c.scratch);
   }

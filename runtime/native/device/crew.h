@@ -51,7 +51,8 @@ struct Operation {
   };
 };
 
-/** Copies from so many bytes on are shared. */
+/** Launches whose operands have so many bytes are shared, and copies of so many: below, a meeting takes longer than the work. */
+constexpr int64_t SHARED_LAUNCH = 1 << 14;
 constexpr int64_t SHARED_COPY = 1 << 18;
 
 class Crew {

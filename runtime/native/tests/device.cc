@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "device/cpu.h"
+#include "device/crew.h"
 #include "device/features.h"
 #include "device/null.h"
 #include "tests/sample.h"
@@ -68,6 +69,9 @@ Command launch(Kernel kernel, const std::vector<Range>& operands, int64_t tasks,
   return {l};
 }
 
+/** Floats whose launches are shared. */
+constexpr int64_t MANY = SHARED_LAUNCH / 4;
+
 std::vector<float> counting(size_t count) {
   std::vector<float> values(count);
   std::iota(values.begin(), values.end(), 1.0F);
@@ -99,7 +103,7 @@ TEST_CASE("a loop counts, and ends when its end is written") {
     Bench b(openCpu(workers, "v3"));
     Recorder effects;
     // Shared, for the first sum has many tasks; and the leader's alone.
-    for (const int64_t tasks : {int64_t{64}, int64_t{1}}) {
+    for (const int64_t tasks : {MANY, int64_t{1}}) {
       const Range s = b.floats(std::vector<float>(static_cast<size_t>(tasks), 0));
       const Range index = b.floats({-1});
       Range until = b.floats({0});
@@ -120,26 +124,23 @@ TEST_CASE("an effect that fails ends the run for everyone, and the next run is w
   for (const int workers : {1, 2, 3}) {
     CAPTURE(workers);
     Bench b(openCpu(workers, "v3"));
-    const Range s = b.floats(std::vector<float>(256, 0));
+    const Range s = b.floats(std::vector<float>(MANY, 0));
     const Range index = b.floats({0});
-    const Command work = launch(INCREMENT, {s}, 256);
+    const Command work = launch(INCREMENT, {s}, MANY);
     const Command alone = launch(INCREMENT, {s}, 1);
     const Command fail = {EffectCommand{-1}};
     const std::vector<std::vector<Command>> failing = {
         {fail}, {work, fail, work}, {fail, alone, work}, {work, fail}, {work, fail, alone}, {work, alone, fail, alone, alone, work},
         {work, {LoopCommand{9, index, std::nullopt, {work, fail, alone}}}, work}, {work, {LoopCommand{9, index, std::nullopt, {alone, fail}}}, alone, work},
         {{LoopCommand{9, index, std::nullopt, {fail, work}}}}, {work, {LoopCommand{9, index, std::nullopt, {{LoopCommand{2, index, std::nullopt, {fail}}}, work}}}, work}};
-    float wanted = 0;
     for (int round = 0; round < 50; round++)
       for (const auto& commands : failing) {
         Recorder effects;
         CHECK_THROWS_WITH(b.run(commands, effects), "effect -1");
         CHECK(effects.seen.size() == 1);
-        // 1 in what every worker increments, unless it came after the failure.
-        const float before = b.read(s)[255];
+        const float before = b.read(s)[MANY - 1];
         b.run({work, work}, effects);
-        wanted = before + 2;
-        REQUIRE(b.read(s)[255] == wanted);
+        REQUIRE(b.read(s)[MANY - 1] == before + 2);
       }
   }
 }
@@ -147,14 +148,14 @@ TEST_CASE("an effect that fails ends the run for everyone, and the next run is w
 TEST_CASE("runs follow each other as fast as they can, with and without sleep between them") {
   Bench b(openCpu(3, "v3"));
   Recorder effects;
-  const Range s = b.floats(std::vector<float>(64, 0));
-  const auto tape = b.device->record(*b.module, {launch(INCREMENT, {s}, 64), launch(INCREMENT, {s}, 1), launch(INCREMENT, {s}, 64)});
+  const Range s = b.floats(std::vector<float>(MANY, 0));
+  const auto tape = b.device->record(*b.module, {launch(INCREMENT, {s}, MANY), launch(INCREMENT, {s}, 1), launch(INCREMENT, {s}, MANY)});
   for (int i = 0; i < 3000; i++) {
     b.stream().run(*tape, effects, nullptr);
     if (i % 1000 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   CHECK(b.read(s)[0] == 9000);
-  CHECK(b.read(s)[63] == 6000);
+  CHECK(b.read(s)[MANY - 1] == 6000);
 }
 
 TEST_CASE("large copies are shared and whole") {
