@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
+import { BUILD_COMMAND, builtFile } from "../../runtime/native/built.ts";
 import { compilerVersion, findCompiler } from "../emit/cpu/compiler.ts";
 import { engineFeatures } from "../../runtime/wasm/features.ts";
 
@@ -21,6 +22,7 @@ export async function findings(): Promise<Finding[]> {
   const engine = engineFeatures();
   const chromium = CHROMIUM.find(path => existsSync(path));
   const compiler = await findCompiler();
+  const [addon, runner] = [builtFile("addon"), builtFile("runner")];
   const has = async (name: string): Promise<boolean> => import(name).then(() => true, () => false);
   return [
     {
@@ -33,6 +35,8 @@ export async function findings(): Promise<Finding[]> {
     { what: "Pictures (sharp)", found: yesNo(await has("sharp")), ok: await has("sharp"), get: "npm install sharp" },
     { what: "WebAssembly emitter (binaryen)", found: yesNo(await has("binaryen")), ok: await has("binaryen"), get: "npm install binaryen" },
     { what: "C compiler, for --target cpu", found: compiler ? `${compiler.kind} ${await compilerVersion(compiler)} at ${compiler.path}` : "no", ok: compiler !== undefined, get: "apt-get install gcc" },
+    { what: "Native runtime, for --target cpu", found: addon ?? "not built", ok: addon !== undefined, get: BUILD_COMMAND },
+    { what: "Runner, for executables", found: runner ?? "not built", ok: runner !== undefined, get: BUILD_COMMAND },
     { what: "Chromium, for the browser tests", found: chromium ?? "no", ok: chromium !== undefined, get: "apt-get install chromium" },
   ];
 }

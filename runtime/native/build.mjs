@@ -6,6 +6,8 @@
 //   node runtime/native/build.mjs --sanitize    builds them with AddressSanitizer and UBSan, and with ThreadSanitizer, and runs both
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -18,9 +20,12 @@ function run(command, args, env = {}) {
 
 /** Configures and builds in a folder; only `target` if one is given. */
 function build(folder, definitions, target) {
-  run("cmake", ["-S", "runtime/native", "-B", folder, "-G", "Ninja", "-Wno-dev", ...definitions]);
+  run("cmake", ["-S", "runtime/native", "-B", folder, "-G", "Ninja", "-Wno-dev", `-DNODE_MODULES=${modules}`, ...definitions]);
   run("cmake", ["--build", folder, ...(target ? ["--target", target] : [])]);
 }
+
+/** Beside this package where it is installed, in it in the repository. */
+const modules = join(dirname(createRequire(import.meta.url).resolve("node-addon-api/package.json")), "..");
 
 const has = command => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
 const missing = ["cmake", "ninja", "g++"].filter(command => !has(command));
