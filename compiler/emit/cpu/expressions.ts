@@ -6,7 +6,7 @@ import { type Buffer, type Expr, type ScalarType, typeOf } from "../../kernel/ir
 import { isComparison, isFloatScalar } from "../../kernel/scalar.ts";
 import { type Code, literal, partsOf, SCALAR_TYPE, vectorType } from "./code.ts";
 import { castPart, castScalar, constantPart, multiplyAdd, partOfScalars, scalarBinary, scalarUnary, splatPart, vectorBinary, vectorUnary } from "./lanes.ts";
-import { type Address, addressOf, loadElement, loadVector } from "./memory.ts";
+import { type AccessShape, accessShape, type Address, addressOf, loadElement, loadVector } from "./memory.ts";
 import { castFromWide, castToWide, horizontalScalar, lookup16Parts, narrowMasks, scalarsOf, shuffleParts, widenMask } from "./permute.ts";
 import type { Sizes } from "./sizes.ts";
 
@@ -21,6 +21,8 @@ export class Expressions {
   readonly buffers = new Map<string, BufferHome>();
   readonly #code: Code;
   readonly #sizes: Sizes;
+  /** Of the accesses in the kernel, for all copies of them. */
+  readonly #shapes = new WeakMap<readonly Expr[], AccessShape>();
 
   constructor(code: Code, sizes: Sizes) {
     this.#code = code;
@@ -181,7 +183,9 @@ export class Expressions {
     return element;
   }
   address(home: BufferHome & { kind: "memory" }, index: readonly Expr[]): Address {
-    return addressOf(this.#sizes, home.base, home.buffer, index, e => this.scalar(e));
+    let shape = this.#shapes.get(index);
+    if (!shape) this.#shapes.set(index, shape = accessShape(this.#sizes, home.buffer, index));
+    return addressOf(this.#sizes, home.base, home.buffer, shape, e => this.scalar(e));
   }
 
   #load(e: Expr & { kind: "load" }): string[] {
@@ -201,7 +205,7 @@ export class Expressions {
     const outer = e.index.slice(0, -1).map((x): Expr => x);
     const elements = scalarsOf(this.#code, "i32", lanes, this.parts(last)).map(i => {
       const index: Expr[] = [...outer, { kind: "var", name: "", type: { scalar: "i32", lanes: 1 } }];
-      return loadElement(home.buffer.dtype, addressOf(this.#sizes, home.base, home.buffer, index, x => (x === index.at(-1) ? i : this.scalar(x))));
+      return loadElement(home.buffer.dtype, addressOf(this.#sizes, home.base, home.buffer, accessShape(this.#sizes, home.buffer, index), x => (x === index.at(-1) ? i : this.scalar(x))));
     });
     return this.#ofScalars(scalar, elements);
   }

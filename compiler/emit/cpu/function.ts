@@ -276,7 +276,7 @@ class KernelFunction {
       const offset = this.#sizes.text(this.#scratch.place(buffer.name, buffer.dtype, shape));
       code.declare(`char *const ${base} = ${offset === "0" ? "scratch" : `scratch + ${offset}`};`);
     }
-    this.#define(this.#expressions.buffers, buffer.name, { kind: "memory", buffer: { ...buffer, shape }, base });
+    this.#define(this.#expressions.buffers, buffer.name, { kind: "memory", buffer, base });
   }
 
   #store(s: Stmt & { kind: "store" }): void {

@@ -21,19 +21,30 @@ const STORED: { readonly [D in DType]: string } = {
   f64: "f64", f32: "f32", f16: "f16", bf16: "bf16", i32: "i32", i16: "i16", i8: "i8", i4: "i4", u32: "u32", u16: "u16", u8: "u8", bool: "b8",
 };
 
-/** Indices that are data are computed by `evaluate`. */
-export function addressOf(sizes: Sizes, base: string, buffer: Buffer, index: readonly Expr[], evaluate: (e: Expr) => string): Address {
+/** An access before loops are unrolled: the number of the element, apart from indices that are data. */
+export interface AccessShape {
+  readonly place: Size;
+  readonly data: readonly { readonly index: Expr; readonly stride: Size }[];
+}
+
+export function accessShape(sizes: Sizes, buffer: Buffer, index: readonly Expr[]): AccessShape {
   const withNames = (e: Expr): Expr => (e.kind === "var" && sizes.names.has(e.name) ? { kind: "size", size: dimSize(e.name) } : mapOperands(e, withNames));
   let stride: Size = 1;
   let place: Size = 0;
-  const data: string[] = [];
+  const data: AccessShape["data"][number][] = [];
   for (let axis = index.length - 1; axis >= 0; axis--) {
     const polynomial = indexSize(withNames(index[axis]!));
     if (polynomial !== undefined) place = addSize(place, mulSize(polynomial, stride));
-    else data.push(`(int64_t)${evaluate(index[axis]!)}${stride === 1 ? "" : ` * ${sizes.text(stride)}`}`);
+    else data.push({ index: index[axis]!, stride });
     stride = mulSize(stride, buffer.shape[axis]!);
   }
-  const { rest, constant } = splitConstant(sizes.resolve(place));
+  return { place, data };
+}
+
+/** Indices that are data are computed by `evaluate`. */
+export function addressOf(sizes: Sizes, base: string, buffer: Buffer, shape: AccessShape, evaluate: (e: Expr) => string): Address {
+  const data = shape.data.map(({ index, stride }) => `(int64_t)${evaluate(index)}${stride === 1 ? "" : ` * ${sizes.text(stride)}`}`);
+  const { rest, constant } = splitConstant(sizes.resolve(shape.place));
   const variable = [...(rest === 0 ? [] : [sizes.open(rest)]), ...data].join(" + ");
   const numbered = (scale: number, elements: number): string => {
     const offset = (constant + elements) * scale;
