@@ -1,0 +1,10 @@
+// Runs what a command line asks for.
+#pragma once
+#include "cli/command-line.h"
+
+namespace sluice {
+
+/** Throws Error where it cannot. */
+void runCommand(const Container& container, const ModuleInfo& module, const CommandLine& line);
+
+}  // namespace sluice
