@@ -64,8 +64,8 @@ class PatternParser extends EmbeddedActionsParser {
   });
 }
 
-const lexer = new Lexer(tokens);
-const parser = new PatternParser();
+/** Made for the first pattern: most programs have none, and it takes a while. */
+let made: { readonly lexer: Lexer; readonly parser: PatternParser } | undefined;
 const parsed = new Map<string, Pattern>();
 
 /** A SluiceError PATTERN001 with the pattern and a caret under the column. */
@@ -84,6 +84,7 @@ function expectedAt(found: readonly IToken[], at: IToken): string | undefined {
 export function parsePattern(word: string, pattern: string): Pattern {
   const known = parsed.get(pattern);
   if (known) return known;
+  const { lexer, parser } = (made ??= { lexer: new Lexer(tokens), parser: new PatternParser() });
   const { tokens: found, errors } = lexer.tokenize(pattern);
   if (errors[0]) throw patternError(word, pattern, errors[0].offset + 1, `unexpected character ${JSON.stringify(pattern[errors[0].offset])}`, "letters, 1, parentheses, commas and ->");
   parser.input = found;

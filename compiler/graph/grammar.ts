@@ -69,7 +69,7 @@ const words = ["graph", "dim", "state", "output", "update", "effects", "body", "
 const W = Object.fromEntries(words.map(w => [w, createToken({ name: `Word_${w}`, label: `\`${w}\``, pattern: w, longer_alt: Name, categories: [Name] })])) as { readonly [R in (typeof words)[number]]: TokenType };
 
 const TOKENS = [Space, Comment, Span, Quoted, Ref, Num, ...Object.values(W), Name, Range, Open, Close, LeftBrace, RightBrace, LeftBracket, RightBracket, Comma, Colon, Equals, Plus, Minus, Times];
-const lexer = new Lexer(TOKENS, { positionTracking: "full" });
+let lexer: Lexer | undefined;
 
 /** How deep brackets, braces and bodies may stand in each other. */
 const MAX_DEPTH = 100;
@@ -271,6 +271,7 @@ export interface SyntaxFault {
 
 /** The syntax trees of the graphs, or the first fault. */
 export function readTrees(text: string): readonly GraphTree[] | SyntaxFault {
+  lexer ??= new Lexer(TOKENS, { positionTracking: "full" });
   const { tokens, errors } = lexer.tokenize(text);
   const [wrong] = errors;
   if (wrong) return { at: { line: wrong.line ?? 1, column: wrong.column ?? 1 }, message: "this character begins nothing", found: JSON.stringify(text.slice(wrong.offset, wrong.offset + 1)), expected: "names, %nodes, numbers, text in quotes and signs" };
