@@ -1,8 +1,8 @@
-// NoiSER's two convolutions alone, between states, so that a call moves no data in or out; of a picture so small that all of
-// it stays in the cache, as the rows that `enhance` works on do.
+// NoiSER's two convolutions alone, between states, so that a call moves no data in or out; of a strip so low that all of
+// it stays in the second cache, as the rows that `enhance` works on do.
 import { conv2d, entry, f32, int, procedure, repeat, state } from "sluice";
 
-export const [height, width, hidden] = [48, 64, 32];
+export const [height, width, hidden] = [8, 600, 32];
 export const into = conv2d(3, hidden, 3);
 export const outOf = conv2d(hidden, 3, 3);
 export const image = state(f32(1, height, width, 3));
