@@ -110,7 +110,12 @@ bool Crew::walkLoop(const Operation& operation, int worker) {
     if (worker == 0) *loop.index = static_cast<int32_t>(trip);
     if (operation.isShared && !meet()) return false;
     if (!walk(body, body + loop.body, worker)) return false;
-    if (operation.isShared ? !meet() : isStopped_) return !operation.isShared;
+    if (!operation.isShared) {
+      if (isStopped_) return true;
+    } else if (!meet()) {
+      // The run has ended, and its tape may be gone.
+      return false;
+    }
     if (loop.until != nullptr && *loop.until != 0) break;
   }
   return true;
