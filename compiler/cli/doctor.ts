@@ -4,7 +4,6 @@ import { availableParallelism } from "node:os";
 import type { Command } from "commander";
 import { BUILD_COMMAND, builtFile } from "../../runtime/native/built.ts";
 import { compilerVersion, findCompiler } from "../emit/cpu/compiler.ts";
-import { BUILD_COMMAND, builtFile } from "../../runtime/native/built.ts";
 import { engineFeatures } from "../../runtime/wasm/features.ts";
 
 interface Finding {
@@ -21,7 +20,6 @@ const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/go
 export async function findings(): Promise<Finding[]> {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   const engine = engineFeatures();
-  const addon = builtFile("addon");
   const chromium = CHROMIUM.find(path => existsSync(path));
   const compiler = await findCompiler();
   const [addon, runner] = [builtFile("addon"), builtFile("runner")];
@@ -36,7 +34,6 @@ export async function findings(): Promise<Finding[]> {
     { what: "Threads", found: engine.threads ? `shared memory, ${availableParallelism()} at once` : "no shared memory", ok: engine.threads, get: "use a Node with shared WebAssembly memory" },
     { what: "Pictures (sharp)", found: yesNo(await has("sharp")), ok: await has("sharp"), get: "npm install sharp" },
     { what: "WebAssembly emitter (binaryen)", found: yesNo(await has("binaryen")), ok: await has("binaryen"), get: "npm install binaryen" },
-    { what: "Native runtime, for --target cpu and executables", found: addon ?? "not built", ok: addon !== undefined, get: BUILD_COMMAND },
     { what: "C compiler, for --target cpu", found: compiler ? `${compiler.kind} ${await compilerVersion(compiler)} at ${compiler.path}` : "no", ok: compiler !== undefined, get: "apt-get install gcc" },
     { what: "Native runtime, for --target cpu", found: addon ?? "not built", ok: addon !== undefined, get: BUILD_COMMAND },
     { what: "Runner, for executables", found: runner ?? "not built", ok: runner !== undefined, get: BUILD_COMMAND },
