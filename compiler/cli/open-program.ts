@@ -56,6 +56,7 @@ async function recompiled(path: string, bytes: Uint8Array, target: string, optio
   const { cpuCode } = await import("../targets.ts");
   const { parseCpuTarget } = await import("../emit/cpu/level.ts");
   const { writeContainer } = await import("../container/write.ts");
+  const { verifyLowering } = await import("../container/verify.ts");
   const cpu = parseCpuTarget(target);
   const program = readContainer(bytes).compiled();
   const lowering = program.lowerings.findIndex(l => l.machine === cpu.level);
@@ -64,6 +65,7 @@ async function recompiled(path: string, bytes: Uint8Array, target: string, optio
       code: "CLI009", message: `${path} has no kernels for ${target}`, found: program.lowerings.map(l => l.machine).join(", "), expected: cpu.level, hint: `build it with --target cpu:${cpu.level}, or name the program's module`,
     });
   }
+  verifyLowering(program.lowerings[lowering]!);
   return writeContainer(program, [{ kind: "cpu", lowering, ...(await cpuCode(program.lowerings[lowering]!.kernels, cpu, options)) }]);
 }
 

@@ -82,7 +82,7 @@ function effectOf(effect: NativeEffect): Effect {
   }
 }
 
-/** Throws CPU004 where the addon is not built, and CPU005 where the container has no code for this machine. */
+/** Throws CPU007 where the addon is not built, and CPU005 where the container has no code for this machine. */
 export async function startNative(options: NativeOptions): Promise<Backend> {
   const { NativeProgram } = createRequire(import.meta.url)(requireBuilt("addon")) as Addon;
   let sink: RunSink | null = null;

@@ -15,12 +15,12 @@ export const builtFile = (file: keyof typeof FILES): string | undefined => {
   return existsSync(path) ? path : undefined;
 };
 
-/** Throws CPU004 if the native runtime has not been built. */
+/** Throws CPU007 if the native runtime has not been built. */
 export function requireBuilt(file: keyof typeof FILES): string {
   const path = builtFile(file);
   if (path !== undefined) return path;
   throw new SluiceError({
-    code: "CPU004", message: "the native runtime has not been built here", expected: `the ${file}, ${FILES[file]}`,
+    code: "CPU007", message: "the native runtime has not been built here", expected: `the ${file}, ${FILES[file]}`,
     hint: `${BUILD_COMMAND} builds it and says what it needs; --target wasm runs without it`,
   });
 }
