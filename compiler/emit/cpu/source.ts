@@ -39,9 +39,9 @@ export function emitC(kernels: readonly Kernel[], { level, features, units, intr
   };
 }
 
-/** The texts in so many groups at most, the longest first into the shortest group. */
+/** The texts in so many groups at most, the longest first into the shortest group; one group, if there are no texts. */
 function balanced(texts: readonly string[], count: number): string[][] {
-  const groups = Array.from({ length: Math.min(count, texts.length) }, () => ({ texts: [] as string[], length: 0 }));
+  const groups = Array.from({ length: Math.max(1, Math.min(count, texts.length)) }, () => ({ texts: [] as string[], length: 0 }));
   for (const text of [...texts].sort((a, b) => b.length - a.length)) {
     const shortest = groups.reduce((a, b) => (b.length < a.length ? b : a));
     shortest.texts.push(text);
