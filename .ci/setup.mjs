@@ -23,6 +23,7 @@ const packages = [
 if (process.argv.includes("--peers")) {
   packages.push(
     { name: "python3-torch", file: "/usr/lib/python3/dist-packages/torch", why: "a peer of the benchmarks" },
+    { name: "fio", file: "/usr/bin/fio", why: "a peer of the benchmarks" },
     { name: "python3-skimage", file: "/usr/lib/python3/dist-packages/skimage/data/astronaut.png", why: "the benchmarks' photographs" },
   );
 }

@@ -6,7 +6,7 @@ import { cells, COLUMNS, type Row } from "./harness/rows.ts";
 
 const results = new URL("results/", import.meta.url);
 const document = new URL("../../docs/BENCHMARKS.md", import.meta.url);
-const SUITES = ["noiser", "native", "compile"];
+const SUITES = ["noiser", "native", "io", "compile"];
 
 const INTRODUCTION = `# Benchmarks
 
