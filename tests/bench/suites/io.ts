@@ -14,7 +14,7 @@ const suite = "io";
 const MiB = 2 ** 20;
 const BYTES = 256 * MiB;
 const DEPTH = 32;
-const ROUNDS = 7;
+const ROUNDS = 9;
 /** What a disk may do at once is a bucket that fills again: each pass begins with a full one. */
 const REST_MS = 1000;
 const BLOCKS = [MiB, 128 * 1024] as const;
@@ -59,16 +59,15 @@ async function passes(block: number, hasFio: boolean): Promise<Passes> {
       return Number(await line());
     };
     const result: Passes = { description, ours: { write: [], read: [] }, fio: { write: [], read: [] } };
-    // The first pass gives the file its blocks.
-    await ourPass("write");
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const direction of DIRECTIONS) {
-        await pause(REST_MS);
-        result.ours[direction].push(await ourPass(direction));
-      }
-      for (const direction of hasFio ? DIRECTIONS : []) {
-        await pause(REST_MS);
-        result.fio[direction].push(fioPass(file, direction, block));
+    for (const direction of DIRECTIONS) {
+      // Gives the file its blocks, and what is read its checksums: fio has written over it.
+      await ourPass("write");
+      const turns = [async () => result.ours[direction].push(await ourPass(direction)), async () => hasFio && result.fio[direction].push(fioPass(file, direction, block))];
+      for (let round = 0; round < ROUNDS; round++) {
+        for (const turn of round % 2 === 0 ? turns : turns.toReversed()) {
+          await pause(REST_MS);
+          await turn();
+        }
       }
     }
     return result;
