@@ -23,6 +23,7 @@ namespace {
 
 /** Past these a transfer that gets nowhere is a failure. */
 constexpr int MOST_STALLS = 100;
+constexpr size_t HUGE_PAGE = size_t{2} << 20;
 
 std::string hex(uint32_t sum) {
   char text[9];
@@ -50,14 +51,18 @@ void requireAligned(bool aligned, const char* what) {
 Ssd::Ssd(const std::string& path, SsdOptions options, Disk& disk) : path_(path), disk_(disk), transfer_(options.transfer), depth_(static_cast<size_t>(options.depth)) {
   requireAligned(options.capacity % BLOCK == 0 && options.memory % BLOCK == 0 && options.transfer % BLOCK == 0, "options");
   if (options.memory > 0) {
-    void* address = ::mmap(nullptr, static_cast<size_t>(options.memory), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    const auto bytes = static_cast<size_t>(options.memory);
+    void* address = ::mmap(nullptr, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (address == MAP_FAILED) throw Error({.code = "MEM001", .message = "not enough memory for transfers to " + path, .found = std::to_string(options.memory) + " bytes"});
-    memory_ = {static_cast<std::byte*>(address), static_cast<size_t>(options.memory)};
+    mapping_ = {static_cast<std::byte*>(address), bytes + HUGE_PAGE};
+    memory_ = mapping_.subspan(HUGE_PAGE - reinterpret_cast<uintptr_t>(address) % HUGE_PAGE, bytes);
+    // A device takes only so many pieces of memory at once: of pages of 4 KiB, one transfer becomes several. Where there are no others, it works too.
+    ::madvise(memory_.data(), bytes, MADV_HUGEPAGE);
   }
   try {
     open(options);
   } catch (...) {
-    if (!memory_.empty()) ::munmap(memory_.data(), memory_.size());
+    unmap();
     throw;
   }
   const auto blocks = static_cast<size_t>(options.capacity / BLOCK);
@@ -78,7 +83,11 @@ Ssd::~Ssd() {
   thread_.join();
   transport_.reset();
   disk_.remove(path_.c_str());
-  if (!memory_.empty()) ::munmap(memory_.data(), memory_.size());
+  unmap();
+}
+
+void Ssd::unmap() {
+  if (!mapping_.empty()) ::munmap(mapping_.data(), mapping_.size());
 }
 
 void Ssd::open(const SsdOptions& options) {

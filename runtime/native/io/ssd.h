@@ -77,6 +77,7 @@ class Ssd {
   };
   static Blocks blocksOf(const Part& part);
   void open(const SsdOptions& options);
+  void unmap();
   Ticket enqueue(bool isWrite, int64_t offset, std::byte* memory, size_t bytes);
   void run();
   void begin(uint32_t slot);
@@ -90,6 +91,8 @@ class Ssd {
   std::string path_;
   Disk& disk_;
   std::unique_ptr<File> file_;
+  std::span<std::byte> mapping_;
+  /** In it, from a multiple of the size of huge pages. */
   std::span<std::byte> memory_;
   std::unique_ptr<Transport> transport_;
   std::string description_;

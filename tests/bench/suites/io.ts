@@ -92,7 +92,7 @@ export async function io(report: (row: Row) => void, wanted: (row: string) => bo
     for (const d of DIRECTIONS) {
       const [own, theirs] = [timingOf(ours[d]), version === undefined ? noFio : timingOf(fio[d])];
       const rate = (milliseconds: number): string => `${(BYTES / MiB / (milliseconds / 1000)).toFixed(0)} MiB/s`;
-      const note = "why" in theirs ? theirs.why : `${rate(own.best)} against ${rate(theirs.best)}, which is what the disk gives; ${description}`;
+      const note = "why" in theirs ? theirs.why : `${rate(own.best)} against ${rate(theirs.best)}; ${description}, in huge pages where fio has small ones`;
       report({ ...timesRow({ ...common, row: rowName(d, block), ours: own, peer: theirs }), note });
     }
   }
