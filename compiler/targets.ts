@@ -66,7 +66,7 @@ async function codeOf(target: Target, { kernels }: Lowering, options: CompileOpt
   switch (target.kind) {
     case "wasm": {
       const { emitWasm } = await import("./emit/wasm/module.ts");
-      return (await emitWasm(kernels, target.variants)).map(code => ({ kind: "wasm" as const, ...code }));
+      return emitWasm(kernels, target.variants).map(code => ({ kind: "wasm" as const, ...code }));
     }
     case "cpu": return [{ kind: "cpu" as const, ...(await cpuCode(kernels, target.cpu, options)) }];
   }

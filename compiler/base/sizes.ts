@@ -12,6 +12,8 @@ export type Atom =
 export interface Term {
   readonly coefficient: number;
   readonly atoms: readonly Atom[];
+  /** Canonical text of the product without its integer; "" of a constant. */
+  readonly key: string;
 }
 
 export interface SizeExpr {
@@ -34,18 +36,38 @@ export interface DimDecl {
 /** Values of dims, by name. */
 export type DimValues = { readonly [dim: string]: number };
 
-const termKey = (atoms: readonly Atom[]): string => atoms.map(a => a.key).join("*");
-const termsOf = (a: Size): readonly Term[] => (typeof a === "number" ? (a === 0 ? [] : [{ coefficient: a, atoms: [] }]) : a.terms);
+/** The atoms are sorted by key. */
+const term = (coefficient: number, atoms: readonly Atom[]): Term => ({ coefficient, atoms, key: atoms.length === 1 ? atoms[0]!.key : atoms.map(a => a.key).join("*") });
+const constantTerm = (coefficient: number): Term => ({ coefficient, atoms: [], key: "" });
+const scaledTerm = ({ coefficient, atoms, key }: Term, by: number): Term => ({ coefficient: coefficient * by, atoms, key });
+const termsOf = (a: Size): readonly Term[] => (typeof a === "number" ? (a === 0 ? [] : [constantTerm(a)]) : a.terms);
 
-function fromTerms(terms: Iterable<Term>): Size {
+/** Symbols first and the constant last, so that a size reads `2*H - 1`. */
+const comesBefore = (a: Term, b: Term): boolean => (a.key === "" ? false : b.key === "" ? true : a.key < b.key);
+
+function fromTerms(terms: readonly Term[]): Size {
+  if (terms.length === 1) return canonical(terms[0]!.coefficient === 0 ? [] : terms);
   const byKey = new Map<string, Term>();
   for (const t of terms) {
-    const key = termKey(t.atoms);
-    const seen = byKey.get(key);
-    byKey.set(key, seen ? { coefficient: seen.coefficient + t.coefficient, atoms: t.atoms } : t);
+    const seen = byKey.get(t.key);
+    byKey.set(t.key, seen ? { ...t, coefficient: seen.coefficient + t.coefficient } : t);
   }
-  // Symbols first and the constant last, so that a size reads `2*H - 1`.
-  return canonical([...byKey].filter(([, t]) => t.coefficient !== 0).sort(([a], [b]) => (a === "" ? 1 : b === "" ? -1 : a < b ? -1 : 1)).map(([, t]) => t));
+  return canonical([...byKey.values()].filter(t => t.coefficient !== 0).sort((a, b) => (comesBefore(a, b) ? -1 : 1)));
+}
+
+/** The sum of two lists in order. */
+function merged(a: readonly Term[], b: readonly Term[]): Term[] {
+  const terms: Term[] = [];
+  let j = 0;
+  for (const x of a) {
+    while (j < b.length && comesBefore(b[j]!, x)) terms.push(b[j++]!);
+    if (j < b.length && b[j]!.key === x.key) {
+      const coefficient = x.coefficient + b[j++]!.coefficient;
+      if (coefficient !== 0) terms.push({ ...x, coefficient });
+    } else terms.push(x);
+  }
+  while (j < b.length) terms.push(b[j++]!);
+  return terms;
 }
 
 /** Terms in order, none of them zero. */
@@ -54,8 +76,7 @@ function canonical(terms: readonly Term[]): Size {
   if (!first) return 0;
   if (first.atoms.length === 0) return first.coefficient;
   let key = "";
-  for (const { coefficient, atoms } of terms) {
-    const symbols = termKey(atoms);
+  for (const { coefficient, key: symbols } of terms) {
     const size = Math.abs(coefficient);
     const body = symbols === "" ? `${size}` : size === 1 ? symbols : `${size}*${symbols}`;
     key += key === "" ? (coefficient < 0 ? `-${body}` : body) : coefficient < 0 ? ` - ${body}` : ` + ${body}`;
@@ -67,10 +88,12 @@ function canonical(terms: readonly Term[]): Size {
 function plusConstant({ terms }: SizeExpr, c: number): Size {
   const last = terms.at(-1)!;
   const [symbols, constant] = last.atoms.length === 0 ? [terms.slice(0, -1), last.coefficient + c] : [terms, c];
-  return canonical(constant === 0 ? symbols : [...symbols, { coefficient: constant, atoms: [] }]);
+  return canonical(constant === 0 ? symbols : [...symbols, constantTerm(constant)]);
 }
 
-const atomSize = (atom: Atom): SizeExpr => ({ terms: [{ coefficient: 1, atoms: [atom] }], key: atom.key });
+export const atomSize = (atom: Atom): SizeExpr => ({ terms: [term(1, [atom])], key: atom.key });
+/** One product as a size; its atoms are sorted by key, as those of a term are. */
+export const productOf = (coefficient: number, atoms: readonly Atom[]): Size => fromTerms([term(coefficient, atoms)]);
 
 /** The canonical text of a size; equal sizes have equal text. */
 export const sizeText = (a: Size): string => (typeof a === "number" ? String(a) : a.key);
@@ -80,12 +103,12 @@ export const dimSize = (name: string): SizeExpr => atomSize({ kind: "dim", name,
 export function addSize(a: Size, b: Size): Size {
   if (typeof a === "number") return typeof b === "number" ? a + b : a === 0 ? b : plusConstant(b, a);
   if (typeof b === "number") return b === 0 ? a : plusConstant(a, b);
-  return fromTerms([...a.terms, ...b.terms]);
+  return canonical(merged(a.terms, b.terms));
 }
 export const subSize = (a: Size, b: Size): Size => addSize(a, mulSize(b, -1));
 
 const scaled = (a: SizeExpr, by: number): Size =>
-  by === 1 ? a : by === 0 ? 0 : canonical(a.terms.map(t => ({ coefficient: t.coefficient * by, atoms: t.atoms })));
+  by === 1 ? a : by === 0 ? 0 : canonical(a.terms.map(t => scaledTerm(t, by)));
 
 export function mulSize(a: Size, b: Size): Size {
   if (typeof a === "number") return typeof b === "number" ? a * b + 0 : scaled(b, a);
@@ -94,7 +117,7 @@ export function mulSize(a: Size, b: Size): Size {
   for (const x of a.terms) {
     for (const y of b.terms) {
       const atoms = [...x.atoms, ...y.atoms].sort((p, q) => (p.key < q.key ? -1 : p.key > q.key ? 1 : 0));
-      terms.push({ coefficient: x.coefficient * y.coefficient, atoms });
+      terms.push(term(x.coefficient * y.coefficient, atoms));
     }
   }
   return fromTerms(terms);
@@ -130,7 +153,7 @@ export function divideExactly(a: Size, b: Size): Size | undefined {
       if (at < 0) return undefined;
       left.splice(at, 1);
     }
-    quotient.push({ coefficient: t.coefficient / divisor.coefficient, atoms: left });
+    quotient.push(term(t.coefficient / divisor.coefficient, left));
   }
   return fromTerms(quotient);
 }
@@ -179,6 +202,9 @@ export interface Range {
   readonly max: number;
 }
 
+/** Nothing times what is unbounded is nothing. */
+const times = (a: number, b: number): number => (a === 0 || b === 0 ? 0 : a * b);
+
 /** Bounds of a size by interval arithmetic over the dims' bounds; an undeclared dim is unbounded from 0. */
 export function sizeRange(a: Size, rangeOf: (dim: string) => Range | undefined): Range {
   if (typeof a === "number") return { min: a, max: a };
@@ -189,9 +215,9 @@ export function sizeRange(a: Size, rangeOf: (dim: string) => Range | undefined):
     let high = t.coefficient;
     for (const atom of t.atoms) {
       const r = atomRange(atom, rangeOf);
-      const ends = [low * r.min, low * r.max, high * r.min, high * r.max].map(x => (Number.isNaN(x) ? 0 : x));
-      low = Math.min(...ends);
-      high = Math.max(...ends);
+      const [a, b, c, d] = [times(low, r.min), times(low, r.max), times(high, r.min), times(high, r.max)];
+      low = Math.min(a, b, c, d);
+      high = Math.max(a, b, c, d);
     }
     min += low;
     max += high;
@@ -244,7 +270,7 @@ export function substituteSize(a: Size, by: (dim: string) => Size | undefined): 
       else if (typeof value === "number") coefficient *= value;
       else replaced.push(value);
     }
-    const rest: Term = { coefficient, atoms: kept };
+    const rest = kept.length === t.atoms.length ? t : term(coefficient, kept);
     if (replaced.length === 0) terms.push(rest);
     else terms.push(...termsOf(replaced.reduce(mulSize, fromTerms([rest]))));
   }

@@ -19,13 +19,15 @@ const NAMED_NUMBERS = { nan: Number.NaN, inf: Infinity, "-inf": -Infinity, "-0":
 /** Plain data as JSON can hold it. Keys whose value is undefined are left out. */
 export function toJson(value: unknown): unknown {
   if (typeof value === "number") {
-    const name = Object.entries(NAMED_NUMBERS).find(([, special]) => Object.is(special, value))?.[0];
-    return name === undefined ? value : { number: name };
+    if (Number.isFinite(value) && !Object.is(value, -0)) return value;
+    return { number: Object.entries(NAMED_NUMBERS).find(([, special]) => Object.is(special, value))![0] };
   }
   if (Array.isArray(value)) return value.map(toJson);
   if (typeof value !== "object" || value === null) return value;
   if ("terms" in value && "key" in value) return sizeToJson(value as Exclude<Size, number>);
-  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined).map(([k, v]) => [k, toJson(v)]));
+  const entries: [string, unknown][] = [];
+  for (const [k, v] of Object.entries(value)) if (v !== undefined) entries.push([k, toJson(v)]);
+  return Object.fromEntries(entries);
 }
 
 const sizeToJson = (size: Size): unknown =>

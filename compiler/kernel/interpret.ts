@@ -3,7 +3,7 @@
 // statement, so subgroup operations and fragments see all their threads; out-of-bounds accesses, reads of what was never
 // written, races, divergent barriers and reads of copies still under way throw InternalError.
 import { InternalError } from "../base/diagnostics.ts";
-import { type DimValues, evaluateSize, type Size } from "../base/sizes.ts";
+import { atomSize, type DimValues, evaluateSize, type Size } from "../base/sizes.ts";
 import { KernelInvariantError } from "./invariant.ts";
 import { type Buffer, type Expr, type Kernel, type Stmt, typeOf } from "./ir.ts";
 import { AccessLog, type Agent, argumentMemory, type Memory, Scratch } from "./memory.ts";
@@ -131,7 +131,7 @@ class Interpreter {
         if (atom.kind === "dim") {
           const slot = this.#slots.get(atom.name);
           if (slot !== undefined) return (t: Thread) => number(t.slots[slot]);
-          const value = evaluateSize({ terms: [{ coefficient: 1, atoms: [atom] }], key: atom.key }, this.#dims);
+          const value = evaluateSize(atomSize(atom), this.#dims);
           return () => value;
         }
         const a = this.#size(atom.a);

@@ -7,6 +7,7 @@
 import type { DType } from "../base/dtypes.ts";
 import type { DimDecl, Size } from "../base/sizes.ts";
 import type { Span } from "../base/span.ts";
+import { isComparison } from "./scalar.ts";
 
 /** What registers hold. */
 export type ScalarType = "f64" | "f32" | "f16" | "i32" | "u32" | "bool";
@@ -142,7 +143,7 @@ export const typeOf = (e: Expr): ValueType => {
     case "unary": case "subgroup_xor": case "subgroup_reduce": return typeOf(e.x);
     case "binary": {
       const t = typeOf(e.a);
-      return ["eq", "ne", "lt", "le", "gt", "ge"].includes(e.op) ? { scalar: "bool", lanes: t.lanes } : t;
+      return isComparison(e.op) ? { scalar: "bool", lanes: t.lanes } : t;
     }
     case "fma": case "dot4": return typeOf(e.c);
     case "select": return typeOf(e.yes);

@@ -2,9 +2,7 @@
 // themselves polynomials, names that equal a polynomial, and facts from enclosing conditions. Symbols are eliminated from
 // the innermost out, each replaced by the bound that makes the polynomial smallest; floor division, remainder, minimum
 // and maximum are bounded by their definitions. Sound, not complete: `false` means that no proof was found.
-import {
-  addSize, type Atom, type DimDecl, dimSize, dimsOf, floorDivSize, mulSize, type Range, type Size, sizeRange, subSize, substituteSize, type Term,
-} from "../base/sizes.ts";
+import { addSize, type Atom, type DimDecl, dimSize, dimsOf, floorDivSize, mulSize, productOf, type Range, type Size, sizeRange, subSize, substituteSize } from "../base/sizes.ts";
 
 interface Symbol {
   /** Depth of definition: inner symbols may be bounded by outer ones. */
@@ -256,12 +254,11 @@ function linear(s: Size, atom: Atom): { coefficient: Size; rest: Size } | undefi
     if (count > 1) return undefined;
     if (count === 1) {
       found = true;
-      coefficient = addSize(coefficient, termSize({ coefficient: t.coefficient, atoms: t.atoms.filter(a => a.key !== atom.key) }));
-    } else rest = addSize(rest, termSize(t));
+      coefficient = addSize(coefficient, productOf(t.coefficient, t.atoms.filter(a => a.key !== atom.key)));
+    } else rest = addSize(rest, productOf(t.coefficient, t.atoms));
   }
   return found ? { coefficient, rest } : undefined;
 }
-const termSize = (t: Term): Size => t.atoms.reduce<Size>((p, atom) => mulSize(p, { terms: [{ coefficient: 1, atoms: [atom] }], key: atom.key }), t.coefficient);
 
 /** floor(s / divisor), with the terms that the divisor divides taken out. */
 function floorOf(s: Size, divisor: number): Size {
@@ -269,8 +266,8 @@ function floorOf(s: Size, divisor: number): Size {
   let whole: Size = 0;
   let rest: Size = 0;
   for (const t of s.terms) {
-    if (t.atoms.length > 0 && t.coefficient % divisor === 0) whole = addSize(whole, termSize({ coefficient: t.coefficient / divisor, atoms: t.atoms }));
-    else rest = addSize(rest, termSize(t));
+    if (t.atoms.length > 0 && t.coefficient % divisor === 0) whole = addSize(whole, productOf(t.coefficient / divisor, t.atoms));
+    else rest = addSize(rest, productOf(t.coefficient, t.atoms));
   }
   return addSize(whole, floorDivSize(rest, divisor));
 }
@@ -281,7 +278,7 @@ function alternatives(s: Size): Size[] {
   for (const t of s.terms) {
     const [atom] = t.atoms;
     if (t.atoms.length === 1 && t.coefficient > 0 && atom?.kind === "min") {
-      const rest = subSize(s, termSize(t));
+      const rest = subSize(s, productOf(t.coefficient, t.atoms));
       return [atom.a, atom.b].flatMap(x => alternatives(addSize(mulSize(x, t.coefficient), rest)));
     }
   }

@@ -1,7 +1,7 @@
 // Invariant 5 of the verifier: grid points keep apart. For a buffer that is written, two points are shown to differ at some
 // axis of the index wherever they touch it: there the index is c·g + rest with the rest spanning less than c, or several
 // such digits in a mixed radix. Grid variables whose equality is already forced count as equal from then on.
-import { addSize, type Atom, dimsOf, floorDivSize, mulSize, type Size, sizeText, subSize } from "../base/sizes.ts";
+import { addSize, type Atom, dimSize, dimsOf, floorDivSize, mulSize, productOf, type Size, sizeText, subSize } from "../base/sizes.ts";
 import type { Kernel } from "./ir.ts";
 import type { Knowledge } from "./prove.ts";
 import { gridConstants } from "./uniformity.ts";
@@ -58,7 +58,7 @@ class Separation {
     for (const { name, extent } of kernel.grid) {
       this.#digits.set(name, { key: name, variable: name, extent });
       // Under a condition that admits one grid point only there is nothing to tell apart.
-      const ranges = accesses.map(a => a.knows.range({ terms: [{ coefficient: 1, atoms: [{ kind: "dim", name, key: name }] }], key: name }));
+      const ranges = accesses.map(a => a.knows.range(dimSize(name)));
       if (ranges.every(r => r.min === r.max && r.min === ranges[0]!.min)) this.#equal.add(name);
     }
   }
@@ -96,7 +96,7 @@ class Separation {
       const isRest = digits.every(d => d === undefined || d === "opaque");
       if (!isRest && (digits.includes("opaque") || digits.filter(d => d !== undefined).length > 1)) return undefined;
       const at = isRest ? -1 : digits.findIndex(d => d !== undefined);
-      const factor = t.atoms.filter((_, i) => i !== at).reduce<Size>((p, a) => mulSize(p, { terms: [{ coefficient: 1, atoms: [a] }], key: a.key }), t.coefficient);
+      const factor = productOf(t.coefficient, t.atoms.filter((_, i) => i !== at));
       const digit = digits[at];
       const names = dimsOf(factor);
       if (isRest && names.size > 0 && [...names].every(n => this.#constants.has(n))) common = addSize(common, factor);

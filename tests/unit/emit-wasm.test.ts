@@ -24,10 +24,10 @@ it("variants with shared and unshared memory differ in what they import, and in 
   });
   const variants = [true, false].flatMap(shared => [true, false].map(relaxed => ({ shared, relaxed })));
   for (const kernel of kernels) {
-    const modules = await emitWasm([kernel], variants);
+    const modules = emitWasm([kernel], variants);
     for (const [i, variant] of variants.entries()) {
       expect(modules[i]).toMatchObject(variant);
-      expect(modules[i]!.bytes).toEqual((await emitWasm([kernel], [variant]))[0]!.bytes);
+      expect(modules[i]!.bytes).toEqual(emitWasm([kernel], [variant])[0]!.bytes);
       const module = await WebAssembly.compile(modules[i]!.bytes as Uint8Array<ArrayBuffer>);
       const instantiate = (shared: boolean) => new WebAssembly.Instance(module, { env: { memory: new WebAssembly.Memory({ initial: 1, maximum: 65536, shared }) } });
       instantiate(variant.shared);
@@ -47,6 +47,6 @@ it("lays local buffers out one after the other, those of separate blocks over ea
   k.grid("i", 1);
   k.alloc("a", "f32", [n], "local");
   for (const length of [3, 100]) k.for_("j", 2, () => void k.alloc("b", "u8", [length], "local"));
-  const [module] = await emitWasm([k.finish({ flops: 1 })], [VARIANTS[0]!]);
+  const [module] = emitWasm([k.finish({ flops: 1 })], [VARIANTS[0]!]);
   expect([1, 16, 17, 99].map(value => evaluateSize(module!.scratch[0]!, { n: value }))).toEqual([64 + 128, 64 + 128, 128 + 128, 448 + 128]);
 });

@@ -11,7 +11,7 @@ const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
 export type WasmRunner = (kernel: number, buffers: { readonly [param: string]: ArrayBufferView }, dims?: DimValues, piece?: number) => void;
 
 export async function wasmRunner(kernels: readonly Kernel[], variant: WasmVariant): Promise<WasmRunner> {
-  const [emitted] = await emitWasm(kernels, [variant]);
+  const [emitted] = emitWasm(kernels, [variant]);
   const module = await WebAssembly.compile(emitted!.bytes as Uint8Array<ArrayBuffer>);
   return (k, buffers, dims = {}, piece = Infinity) => {
     const kernel = kernels[k]!;

@@ -2,12 +2,14 @@
 // computed at the outermost level where its symbols are known, and one that is linear in the variable of the loop that it
 // changes in is advanced once a round instead.
 import { DTYPES } from "../../base/dtypes.ts";
-import { addSize, type Atom, dimSize, dimsOf, floorDivSize, mulSize, type Size, type SizeExpr, splitConstant, subSize, type Term } from "../../base/sizes.ts";
+import { addSize, type Atom, atomSize, dimSize, dimsOf, floorDivSize, mulSize, productOf, type Size, type SizeExpr, splitConstant, subSize } from "../../base/sizes.ts";
 import { indexSize } from "../../kernel/indices.ts";
 import type { Buffer, Expr } from "../../kernel/ir.ts";
 import { mapOperands } from "../../kernel/share.ts";
-import type { Code, Loop, Ref } from "./code.ts";
-import { atomSize, type Sizes, termSize } from "./sizes.ts";
+import type { Code, Loop } from "./code.ts";
+import type { Sizes } from "./sizes.ts";
+import * as m from "./instructions.ts";
+import type { Ref } from "./instructions.ts";
 
 /** No buffer lies below: a pointer may be so much less than the address that is meant. */
 const LOWEST_ADDRESS = 256;
@@ -46,14 +48,13 @@ export class Addresses {
 
   /** The element at the index, whose last axis may be left out; `evaluate` computes indices that are data. */
   element(buffer: Buffer, index: readonly Expr[], evaluate: (e: Expr) => Ref): Address {
-    const { m, b } = this.#code.target;
     const shape = this.#shape(buffer, index);
     const place = this.#sizes.resolve(shape.place);
     const data = shape.data.map(({ index: e, stride }) => {
       const s = this.#sizes.resolve(stride);
       return s === 1 ? evaluate(e) : m.i32.mul(evaluate(e), this.#sizes.resolvedValue(s));
     });
-    const number = data.length > 0 ? this.#code.hold(data.reduce((x, y) => m.i32.add(x, y)), b.i32) : undefined;
+    const number = data.length > 0 ? this.#code.hold(data.reduce((x, y) => m.i32.add(x, y)), "i32") : undefined;
     return buffer.dtype === "i4" ? this.#nibble(buffer, place, number) : this.#address(place, number);
   }
 
@@ -83,18 +84,16 @@ export class Addresses {
 
   /** `number` is added to the address at run time. */
   #address(place: Size, number?: () => Ref): Address {
-    const { m, b } = this.#code.target;
     const { rest, constant } = splitConstant(place);
     // The sum of pointer and constant does not wrap, so the pointer itself must be an address.
     const isSafe = constant >= 0 && constant < 2 ** 31 && number === undefined && this.#sizes.range(rest).min >= 0;
     const offset = isSafe ? constant : constant - Math.floor(constant / LOWEST_ADDRESS) * LOWEST_ADDRESS;
     const pointer = isSafe ? rest : addSize(rest, constant - offset);
-    const moved = number && this.#code.hold(m.i32.add(this.#pointer(pointer), number()), b.i32);
+    const moved = number && this.#code.hold(m.i32.add(this.#pointer(pointer), number()), "i32");
     return { pointer: moved ?? (() => this.#pointer(pointer)), offset, nibble: 0, flat: () => m.i32.const(0) };
   }
 
   #nibble(buffer: Buffer, flat: Size, number?: () => Ref): Address {
-    const { m, b } = this.#code.target;
     const base = this.#sizes.resolve(dimSize(baseName(buffer.name)));
     const { rest, constant } = splitConstant(flat);
     const halved = number === undefined ? this.#half(rest) : undefined;
@@ -102,7 +101,7 @@ export class Addresses {
       const nibble = (constant & 1) as 0 | 1;
       return { ...this.#address(addSize(addSize(base, halved), (constant - nibble) / 2)), nibble };
     }
-    const element = this.#code.hold(number ? m.i32.add(this.#sizes.resolvedValue(flat), number()) : this.#sizes.resolvedValue(flat), b.i32);
+    const element = this.#code.hold(number ? m.i32.add(this.#sizes.resolvedValue(flat), number()) : this.#sizes.resolvedValue(flat), "i32");
     return { pointer: () => this.#pointer(base), offset: 0, nibble: null, flat: element };
   }
 
@@ -112,8 +111,8 @@ export class Addresses {
     let half: Size = 0;
     for (const t of s.terms) {
       const even = t.atoms.find(a => a.kind === "dim" && this.#even.has(a.name));
-      if (t.coefficient % 2 === 0) half = addSize(half, termSize({ ...t, coefficient: t.coefficient / 2 }));
-      else if (even) half = addSize(half, mulSize(termSize({ ...t, atoms: without(t.atoms, even) }), floorDivSize(atomSize(even), 2)));
+      if (t.coefficient % 2 === 0) half = addSize(half, productOf(t.coefficient / 2, t.atoms));
+      else if (even) half = addSize(half, mulSize(productOf(t.coefficient, without(t.atoms, even)), floorDivSize(atomSize(even), 2)));
       else return undefined;
     }
     return half;
@@ -132,8 +131,7 @@ export class Addresses {
 
   #advancing(s: SizeExpr, factor: Size, loop: Loop, known: Map<string, number>): Ref {
     const code = this.#code;
-    const { m, b } = code.target;
-    const local = code.fresh(b.i32);
+    const local = code.fresh("i32");
     const start = addSize(subSize(s, mulSize(factor, dimSize(loop.variable))), mulSize(factor, loop.from));
     const first = this.#sizes.value(start);
     code.within(loop.before, () => code.set(local, first));
@@ -157,8 +155,7 @@ function linearFactor(s: SizeExpr, variable: string): Size | undefined {
     const [atom] = uses;
     if (!atom) continue;
     if (uses.length > 1 || atom.kind !== "dim") return undefined;
-    const rest: Term = { ...t, atoms: without(t.atoms, atom) };
-    factor = addSize(factor, termSize(rest));
+    factor = addSize(factor, productOf(t.coefficient, without(t.atoms, atom)));
   }
   return factor;
 }

@@ -2,15 +2,16 @@
 import { InternalError } from "../../base/diagnostics.ts";
 import { type Buffer, REGISTER_TYPE } from "../../kernel/ir.ts";
 import type { Address } from "./addresses.ts";
-import type { Code, Items, Ref } from "./code.ts";
+import type { Code, Items } from "./code.ts";
 import { scalarBinary } from "./lanes.ts";
 import { loadElement, storeElement } from "./memory.ts";
+import * as m from "./instructions.ts";
+import type { Ref } from "./instructions.ts";
 
 export function emitAtomic(code: Code, op: "add" | "max" | "min", buffer: Buffer, at: Address, value: Ref, label: string): void {
-  const { m, b } = code.target;
   const { dtype } = buffer;
   const scalar = REGISTER_TYPE[dtype];
-  if (!code.target.isShared()) {
+  if (!code.target.isShared) {
     storeElement(code, dtype, at, scalarBinary(code, op, scalar, loadElement(code, dtype, at), value));
     return;
   }
@@ -21,7 +22,7 @@ export function emitAtomic(code: Code, op: "add" | "max" | "min", buffer: Buffer
     code.emit(m.drop(m.i32.atomic.rmw.add(offset, at.pointer(), value)));
     return;
   }
-  const bits = dtype === "f64" ? b.i64 : b.i32;
+  const bits = dtype === "f64" ? "i64" : "i32";
   const number = (word: Ref): Ref => (dtype === "f64" ? m.f64.reinterpret(word) : dtype === "f32" ? m.f32.reinterpret(word) : word);
   const word = (x: Ref): Ref => (dtype === "f64" ? m.i64.reinterpret(x) : dtype === "f32" ? m.i32.reinterpret(x) : x);
   const operand = code.hold(value, code.typeOf({ scalar, lanes: 1 }));

@@ -3,11 +3,12 @@
 import { InternalError } from "../../base/diagnostics.ts";
 import type { ScalarType } from "../../kernel/ir.ts";
 import { isFloatScalar } from "../../kernel/scalar.ts";
-import type { Code, Ref } from "./code.ts";
+import type { Code } from "./code.ts";
 import { bits, constantPart, narrowMasks, roundHalf, shuffleWords } from "./lanes.ts";
+import * as m from "./instructions.ts";
+import type { Ref } from "./instructions.ts";
 
 function castScalar(code: Code, from: ScalarType, to: ScalarType, x: Ref): Ref {
-  const { m } = code.target;
   const wide = from === "f64";
   if (to === "bool") return wide ? m.f64.ne(x, m.f64.const(0)) : isFloatScalar(from) ? m.f32.ne(x, m.f32.const(0)) : m.i32.ne(x, m.i32.const(0));
   if (to === "i32" || to === "u32") {
@@ -33,8 +34,6 @@ export function castParts(code: Code, from: ScalarType, to: ScalarType, lanes: n
 }
 
 function castPart(code: Code, from: ScalarType, to: ScalarType, x: Ref): Ref {
-  const { target } = code;
-  const { m } = target;
   if (to === "bool") return isFloatScalar(from) ? m.f32x4.ne(x, bits(code, 0)) : m.i32x4.ne(x, bits(code, 0));
   if (isFloatScalar(to)) {
     const float = from === "bool" ? m.v128.and(x, constantPart(code, "f32", [1]))
@@ -47,32 +46,28 @@ function castPart(code: Code, from: ScalarType, to: ScalarType, x: Ref): Ref {
 }
 
 function toWide(code: Code, from: ScalarType, count: number, parts: readonly Ref[]): Ref[] {
-  const { m } = code.target;
   const held = parts.map(p => code.hold(from === "bool" ? m.v128.and(p, bits(code, 1)) : p));
   return Array.from({ length: count }, (_, i) => {
     const part = held[i >> 1]!;
-    const low = i % 2 === 0 ? part() : shuffleWords(code.target, part(), part(), [2, 3, 2, 3]);
+    const low = i % 2 === 0 ? part() : shuffleWords(part(), part(), [2, 3, 2, 3]);
     if (isFloatScalar(from)) return m.f64x2.promote_low_f32x4(low);
     return from === "u32" ? m.f64x2.convert_low_i32x4_u(low) : m.f64x2.convert_low_i32x4_s(low);
   });
 }
 
 function fromWide(code: Code, to: ScalarType, parts: readonly Ref[]): Ref[] {
-  const { target } = code;
-  const { m } = target;
   if (to === "bool") return narrowMasks(code, parts.map(x => m.f64x2.ne(x, constantPart(code, "f64", [0]))));
   const narrow = parts.map(x => (isFloatScalar(to) ? m.f32x4.demote_f64x2_zero(x) : to === "i32" ? m.i32x4.trunc_sat_f64x2_s_zero(x) : m.i32x4.trunc_sat_f64x2_u_zero(x)));
   const joined: Ref[] = [];
   for (let i = 0; i < narrow.length; i += 2) {
     const next = narrow[i + 1];
-    const part = next === undefined ? narrow[i]! : shuffleWords(target, narrow[i]!, next, [0, 1, 4, 5]);
+    const part = next === undefined ? narrow[i]! : shuffleWords(narrow[i]!, next, [0, 1, 4, 5]);
     joined.push(to === "f16" ? roundHalf(code, 4, part) : part);
   }
   return joined;
 }
 
-export function bitcastParts(code: Code, from: ScalarType, to: ScalarType, lanes: number, parts: readonly Ref[]): Ref[] {
-  const { m } = code.target;
+export function bitcastParts(from: ScalarType, to: ScalarType, lanes: number, parts: readonly Ref[]): Ref[] {
   if (lanes !== 1 || isFloatScalar(from) === isFloatScalar(to)) return [...parts];
   if (from === "f64" || to === "f64") throw new InternalError(`bitcast from ${from} to ${to}`);
   return [to === "f32" ? m.f32.reinterpret(parts[0]!) : m.i32.reinterpret(parts[0]!)];
@@ -83,6 +78,6 @@ export function widenMask(code: Code, count: number, masks: readonly Ref[]): Ref
   const held = masks.map(p => code.hold(p));
   return Array.from({ length: count }, (_, i) => {
     const mask = held[i >> 1]!;
-    return shuffleWords(code.target, mask(), mask(), i % 2 === 0 ? [0, 0, 1, 1] : [2, 2, 3, 3]);
+    return shuffleWords(mask(), mask(), i % 2 === 0 ? [0, 0, 1, 1] : [2, 2, 3, 3]);
   });
 }

@@ -1,30 +1,62 @@
 // A WebAssembly function while it is being written: its locals, the statements written so far, and the levels of nesting
 // at which values become known. A level's `start` is a place in code that was already passed, so that what an inner loop
 // needs can still be computed outside of it.
-import type binaryen from "binaryen";
 import type { Size } from "../../base/sizes.ts";
 import type { ScalarType, ValueType } from "../../kernel/ir.ts";
+import type { WasmVariant } from "./module.ts";
+import * as m from "./instructions.ts";
+import type { NumberType, Ref } from "./instructions.ts";
 
-export type Ref = binaryen.ExpressionRef;
 /** Statements; a list within the list is a place that may still be filled. */
 export type Items = (Ref | Items)[];
 
-/** What the module is made for and made with. */
-export interface Target {
-  readonly b: typeof binaryen;
-  readonly m: binaryen.Module;
-  /** Fused multiply-add and selection by lane masks may be used. */
-  readonly relaxed: boolean;
+/** The engines that a function is written for, and what of them its code depends on. */
+export class Target {
+  readonly #variant: WasmVariant;
+  readonly #remainder: number;
+  readonly #asked = new Set<keyof WasmVariant>();
+  #usesRemainder = false;
+
+  /** `remainder` is the number of the function for the remainder of two f64. */
+  constructor(variant: WasmVariant, remainder: number) {
+    this.#variant = variant;
+    this.#remainder = remainder;
+  }
+
+  #ask(what: keyof WasmVariant): boolean {
+    this.#asked.add(what);
+    return this.#variant[what];
+  }
   /** Whether other threads may update memory at the same time. */
-  isShared(): boolean;
-  /** a·b + c of a v128, fused; its constructor is missing from binaryen's typed interface. */
-  fusedMultiplyAdd(scalar: "f32" | "f64", a: Ref, b: Ref, c: Ref): Ref;
+  get isShared(): boolean {
+    return this.#ask("shared");
+  }
+  /** Whether what was written is right for these engines too. */
+  fits(variant: WasmVariant): boolean {
+    return [...this.#asked].every(what => variant[what] === this.#variant[what]);
+  }
+  get usesRemainder(): boolean {
+    return this.#usesRemainder;
+  }
+
+  /** a·b + c of a v128: fused, or rounded twice where engines cannot fuse. */
+  multiplyAdd(scalar: "f32" | "f64", a: Ref, b: Ref, c: Ref): Ref {
+    const floats = scalar === "f64" ? m.f64x2 : m.f32x4;
+    return this.#ask("relaxed") ? floats.relaxed_madd(a, b, c) : floats.add(floats.mul(a, b), c);
+  }
   /** yes where all bits of a lane of the mask are set, no where none is. */
-  laneSelect(yes: Ref, no: Ref, mask: Ref): Ref;
+  laneSelect(yes: Ref, no: Ref, mask: Ref): Ref {
+    return this.#ask("relaxed") ? m.i32x4.relaxed_laneselect(yes, no, mask) : m.v128.bitselect(yes, no, mask);
+  }
   /** Bytes of the table by bytes that are 0 … 15. */
-  swizzle(table: Ref, index: Ref): Ref;
-  /** The name of the function for the remainder of two f64. */
-  remainder(): string;
+  swizzle(table: Ref, index: Ref): Ref {
+    return this.#ask("relaxed") ? m.i8x16.relaxed_swizzle(table, index) : m.i8x16.swizzle(table, index);
+  }
+  /** The remainder of two f64. */
+  remainder(a: Ref, b: Ref): Ref {
+    this.#usesRemainder = true;
+    return m.call(this.#remainder, [a, b]);
+  }
 }
 
 /** A loop whose variable a pointer can follow. */
@@ -57,33 +89,32 @@ export const PARAMS = { args: 0, low: 1, high: 2, scratch: 3 };
 export class Code {
   readonly target: Target;
   readonly levels: Level[] = [];
-  readonly #types: binaryen.Type[];
-  readonly #free = new Map<binaryen.Type, number[]>();
+  readonly #types: NumberType[];
+  readonly #free = new Map<NumberType, number[]>();
   #temporaries: number[] = [];
   #out: Items = [];
 
   constructor(target: Target) {
     this.target = target;
-    this.#types = Object.keys(PARAMS).map(() => target.b.i32);
+    this.#types = Object.keys(PARAMS).map(() => "i32");
   }
 
   /** The types of all locals that are no parameters. */
-  get locals(): readonly binaryen.Type[] {
+  get locals(): readonly NumberType[] {
     return this.#types.slice(Object.keys(PARAMS).length);
   }
 
-  typeOf({ scalar, lanes }: ValueType): binaryen.Type {
-    const { b } = this.target;
-    if (lanes !== 1) return b.v128;
-    return scalar === "f64" ? b.f64 : scalar === "f32" || scalar === "f16" ? b.f32 : b.i32;
+  typeOf({ scalar, lanes }: ValueType): NumberType {
+    if (lanes !== 1) return "v128";
+    return scalar === "f64" ? "f64" : scalar === "f32" || scalar === "f16" ? "f32" : "i32";
   }
 
   /** A local that nothing else uses, anywhere: its value may be set in code that was already passed. */
-  fresh(type: binaryen.Type): number {
+  fresh(type: NumberType): number {
     this.#types.push(type);
     return this.#types.length - 1;
   }
-  #reused(type: binaryen.Type): number {
+  #reused(type: NumberType): number {
     return this.#free.get(type)?.pop() ?? this.fresh(type);
   }
   #release(locals: readonly number[]): void {
@@ -103,17 +134,17 @@ export class Code {
   }
 
   get(local: number): Ref {
-    return this.target.m.local.get(local, this.#types[local]!);
+    return m.local.get(local);
   }
   set(local: number, value: Ref): void {
-    this.#out.push(this.target.m.local.set(local, value));
+    this.#out.push(m.local.set(local, value));
   }
   emit(statement: Ref | Items): void {
     this.#out.push(statement);
   }
 
   /** Computes the value here; what is returned may be used any number of times in this statement. */
-  hold(value: Ref, type: binaryen.Type = this.target.b.v128): () => Ref {
+  hold(value: Ref, type: NumberType = "v128"): () => Ref {
     const local = this.#reused(type);
     this.#temporaries.push(local);
     this.set(local, value);
@@ -122,11 +153,10 @@ export class Code {
 
   /** A v128 constant. Engines take several instructions to make one, so all but the simplest are made once. */
   constant(bytes: Uint8Array): Ref {
-    const { m, b } = this.target;
     if (bytes.every(x => x === bytes[0]) && (bytes[0] === 0 || bytes[0] === 255)) return m.v128.const(bytes);
     const { known, start } = this.levels[0]!;
     const key = `v128 ${bytes.join()}`;
-    const local = known.get(key) ?? this.fresh(b.v128);
+    const local = known.get(key) ?? this.fresh("v128");
     if (!known.has(key)) {
       known.set(key, local);
       start.push(m.local.set(local, m.v128.const(bytes)));
@@ -178,11 +208,11 @@ export class Code {
     const flat: Ref[] = [];
     const append = (items: Items): void => {
       for (const item of items) {
-        if (typeof item === "number") flat.push(item);
-        else append(item);
+        if (Array.isArray(item)) append(item);
+        else flat.push(item);
       }
     };
     append(list);
-    return flat.length === 1 ? flat[0]! : this.target.m.block(null, flat);
+    return flat.length === 1 ? flat[0]! : m.sequence(flat);
   }
 }

@@ -1,17 +1,19 @@
 // Kernel expressions as WebAssembly values: one value for a scalar, one v128 for each two or four lanes of a vector.
 import { InternalError } from "../../base/diagnostics.ts";
-import type { Size } from "../../base/sizes.ts";
+import { dimSize } from "../../base/sizes.ts";
 import { type Buffer, type Expr, type ScalarType, typeOf } from "../../kernel/ir.ts";
 import { isComparison, isFloatScalar } from "../../kernel/scalar.ts";
 import type { Addresses } from "./addresses.ts";
 import { bitcastParts, castParts, widenMask } from "./casts.ts";
-import { type Code, lanesPerPart, partCount, type Ref } from "./code.ts";
+import { type Code, lanesPerPart, partCount } from "./code.ts";
 import {
   bits, constantPart, constantScalar, extractLane, multiplyAdd, narrowMasks, partOf, scalarBinary, scalarUnary, shiftPart, splatPart, vectorBinary, vectorUnary,
 } from "./lanes.ts";
 import { loadElement, loadNibbleBytes, loadSplat, loadVector } from "./memory.ts";
 import { bytesOfLanes, dot4Part, horizontalScalar, lookup16Parts, shuffleParts } from "./permute.ts";
 import type { Sizes } from "./sizes.ts";
+import * as m from "./instructions.ts";
+import type { Ref } from "./instructions.ts";
 
 /** What a name holds: the parts of a value; or, where that is all that is made of it, a float scalar in all lanes, or lanes
  *  of i4 as bytes of 0 … 15. */
@@ -43,11 +45,9 @@ export class Expressions {
 
   parts(e: Expr): Ref[] {
     const code = this.#code;
-    const { target } = code;
-    const { m } = target;
     const { scalar, lanes } = typeOf(e);
     switch (e.kind) {
-      case "const": return lanes === 1 ? [constantScalar(target, scalar, e.value)] : this.#each(partCount(e.type), () => constantPart(code, scalar, [e.value]));
+      case "const": return lanes === 1 ? [constantScalar(scalar, e.value)] : this.#each(partCount(e.type), () => constantPart(code, scalar, [e.value]));
       case "size": return [this.#sizes.value(e.size)];
       case "var": return this.#variable(e.name);
       case "unary": return this.parts(e.x).map(x => (lanes === 1 ? scalarUnary(code, e.op, scalar, x) : vectorUnary(code, e.op, scalar, x)));
@@ -58,14 +58,14 @@ export class Expressions {
       }
       case "select": return this.#select(e);
       case "cast": return castParts(code, typeOf(e.x).scalar, e.to, lanes, this.parts(e.x));
-      case "bitcast": return bitcastParts(code, typeOf(e.x).scalar, e.to, lanes, this.parts(e.x));
+      case "bitcast": return bitcastParts(typeOf(e.x).scalar, e.to, lanes, this.parts(e.x));
       case "load": return this.#load(e);
       case "gather": return this.#gather(e);
       case "splat": return this.#splat(e);
       case "vector": return this.#vector(e.items, scalar);
       case "lane": {
         const per = lanesPerPart(scalar);
-        return lanes === typeOf(e.x).lanes ? this.parts(e.x) : [extractLane(target, scalar, this.parts(e.x)[Math.floor(e.lane / per)]!, e.lane % per)];
+        return lanes === typeOf(e.x).lanes ? this.parts(e.x) : [extractLane(scalar, this.parts(e.x)[Math.floor(e.lane / per)]!, e.lane % per)];
       }
       case "shuffle": {
         const from = typeOf(e.a).lanes;
@@ -90,12 +90,9 @@ export class Expressions {
 
   #variable(name: string): Ref[] {
     const held = this.values.get(name);
-    if (!held) return [this.#sizes.value(this.#named(name))];
+    if (!held) return [this.#sizes.value(dimSize(name))];
     if (held.form !== "parts") throw new InternalError(`${name} is held ${held.form} and is used otherwise`);
     return held.locals.map(l => this.#code.get(l));
-  }
-  #named(name: string): Size {
-    return { terms: [{ coefficient: 1, atoms: [{ kind: "dim", name, key: name }] }], key: name };
   }
 
   #binary(e: Expr & { kind: "binary" }): Ref[] {
@@ -108,7 +105,7 @@ export class Expressions {
     if (lanes === 1) return [scalarBinary(code, e.op, scalar, a[0]!, this.scalar(e.b))];
     if (e.op === "shl" || e.op === "shr") {
       const by = this.#uniform(e.b);
-      if (by) return a.map(x => shiftPart(code.target, e.op as "shl" | "shr", scalar, x, by()));
+      if (by) return a.map(x => shiftPart(e.op as "shl" | "shr", scalar, x, by()));
     }
     const b = this.parts(e.b);
     const per = lanesPerPart(scalar);
@@ -119,7 +116,7 @@ export class Expressions {
   /** min or max with a constant by the one instruction that lets a NaN on its left through. */
   #limited(op: "min" | "max", x: Expr, limit: number): Ref[] {
     const { scalar } = typeOf(x);
-    const floats = scalar === "f64" ? this.#code.target.m.f64x2 : this.#code.target.m.f32x4;
+    const floats = scalar === "f64" ? m.f64x2 : m.f32x4;
     const constant = (): Ref => constantPart(this.#code, scalar, [limit]);
     return this.parts(x).map(part => {
       if (op === "min") return floats.pmin(part, constant());
@@ -130,14 +127,13 @@ export class Expressions {
 
   /** The scalar that all lanes of an i32 vector visibly hold. */
   #uniform(e: Expr): (() => Ref) | undefined {
-    if (e.kind === "const") return () => this.#code.target.m.i32.const(e.value | 0);
+    if (e.kind === "const") return () => m.i32.const(e.value | 0);
     if (e.kind !== "splat") return undefined;
-    return this.#code.hold(this.scalar(e.x), this.#code.target.b.i32);
+    return this.#code.hold(this.scalar(e.x), "i32");
   }
 
   #select(e: Expr & { kind: "select" }): Ref[] {
     const { target } = this.#code;
-    const { m } = target;
     const { scalar, lanes } = typeOf(e.yes);
     if (lanes === 1) return [m.select(this.scalar(e.condition), this.scalar(e.yes), this.scalar(e.no))];
     const c = e.condition;
@@ -190,7 +186,6 @@ export class Expressions {
 
   #gather(e: Expr & { kind: "gather" }): Ref[] {
     const home = this.#home(e.buffer);
-    const { b } = this.#code.target;
     const last = e.index.at(-1)!;
     const { scalar, lanes } = e.type;
     if (home.kind === "register") throw new InternalError(`gather from registers ${e.buffer}`);
@@ -203,18 +198,17 @@ export class Expressions {
     });
     if (lanes === 1) return elements;
     const per = lanesPerPart(scalar);
-    return this.#each(partCount(e.type), i => this.#code.hold(partOf(this.#code.target, scalar, elements.slice(i * per, (i + 1) * per)), b.v128)());
+    return this.#each(partCount(e.type), i => this.#code.hold(partOf(scalar, elements.slice(i * per, (i + 1) * per)), "v128")());
   }
 
   /** Each lane of a vector as a scalar. */
   #scalars(e: Expr): (() => Ref)[] {
-    const { b } = this.#code.target;
     const { scalar, lanes } = typeOf(e);
     if (e.kind === "vector") return e.items.map(item => this.#code.hold(this.scalar(item), this.#code.typeOf({ scalar, lanes: 1 })));
-    if (lanes === 1) return [this.#code.hold(this.scalar(e), b.i32)];
+    if (lanes === 1) return [this.#code.hold(this.scalar(e), "i32")];
     const per = lanesPerPart(scalar);
     const held = this.parts(e).map(p => this.#code.hold(p));
-    return Array.from({ length: lanes }, (_, i) => () => extractLane(this.#code.target, scalar, held[Math.floor(i / per)]!(), i % per));
+    return Array.from({ length: lanes }, (_, i) => () => extractLane(scalar, held[Math.floor(i / per)]!(), i % per));
   }
 
   #splat(e: Expr & { kind: "splat" }): Ref[] {
@@ -234,7 +228,7 @@ export class Expressions {
   splatted(x: Expr): Ref {
     const home = x.kind === "load" ? this.#home(x.buffer) : undefined;
     if (x.kind === "load" && home?.kind === "memory") return loadSplat(this.#code, home.buffer.dtype, this.address(home.buffer, x.index));
-    return splatPart(this.#code.target, typeOf(x).scalar, this.scalar(x));
+    return splatPart(typeOf(x).scalar, this.scalar(x));
   }
 
   #vector(items: readonly Expr[], scalar: ScalarType): Ref[] {
@@ -244,7 +238,7 @@ export class Expressions {
       const own = items.slice(p * per, (p + 1) * per);
       const numbers = own.map(i => (i.kind === "const" ? i.value : i.kind === "size" ? this.#sizes.constant(i.size) : undefined));
       if (numbers.every(n => n !== undefined)) return constantPart(this.#code, scalar, [...numbers, ...Array<number>(per - numbers.length).fill(0)]);
-      return partOf(this.#code.target, scalar, own.map(i => this.scalar(i)));
+      return partOf(scalar, own.map(i => this.scalar(i)));
     });
   }
 
@@ -252,20 +246,18 @@ export class Expressions {
   #chosen(operands: readonly Ref[], lanes: readonly number[], scalar: ScalarType): Ref[] {
     const held = operands.map(o => this.#code.hold(o, this.#code.typeOf({ scalar, lanes: 1 })));
     const per = lanesPerPart(scalar);
-    return this.#each(Math.ceil(lanes.length / per), p => partOf(this.#code.target, scalar, lanes.slice(p * per, (p + 1) * per).map(l => held[l]!())));
+    return this.#each(Math.ceil(lanes.length / per), p => partOf(scalar, lanes.slice(p * per, (p + 1) * per).map(l => held[l]!())));
   }
 
   #lookup16(e: Expr & { kind: "lookup16" }): Ref[] {
-    const { target } = this.#code;
     const { scalar, lanes } = e.type;
     const indices = this.nibbles(e.index) ?? this.#lowNibbles(e.index);
     const parts = lookup16Parts(this.#code, scalar, e.table, lanes, indices);
-    return lanes === 1 ? [extractLane(target, scalar, parts[0]!, 0)] : parts;
+    return lanes === 1 ? [extractLane(scalar, parts[0]!, 0)] : parts;
   }
   #lowNibbles(e: Expr): Ref[] {
-    const { target } = this.#code;
-    const lanes = this.parts(e).map(i => (typeOf(e).lanes === 1 ? target.m.i32x4.splat(i) : i));
-    return bytesOfLanes(this.#code, lanes).map(i => target.m.v128.and(i, bits(this.#code, 0x0f0f0f0f)));
+    const lanes = this.parts(e).map(i => (typeOf(e).lanes === 1 ? m.i32x4.splat(i) : i));
+    return bytesOfLanes(this.#code, lanes).map(i => m.v128.and(i, bits(this.#code, 0x0f0f0f0f)));
   }
   /** Lanes of i4 in memory, or held since they were loaded, as bytes of 0 … 15; undefined for anything else. */
   nibbles(e: Expr): Ref[] | undefined {

@@ -8,20 +8,22 @@ import { isFloatScalar } from "../../kernel/scalar.ts";
 import { ScratchLayout } from "../scratch.ts";
 import { Addresses, baseName } from "./addresses.ts";
 import { emitAtomic } from "./atomics.ts";
-import { Code, type Items, lanesPerPart, PARAMS, type Ref, type Target } from "./code.ts";
+import { Code, type Items, lanesPerPart, PARAMS, type Target } from "./code.ts";
 import { Expressions, type Held } from "./expressions.ts";
 import { roundTo, storeElement, storeVector } from "./memory.ts";
 import { type SizeName, Sizes } from "./sizes.ts";
 import { namesWithOneUse } from "./uses.ts";
+import * as m from "./instructions.ts";
+import type { Ref, WasmFunction } from "./instructions.ts";
 
 const SCRATCH = "@scratch";
 const LOW = "@low";
 const ADDRESS: Range = { min: 0, max: 2 ** 32 - 1 };
 const ANYTHING: Range = { min: -Infinity, max: Infinity };
 
-/** Adds the function under the name; returns the bytes of scratch that it needs. */
-export function addKernel(target: Target, kernel: Kernel, name: string): Size {
-  return new KernelFunction(target, kernel).add(name);
+/** The kernel's function, and the bytes of scratch that it needs. */
+export function kernelFunction(target: Target, kernel: Kernel): WasmFunction & { readonly scratch: Size } {
+  return new KernelFunction(target, kernel).written();
 }
 
 class KernelFunction {
@@ -46,26 +48,21 @@ class KernelFunction {
     this.#uses = namesWithOneUse(kernel);
   }
 
-  add(name: string): Size {
+  written(): WasmFunction & { readonly scratch: Size } {
     const code = this.#code;
-    const { b, m } = code.target;
     const body = code.block(null, () => {
       this.#loadArguments();
       this.#tasks();
     });
-    const params = b.createType(Object.keys(PARAMS).map(() => b.i32));
-    m.addFunction(name, params, b.none, [...code.locals], code.sequence(body));
-    m.addFunctionExport(name, name);
-    return this.#scratch.bytes;
+    return { locals: code.locals, body: code.sequence(body), scratch: this.#scratch.bytes };
   }
 
   #loadArguments(): void {
     const code = this.#code;
-    const { m } = code.target;
     const { params, dims } = this.#kernel;
     code.within(code.levels[0]!.start, () => {
       const word = (i: number): number => {
-        const local = code.fresh(code.target.b.i32);
+        const local = code.fresh("i32");
         code.set(local, m.i32.load(4 * i, 4, code.get(PARAMS.args)));
         return local;
       };
@@ -106,16 +103,15 @@ class KernelFunction {
 
   #tasks(): void {
     const code = this.#code;
-    const { m, b } = code.target;
     const { grid, body } = this.#kernel;
     if (grid.length === 1) {
       const last = subSize(grid[0]!.extent, 1);
       this.#loop(grid[0]!.name, dimSize(LOW), () => code.get(PARAMS.high), 1, { min: 0, max: this.#sizes.range(last).max }, body);
       return;
     }
-    const locals = grid.map(() => code.fresh(b.i32));
+    const locals = grid.map(() => code.fresh("i32"));
     const extents = grid.map(v => this.#sizes.resolve(v.extent));
-    const rest = code.fresh(b.i32);
+    const rest = code.fresh("i32");
     code.set(rest, code.get(PARAMS.low));
     for (let g = grid.length - 1; g > 0; g--) {
       code.set(locals[g]!, m.i32.rem_u(code.get(rest), this.#sizes.resolvedValue(extents[g]!)));
@@ -134,14 +130,12 @@ class KernelFunction {
   }
 
   #increment(local: number, by: number): void {
-    const { m } = this.#code.target;
     this.#code.set(local, m.i32.add(this.#code.get(local), m.i32.const(by)));
   }
 
   /** The last variable runs fastest. */
   #advanceGrid(locals: readonly number[], extents: readonly Size[]): void {
     const code = this.#code;
-    const { m } = code.target;
     const last = locals.length - 1;
     if (last < 0) return;
     this.#increment(locals[last]!, 1);
@@ -160,7 +154,6 @@ class KernelFunction {
 
   #loop(variable: string, from: Size, to: () => Ref, step: number, range: Range, body: readonly Stmt[]): void {
     const code = this.#code;
-    const { m } = code.target;
     const local = code.scoped({ scalar: "i32", lanes: 1 })[0]!;
     code.set(local, this.#sizes.value(from));
     const loop = { variable, from, step, before: [] as Items, after: [] as Items };
@@ -209,7 +202,6 @@ class KernelFunction {
 
   #statement(s: Stmt): void {
     const code = this.#code;
-    const { m } = code.target;
     switch (s.kind) {
       case "for": this.#for(s); return;
       case "while": {
@@ -220,7 +212,7 @@ class KernelFunction {
           this.#block(s.body);
           code.emit(m.br(again));
         });
-        code.emit(m.block(done, [m.loop(again, code.sequence(list))]));
+        code.emit(m.block(done, m.loop(again, code.sequence(list))));
         return;
       }
       case "if": {

@@ -1,10 +1,11 @@
 // Storage floats: f16 and bf16 as the low 16 bits of an i32, to and from f32, in a scalar or in four lanes. Rounding is to
 // nearest, ties to even; NaN becomes the quiet NaN.
-import type { Code, Ref } from "./code.ts";
+import type { Code } from "./code.ts";
+import * as m from "./instructions.ts";
+import type { Ref } from "./instructions.ts";
 
 /** The same instructions on a scalar or on four lanes. */
 function words(code: Code, lanes: number) {
-  const { m, b } = code.target;
   const isScalar = lanes === 1;
   const constant = (word: number): Ref => (isScalar ? m.i32.const(word | 0) : code.constant(new Uint8Array(Int32Array.of(word, word, word, word).buffer)));
   const word = isScalar ? m.i32 : m.i32x4;
@@ -12,7 +13,7 @@ function words(code: Code, lanes: number) {
   const logic = isScalar ? m.i32 : m.v128;
   return {
     constant, word, float, logic,
-    hold: (x: Ref): (() => Ref) => code.hold(x, isScalar ? b.i32 : b.v128),
+    hold: (x: Ref): (() => Ref) => code.hold(x, isScalar ? "i32" : "v128"),
     shl: (x: Ref, by: number): Ref => word.shl(x, m.i32.const(by)),
     shr: (x: Ref, by: number): Ref => word.shr_u(x, m.i32.const(by)),
     select: (condition: Ref, yes: Ref, no: Ref): Ref => (isScalar ? m.select(condition, yes, no) : code.target.laneSelect(yes, no, condition)),
@@ -38,7 +39,7 @@ export function halfOfFloat(code: Code, lanes: number, x: Ref): Ref {
   const w = words(code, lanes);
   const all = w.hold(w.wordBits(x));
   const size = w.hold(w.logic.and(all(), w.constant(0x7fffffff)));
-  const greater = (word: number): Ref => (lanes === 1 ? code.target.m.i32.gt_s : code.target.m.i32x4.gt_s)(size(), w.constant(word));
+  const greater = (word: number): Ref => (lanes === 1 ? m.i32.gt_s : m.i32x4.gt_s)(size(), w.constant(word));
   const special = w.select(greater(0x7f800000), w.constant(0x7e00), w.constant(0x7c00));
   // Adding ½ leaves the subnormal's ten bits, rounded, at the end.
   const small = w.word.sub(w.wordBits(w.float.add(w.floatBits(size()), w.power(-1))), w.constant(0x3f000000));

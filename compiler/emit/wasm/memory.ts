@@ -3,18 +3,19 @@ import { InternalError } from "../../base/diagnostics.ts";
 import { type DType, DTYPES } from "../../base/dtypes.ts";
 import { REGISTER_TYPE } from "../../kernel/ir.ts";
 import type { Address } from "./addresses.ts";
-import { type Code, lanesPerPart, type Ref } from "./code.ts";
+import { type Code, lanesPerPart } from "./code.ts";
 import { brainOfFloat, floatOfBrain, floatOfHalf, halfOfFloat } from "./halves.ts";
 import { bits, constantPart, partOf, splatPart } from "./lanes.ts";
+import * as m from "./instructions.ts";
+import type { Ref } from "./instructions.ts";
 
 const bytesOf = (d: DType): number => DTYPES[d].bits / 8;
 const isWide = (d: DType): boolean => DTYPES[d].bits >= 32;
 
 /** Memory of i4: the byte's address and how far its nibble is shifted, for the element `i` further on. */
 function nibbleAt(code: Code, at: Address, i: number): { pointer: Ref; offset: number; shift: Ref } {
-  const { m, b } = code.target;
   if (at.nibble !== null) return { pointer: at.pointer(), offset: at.offset + ((at.nibble + i) >> 1), shift: m.i32.const(4 * ((at.nibble + i) & 1)) };
-  const element = code.hold(m.i32.add(at.flat(), m.i32.const(i)), b.i32);
+  const element = code.hold(m.i32.add(at.flat(), m.i32.const(i)), "i32");
   return {
     pointer: m.i32.add(at.pointer(), m.i32.shr_u(element(), m.i32.const(1))), offset: at.offset,
     shift: m.i32.shl(m.i32.and(element(), m.i32.const(1)), m.i32.const(2)),
@@ -23,7 +24,6 @@ function nibbleAt(code: Code, at: Address, i: number): { pointer: Ref; offset: n
 
 /** The element `i` after the address. */
 export function loadElement(code: Code, d: DType, at: Address, i = 0): Ref {
-  const { m } = code.target;
   if (d === "i4") {
     const { pointer, offset, shift } = nibbleAt(code, at, i);
     const left = m.i32.shl(m.i32.shr_u(m.i32.load8_u(offset, 1, pointer), shift), m.i32.const(28));
@@ -47,10 +47,9 @@ export function loadElement(code: Code, d: DType, at: Address, i = 0): Ref {
 
 /** The element in all lanes of a v128. */
 export function loadSplat(code: Code, d: DType, at: Address): Ref {
-  const { m } = code.target;
   if (d === "f64") return m.v128.load64_splat(at.offset, 8, at.pointer());
   if (d === "f32" || d === "i32" || d === "u32") return m.v128.load32_splat(at.offset, 4, at.pointer());
-  return splatPart(code.target, REGISTER_TYPE[d], loadElement(code, d, at));
+  return splatPart(REGISTER_TYPE[d], loadElement(code, d, at));
 }
 
 export function loadVector(code: Code, d: DType, lanes: number, at: Address): Ref[] {
@@ -59,15 +58,15 @@ export function loadVector(code: Code, d: DType, lanes: number, at: Address): Re
   const parts: Ref[] = [];
   for (let first = 0; first < lanes; first += per) {
     const count = Math.min(per, lanes - first);
-    if (isWide(d)) parts.push(loadWidePart(code, d, count, at, first));
+    if (isWide(d)) parts.push(loadWidePart(d, count, at, first));
     else if (d === "i4") parts.push(nibblesPart(code, count, at, first));
     else parts.push(loadNarrowPart(code, d, count, at, first));
   }
   return parts;
 }
 
-function loadWidePart(code: Code, d: DType, count: number, at: Address, first: number): Ref {
-  const { v128 } = code.target.m;
+function loadWidePart(d: DType, count: number, at: Address, first: number): Ref {
+  const { v128 } = m;
   const align = bytesOf(d);
   const offset = at.offset + first * align;
   switch (count * align) {
@@ -80,9 +79,8 @@ function loadWidePart(code: Code, d: DType, count: number, at: Address, first: n
 
 /** Up to four elements of 8 or 16 bits. */
 function loadNarrowPart(code: Code, d: DType, count: number, at: Address, first: number): Ref {
-  const { m } = code.target;
   const size = bytesOf(d);
-  const low = loadLow(code, count * size, at.pointer, at.offset + first * size);
+  const low = loadLow(count * size, at.pointer, at.offset + first * size);
   switch (d) {
     case "i16": return m.i32x4.extend_low_i16x8_s(low);
     case "u16": return m.i32x4.extend_low_i16x8_u(low);
@@ -97,8 +95,8 @@ function loadNarrowPart(code: Code, d: DType, count: number, at: Address, first:
 }
 
 /** So many bytes, from one to eight, as the first of a v128. */
-function loadLow(code: Code, bytes: number, pointer: () => Ref, offset: number): Ref {
-  const { v128 } = code.target.m;
+function loadLow(bytes: number, pointer: () => Ref, offset: number): Ref {
+  const { v128 } = m;
   switch (bytes) {
     case 8: return v128.load64_zero(offset, 1, pointer());
     case 6: return v128.load16_lane(offset + 4, 1, 2, pointer(), v128.load32_zero(offset, 1, pointer()));
@@ -111,7 +109,7 @@ function loadLow(code: Code, bytes: number, pointer: () => Ref, offset: number):
 }
 
 function storeLow(code: Code, bytes: number, pointer: () => Ref, offset: number, value: Ref): void {
-  const { v128 } = code.target.m;
+  const { v128 } = m;
   const held = code.hold(value);
   switch (bytes) {
     case 8: code.emit(v128.store64_lane(offset, 1, 0, pointer(), held())); break;
@@ -132,8 +130,7 @@ function storeLow(code: Code, bytes: number, pointer: () => Ref, offset: number,
 
 /** Up to four nibbles, sign-extended. */
 function nibblesPart(code: Code, count: number, at: Address, first: number): Ref {
-  const { m } = code.target;
-  if (at.nibble !== 0 || count < 4) return partOf(code.target, "i32", Array.from({ length: count }, (_, i) => loadElement(code, "i4", at, first + i)));
+  if (at.nibble !== 0 || count < 4) return partOf("i32", Array.from({ length: count }, (_, i) => loadElement(code, "i4", at, first + i)));
   const word = m.i32x4.splat(m.i32.load16_u(at.offset + first / 2, 1, at.pointer()));
   // A lane's nibble is moved to the top by a multiplication, since lanes cannot be shifted by different amounts.
   return m.i32x4.shr_s(m.i32x4.mul(word, constantPart(code, "i32", [2 ** 28, 2 ** 24, 2 ** 20, 2 ** 16])), m.i32.const(28));
@@ -141,7 +138,6 @@ function nibblesPart(code: Code, count: number, at: Address, first: number): Ref
 
 /** Nibbles as bytes of 0 … 15, up to 16 to a v128; undefined where they do not start with a byte. */
 export function loadNibbleBytes(code: Code, lanes: number, at: Address): Ref[] | undefined {
-  const { m } = code.target;
   if (at.nibble !== 0 || lanes % 4 !== 0) return undefined;
   const parts: Ref[] = [];
   for (let first = 0; first < lanes; first += 16) {
@@ -164,7 +160,6 @@ function encode(code: Code, d: DType, lanes: number, value: Ref): Ref {
 
 /** The value as the dtype holds it. */
 export function roundTo(code: Code, d: DType, lanes: number, value: Ref): Ref {
-  const { m } = code.target;
   const { bits: width, kind } = DTYPES[d];
   if (d === "f16") return floatOfHalf(code, lanes, halfOfFloat(code, lanes, value));
   if (d === "bf16") return floatOfBrain(code, lanes, brainOfFloat(code, lanes, value));
@@ -175,12 +170,11 @@ export function roundTo(code: Code, d: DType, lanes: number, value: Ref): Ref {
 }
 
 export function storeElement(code: Code, d: DType, at: Address, value: Ref, i = 0): void {
-  const { m, b } = code.target;
   if (d === "i4") {
-    const nibble = code.hold(m.i32.and(value, m.i32.const(15)), b.i32);
+    const nibble = code.hold(m.i32.and(value, m.i32.const(15)), "i32");
     const { pointer, offset, shift } = nibbleAt(code, at, i);
-    const held = code.hold(pointer, b.i32);
-    const by = code.hold(shift, b.i32);
+    const held = code.hold(pointer, "i32");
+    const by = code.hold(shift, "i32");
     const others = m.i32.and(m.i32.load8_u(offset, 1, held()), m.i32.xor(m.i32.shl(m.i32.const(15), by()), m.i32.const(-1)));
     code.emit(m.i32.store8(offset, 1, held(), m.i32.or(others, m.i32.shl(nibble(), by()))));
     return;
@@ -209,7 +203,7 @@ export function storeVector(code: Code, d: DType, lanes: number, at: Address, pa
 }
 
 function storeWidePart(code: Code, d: DType, count: number, at: Address, first: number, part: Ref): void {
-  const { v128 } = code.target.m;
+  const { v128 } = m;
   const align = bytesOf(d);
   const offset = at.offset + first * align;
   switch (count * align) {
@@ -226,7 +220,6 @@ function storeWidePart(code: Code, d: DType, count: number, at: Address, first: 
 
 /** Up to four words, the low bits of which are kept. */
 function storeNarrowPart(code: Code, d: DType, count: number, at: Address, first: number, words: Ref): void {
-  const { m } = code.target;
   const size = bytesOf(d);
   const held = code.hold(d === "bool" ? m.v128.and(words, bits(code, 1)) : words);
   const packed = m.i8x16.shuffle(held(), held(), Array.from({ length: 16 }, (_, i) => (size === 1 ? (4 * i) % 16 : (4 * (i >> 1) + (i & 1)) % 16)));
@@ -234,7 +227,6 @@ function storeNarrowPart(code: Code, d: DType, count: number, at: Address, first
 }
 
 function storeNibbles(code: Code, count: number, at: Address, first: number, part: Ref): void {
-  const { m } = code.target;
   if (at.nibble !== 0 || count < 4) {
     const held = code.hold(part);
     for (let i = 0; i < count; i++) storeElement(code, "i4", at, m.i32x4.extract_lane(held(), i), first + i);

@@ -1,14 +1,14 @@
 // Kernel IR to WebAssembly: the kernels of a program as one module for each kind of engine. A module imports its memory as
-// env.memory and exports the kernels as k0, k1, …, with the parameters that plan/schedule describes. Only binaryen's
-// construction and encoding are used: the code is written as it should be, and engines optimise the rest.
-import type binaryen from "binaryen";
-import { InternalError } from "../../base/diagnostics.ts";
+// env.memory and exports the kernels as k0, k1, …, with the parameters that plan/schedule describes. The code is written as
+// it should be, and engines optimise the rest. A kernel that is the same for several engines is written once.
 import type { Size } from "../../base/sizes.ts";
 import type { Kernel } from "../../kernel/ir.ts";
 import type { WasmCode } from "../../../runtime/program.ts";
-import type { Ref, Target } from "./code.ts";
-import { addKernel } from "./function.ts";
-import { addRemainder } from "./remainder.ts";
+import { Bytes } from "./bytes.ts";
+import { PARAMS, Target } from "./code.ts";
+import { kernelFunction } from "./function.ts";
+import { encode, type NumberType, type WasmFunction } from "./instructions.ts";
+import { remainderFunction } from "./remainder.ts";
 
 export interface WasmVariant {
   readonly relaxed: boolean;
@@ -17,67 +17,97 @@ export interface WasmVariant {
 
 /** Pages of 64 KiB that 32-bit addresses reach. */
 const MAX_PAGES = 65536;
-
-interface Built {
-  readonly variant: WasmVariant;
-  readonly m: binaryen.Module;
-  readonly scratch: readonly Size[];
-  /** Whether the code differs for shared and unshared memory. */
-  readonly isBoundToMemory: boolean;
-}
+const MAGIC_AND_VERSION = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+const NUMBER_TYPES: Record<NumberType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b };
+const KERNEL_TYPE = { params: Object.keys(PARAMS).map((): NumberType => "i32"), results: [] };
+const REMAINDER_TYPE = { params: ["f64", "f64"], results: ["f64"] } as const;
 
 /** Every variant has all kernels, in order. */
-export async function emitWasm(kernels: readonly Kernel[], variants: readonly WasmVariant[]): Promise<WasmCode[]> {
-  const { default: b } = await import("binaryen");
-  const built: Built[] = [];
-  try {
-    return variants.map(variant => {
-      const fits = ({ variant: made, isBoundToMemory }: Built): boolean => made.relaxed === variant.relaxed && (!isBoundToMemory || made.shared === variant.shared);
-      let module = built.find(fits);
-      if (module) importMemory(module.m, variant.shared);
-      else built.push(module = buildModule(b, kernels, variant));
-      return { ...variant, bytes: module.m.emitBinary(), scratch: module.scratch };
-    });
-  } finally {
-    for (const { m } of built) m.dispose();
+export function emitWasm(kernels: readonly Kernel[], variants: readonly WasmVariant[]): WasmCode[] {
+  const written = kernels.map(kernel => new WrittenKernel(kernel, kernels.length));
+  return variants.map(variant => {
+    const functions = written.map(k => k.for(variant));
+    return { ...variant, bytes: moduleOf(functions, variant.shared), scratch: functions.map(f => f.scratch) };
+  });
+}
+
+interface Written {
+  readonly target: Target;
+  readonly bytes: Uint8Array;
+  readonly scratch: Size;
+}
+
+/** A kernel as a function, once for all engines for which it is the same. */
+class WrittenKernel {
+  readonly #kernel: Kernel;
+  readonly #remainder: number;
+  readonly #written: Written[] = [];
+
+  constructor(kernel: Kernel, remainder: number) {
+    this.#kernel = kernel;
+    this.#remainder = remainder;
+  }
+
+  for(variant: WasmVariant): Written {
+    const known = this.#written.find(w => w.target.fits(variant));
+    if (known) return known;
+    const target = new Target(variant, this.#remainder);
+    const f = kernelFunction(target, this.#kernel);
+    const written = { target, bytes: functionBytes(f), scratch: f.scratch };
+    this.#written.push(written);
+    return written;
   }
 }
 
-function buildModule(b: typeof binaryen, kernels: readonly Kernel[], variant: WasmVariant): Built {
-  const m = new b.Module();
-  m.setFeatures(b.Features.All);
-  importMemory(m, variant.shared);
-  let isBoundToMemory = false;
-  const isShared = (): boolean => {
-    isBoundToMemory = true;
-    return variant.shared;
+function functionBytes({ locals, body }: WasmFunction): Uint8Array {
+  const runs: { type: NumberType; count: number }[] = [];
+  for (const type of locals) {
+    const last = runs.at(-1);
+    if (last?.type === type) last.count++;
+    else runs.push({ type, count: 1 });
+  }
+  const out = new Bytes();
+  out.list(runs, ({ type, count }) => {
+    out.unsigned(count);
+    out.byte(NUMBER_TYPES[type]);
+  });
+  encode(out, body);
+  out.byte(0x0b);
+  return out.written;
+}
+
+function moduleOf(kernels: readonly Written[], shared: boolean): Uint8Array {
+  const rest = kernels.some(k => k.target.usesRemainder) ? remainderFunction() : undefined;
+  const out = new Bytes();
+  const section = (id: number, write: (out: Bytes) => void): void => {
+    out.byte(id);
+    out.sized(write);
   };
-  const target = targetOf(b, m, variant.relaxed, isShared);
-  const scratch = kernels.map((kernel, k) => addKernel(target, kernel, `k${k}`));
-  return { variant, m, scratch, isBoundToMemory };
-}
-
-/** Sets what memory the module imports. */
-function importMemory(m: binaryen.Module, shared: boolean): void {
-  m.setMemory(1, MAX_PAGES, null, [], shared, false, "0");
-  m.addMemoryImport("0", "env", "memory", shared);
-}
-
-/** What binaryen's typed interface leaves out. */
-interface Untyped {
-  readonly _BinaryenSIMDTernary?: (module: number, op: number, a: Ref, b: Ref, c: Ref) => Ref;
-  readonly _BinaryenBinary?: (module: number, op: number, a: Ref, b: Ref) => Ref;
-}
-
-function targetOf(b: typeof binaryen, m: binaryen.Module, relaxed: boolean, isShared: () => boolean): Target {
-  const { _BinaryenSIMDTernary: ternary, _BinaryenBinary: binary } = b as unknown as Untyped;
-  if (!ternary || !binary) throw new InternalError("this version of binaryen makes no relaxed operations");
-  let remainder: string | undefined;
-  return {
-    b, m, relaxed, isShared,
-    fusedMultiplyAdd: (scalar, x, y, z) => ternary(m.ptr, scalar === "f64" ? b.RelaxedMaddVecF64x2 : b.RelaxedMaddVecF32x4, x, y, z),
-    laneSelect: (yes, no, mask) => (relaxed ? ternary(m.ptr, b.RelaxedLaneselectI32x4, yes, no, mask) : m.v128.bitselect(yes, no, mask)),
-    swizzle: (table, index) => (relaxed ? binary(m.ptr, b.RelaxedSwizzleVecI8x16, table, index) : m.i8x16.swizzle(table, index)),
-    remainder: () => (remainder ??= addRemainder(b, m)),
-  };
+  out.bytes(MAGIC_AND_VERSION);
+  section(1, types => types.list([KERNEL_TYPE, REMAINDER_TYPE], ({ params, results }) => {
+    types.byte(0x60);
+    for (const list of [params, results]) types.list(list, t => types.byte(NUMBER_TYPES[t]));
+  }));
+  section(2, imports => {
+    imports.unsigned(1);
+    imports.text("env");
+    imports.text("memory");
+    imports.bytes([2, shared ? 3 : 1]);
+    imports.unsigned(1);
+    imports.unsigned(MAX_PAGES);
+  });
+  section(3, types => types.list([...kernels.map(() => 0), ...(rest ? [1] : [])], t => types.unsigned(t)));
+  section(7, exports => {
+    let number = 0;
+    exports.list(kernels, () => {
+      exports.text(`k${number}`);
+      exports.byte(0);
+      exports.unsigned(number++);
+    });
+  });
+  section(10, code => code.list([...kernels.map(k => k.bytes), ...(rest ? [functionBytes(rest)] : [])], bytes => {
+    code.unsigned(bytes.length);
+    code.bytes(bytes);
+  }));
+  return out.written.slice();
 }

@@ -1,12 +1,12 @@
 // Operations across the lanes of a vector: shuffles, reductions in their fixed order, sums of four bytes, tables of 16.
 import type { ScalarType } from "../../kernel/ir.ts";
-import { type Code, lanesPerPart, type Ref } from "./code.ts";
+import { type Code, lanesPerPart } from "./code.ts";
 import { bits, extractLane, shuffleWords, vectorBinary } from "./lanes.ts";
+import * as m from "./instructions.ts";
+import type { Ref } from "./instructions.ts";
 
 /** Lanes of a, then of b, by number. */
 export function shuffleParts(code: Code, s: ScalarType, from: number, a: readonly Ref[], b: readonly Ref[], lanes: readonly number[]): Ref[] {
-  const { target } = code;
-  const { m } = target;
   const per = lanesPerPart(s);
   const width = 16 / per;
   const held = [...a, ...b].map(p => code.hold(p));
@@ -16,7 +16,7 @@ export function shuffleParts(code: Code, s: ScalarType, from: number, a: readonl
   };
   if (lanes.length === 1) {
     const { part, lane } = place(lanes[0]!);
-    return [extractLane(target, s, held[part]!(), lane)];
+    return [extractLane(s, held[part]!(), lane)];
   }
   const bytes = (lane: number): number[] => Array.from({ length: width }, (_, i) => lane * width + i);
   return Array.from({ length: Math.ceil(lanes.length / per) }, (_, p) => {
@@ -34,7 +34,6 @@ export function shuffleParts(code: Code, s: ScalarType, from: number, a: readonl
 
 /** Halves are combined until one lane is left. */
 export function horizontalScalar(code: Code, op: "add" | "max" | "min", s: ScalarType, lanes: number, parts: readonly Ref[]): Ref {
-  const { target } = code;
   const per = lanesPerPart(s);
   let level = [...parts];
   while (level.length > 1) level = level.slice(0, level.length / 2).map((x, i) => vectorBinary(code, op, s, per, x, level[i + level.length / 2]!));
@@ -42,24 +41,22 @@ export function horizontalScalar(code: Code, op: "add" | "max" | "min", s: Scala
   for (let half = Math.min(lanes, per) / 2; half >= 1; half /= 2) {
     const held = code.hold(last);
     const upper = half * (4 / per);
-    last = vectorBinary(code, op, s, per, held(), shuffleWords(target, held(), held(), [0, 1, 2, 3].map(w => (w + upper) % 4)));
+    last = vectorBinary(code, op, s, per, held(), shuffleWords(held(), held(), [0, 1, 2, 3].map(w => (w + upper) % 4)));
   }
-  return extractLane(target, s, last, 0);
+  return extractLane(s, last, 0);
 }
 
 /** Of each lane, the sum of the products of its four signed bytes. */
 export function dot4Part(code: Code, a: Ref, b: Ref): Ref {
-  const { m } = code.target;
   const x = code.hold(a);
   const y = code.hold(b);
   const low = code.hold(m.i32x4.dot_i16x8_s(m.i16x8.extend_low_i8x16_s(x()), m.i16x8.extend_low_i8x16_s(y())));
   const high = code.hold(m.i32x4.dot_i16x8_s(m.i16x8.extend_high_i8x16_s(x()), m.i16x8.extend_high_i8x16_s(y())));
-  return m.i32x4.add(shuffleWords(code.target, low(), high(), [0, 2, 4, 6]), shuffleWords(code.target, low(), high(), [1, 3, 5, 7]));
+  return m.i32x4.add(shuffleWords(low(), high(), [0, 2, 4, 6]), shuffleWords(low(), high(), [1, 3, 5, 7]));
 }
 
 /** Lanes that hold bytes, up to 16 to a v128, of i32 lanes. */
 export function bytesOfLanes(code: Code, parts: readonly Ref[]): Ref[] {
-  const { m } = code.target;
   const pack = (a: () => Ref, b: () => Ref): Ref => m.i8x16.shuffle(a(), b(), Array.from({ length: 16 }, (_, i) => 4 * (i % 8)));
   const held = parts.map(p => code.hold(p));
   const bytes: Ref[] = [];
@@ -77,7 +74,6 @@ const zipped = (width: number, half: 0 | 1): number[] =>
 /** Entries of a table of 16 words for indices that are bytes of 0 … 15: one byte of all entries at a time, then joined. */
 function wordsByByte(code: Code, words: readonly number[], lanes: number, indices: readonly (() => Ref)[]): Ref[] {
   const { target } = code;
-  const { m } = target;
   return indices.flatMap((index, chunk) => {
     const count = Math.min(4, Math.ceil((lanes - 16 * chunk) / 4));
     const plane = (byte: number): (() => Ref) => {
@@ -106,5 +102,5 @@ export function lookup16Parts(code: Code, s: ScalarType, table: readonly number[
   const low = wordsByByte(code, words(0), lanes, held);
   if (s !== "f64") return low;
   const [lows, highs] = [low, wordsByByte(code, words(4), lanes, held)].map(parts => parts.map(p => code.hold(p)));
-  return lows!.flatMap((l, i) => [[0, 4, 1, 5], [2, 6, 3, 7]].slice(0, Math.ceil(lanes / 2) - 2 * i).map(order => shuffleWords(code.target, l(), highs![i]!(), order)));
+  return lows!.flatMap((l, i) => [[0, 4, 1, 5], [2, 6, 3, 7]].slice(0, Math.ceil(lanes / 2) - 2 * i).map(order => shuffleWords(l(), highs![i]!(), order)));
 }

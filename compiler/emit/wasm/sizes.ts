@@ -1,17 +1,17 @@
 // Sizes as i32 arithmetic. Each distinct size is computed once, at the outermost level where all of its symbols are known.
 // Divisors are positive; division and remainder round down, and become shifts and masks for powers of two.
-import { type Atom, addSize, dimsOf, floorDivSize, mulSize, type Range, type Size, type SizeExpr, sizeRange, substituteSize, type Term } from "../../base/sizes.ts";
+import { addSize, type Atom, atomSize, dimsOf, floorDivSize, productOf, type Range, type Size, type SizeExpr, sizeRange, substituteSize, type Term } from "../../base/sizes.ts";
 import { InternalError } from "../../base/diagnostics.ts";
-import type { Code, Ref } from "./code.ts";
+import type { Code } from "./code.ts";
+import * as m from "./instructions.ts";
+import type { Ref } from "./instructions.ts";
 
 /** A name that sizes may use: a local that is set at a level, or another size. */
 export type SizeName =
   | { readonly kind: "local"; readonly local: number; readonly level: number; readonly range: Range }
   | { readonly kind: "size"; readonly size: Size };
 
-export const atomSize = (atom: Atom): SizeExpr => ({ terms: [{ coefficient: 1, atoms: [atom] }], key: atom.key });
-export const termSize = (t: Term): Size => t.atoms.reduce<Size>((product, atom) => mulSize(product, atomSize(atom)), t.coefficient);
-export const sumOf = (terms: readonly Term[]): Size => terms.reduce<Size>((sum, t) => addSize(sum, termSize(t)), 0);
+export const sumOf = (terms: readonly Term[]): Size => terms.reduce<Size>((sum, t) => addSize(sum, productOf(t.coefficient, t.atoms)), 0);
 
 const powerOfTwo = (x: Size): number | undefined => (typeof x === "number" && x > 0 && (x & (x - 1)) === 0 ? Math.log2(x) : undefined);
 
@@ -73,7 +73,7 @@ export class Sizes {
 
   resolvedValue(s: Size): Ref {
     const code = this.#code;
-    if (typeof s === "number") return code.target.m.i32.const(s | 0);
+    if (typeof s === "number") return m.i32.const(s | 0);
     const [term] = s.terms;
     const atom = term!.atoms[0];
     if (s.terms.length === 1 && term!.coefficient === 1 && term!.atoms.length === 1 && atom?.kind === "dim") {
@@ -84,7 +84,7 @@ export class Sizes {
     const level = code.levels[number]!;
     const known = level.known.get(s.key);
     if (known !== undefined) return code.get(known);
-    const local = code.fresh(code.target.b.i32);
+    const local = code.fresh("i32");
     level.owned.push(local);
     // Its parts are written first, into the same place or further out.
     const value = this.#sum(s, number);
@@ -94,7 +94,6 @@ export class Sizes {
   }
 
   #sum(s: SizeExpr, level: number): Ref {
-    const { m } = this.#code.target;
     const lone = s.terms.length === 1 ? s.terms[0]! : undefined;
     if (lone && lone.coefficient === 1 && lone.atoms.length === 1 && lone.atoms[0]!.kind !== "dim") return this.#opaque(lone.atoms[0]!);
     const outer = s.terms.filter(t => this.#levelOfTerm(t) < level);
@@ -113,7 +112,6 @@ export class Sizes {
   }
 
   #product(t: Term, coefficient: number): Ref {
-    const { m } = this.#code.target;
     const product = t.atoms.map(atom => this.resolvedValue(atomSize(atom))).reduce((a, b) => m.i32.mul(a, b));
     const shift = powerOfTwo(coefficient);
     if (shift === 0) return product;
@@ -121,7 +119,6 @@ export class Sizes {
   }
 
   #opaque(atom: Atom): Ref {
-    const { m } = this.#code.target;
     if (atom.kind === "dim") throw new InternalError(`${atom.name} is no operation`);
     const a = (): Ref => this.resolvedValue(atom.a);
     const b = (): Ref => this.resolvedValue(atom.b);
