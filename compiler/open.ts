@@ -1,11 +1,8 @@
-// From a program's module to something that runs: trace, compile, emit for an engine, load.
+// From a program's module to something that runs: trace, compile, emit for an engine, load. A program imports this with its
+// words, so runtimes are loaded when one is wanted.
 import { availableParallelism } from "node:os";
-import { load, type LoadOptions } from "../runtime/index.ts";
-import { effectsOver } from "../runtime/io/effects.ts";
-import { nodeFiles } from "../runtime/io/node-files.ts";
-import { infoOfProgram, startInterpreter } from "../runtime/interpret/backend.ts";
-import { instanceDims, Program } from "../runtime/load.ts";
-import { engineFeatures } from "../runtime/wasm/features.ts";
+import type { LoadOptions } from "../runtime/index.ts";
+import type { Program } from "../runtime/load.ts";
 import { SluiceError } from "./base/diagnostics.ts";
 import { containerOf } from "./build.ts";
 import { traceProgram } from "./dsl/program.ts";
@@ -34,7 +31,9 @@ export async function open(source: Openable, options: OpenOptions = {}): Promise
   const { target = "wasm", name = "program", cc, cache, ...rest } = options;
   const program = traced(source, name);
   if (target === "interpret") return interpreted(program, rest);
+  const { load } = await import("../runtime/index.ts");
   if (target !== "wasm") return load(await containerOf(program, target, { cc, cache }), { ...rest, target: "cpu", trust: true });
+  const { engineFeatures } = await import("../runtime/wasm/features.ts");
   const features = engineFeatures();
   if (!features.simd) throw new SluiceError({ code: "WASM001", message: "this engine cannot run WebAssembly SIMD", hint: "use target: \"interpret\"" });
   const threads = options.threads ?? availableParallelism();
@@ -42,6 +41,10 @@ export async function open(source: Openable, options: OpenOptions = {}): Promise
 }
 
 async function interpreted(program: TracedProgram, options: LoadOptions): Promise<Program> {
+  const { infoOfProgram, startInterpreter } = await import("../runtime/interpret/backend.ts");
+  const { effectsOver } = await import("../runtime/io/effects.ts");
+  const { nodeFiles } = await import("../runtime/io/node-files.ts");
+  const { instanceDims, Program } = await import("../runtime/load.ts");
   const info = infoOfProgram(program);
   const dims = instanceDims(info, options.dims ?? {});
   const backend = startInterpreter({ program, dims, checkNan: options.check === "nan", perform: effectsOver(nodeFiles), print: options.print ?? (text => process.stdout.write(`${text}\n`)) });

@@ -2,7 +2,7 @@
 // to a .slx, a container for any of the targets.
 import type { Command } from "commander";
 import { SluiceError } from "../base/diagnostics.ts";
-import { withCompilerOptions, withProgramOptions } from "./run.ts";
+import { withCompilerOptions, withProgramOptions } from "./options.ts";
 
 interface BuildOptions {
   readonly set: readonly string[];
@@ -34,7 +34,7 @@ export function addBuild(program: Command): void {
 }
 
 async function write(program: string, options: BuildOptions): Promise<Built> {
-  const { containerFor } = await import("./open-program.ts");
+  const { containerFor } = await import("./program-container.ts");
   const isContainer = options.output.endsWith(".slx");
   const { target = isContainer ? "wasm" : "cpu", output } = options;
   const { name, bytes } = await containerFor(program, { ...options, target });

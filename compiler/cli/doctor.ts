@@ -23,7 +23,7 @@ export async function findings(): Promise<Finding[]> {
   const chromium = CHROMIUM.find(path => existsSync(path));
   const compiler = await findCompiler();
   const [addon, runner] = [builtFile("addon"), builtFile("runner")];
-  const has = async (name: string): Promise<boolean> => import(name).then(() => true, () => false);
+  const sharp = await import("sharp").then(() => true, () => false);
   return [
     {
       what: "Node.js", found: `${process.versions.node} (V8 ${process.versions.v8})`, ok: major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]),
@@ -32,8 +32,7 @@ export async function findings(): Promise<Finding[]> {
     { what: "WebAssembly SIMD", found: yesNo(engine.simd), ok: engine.simd, get: "needed to run anything compiled; use a newer Node" },
     { what: "WebAssembly relaxed SIMD", found: yesNo(engine.relaxedSimd), ok: engine.relaxedSimd, get: "fused multiply-add, about twice as fast; use a newer Node" },
     { what: "Threads", found: engine.threads ? `shared memory, ${availableParallelism()} at once` : "no shared memory", ok: engine.threads, get: "use a Node with shared WebAssembly memory" },
-    { what: "Pictures (sharp)", found: yesNo(await has("sharp")), ok: await has("sharp"), get: "npm install sharp" },
-    { what: "WebAssembly emitter (binaryen)", found: yesNo(await has("binaryen")), ok: await has("binaryen"), get: "npm install binaryen" },
+    { what: "Pictures (sharp)", found: yesNo(sharp), ok: sharp, get: "npm install sharp" },
     { what: "C compiler, for --target cpu", found: compiler ? `${compiler.kind} ${await compilerVersion(compiler)} at ${compiler.path}` : "no", ok: compiler !== undefined, get: "apt-get install gcc" },
     { what: "Native runtime, for --target cpu", found: addon ?? "not built", ok: addon !== undefined, get: BUILD_COMMAND },
     { what: "Runner, for executables", found: runner ?? "not built", ok: runner !== undefined, get: BUILD_COMMAND },

@@ -1,17 +1,21 @@
-#!/usr/bin/env node
 // The command line: one file per command. Exit codes: 0 done, 1 what the user gave is wrong (one clear message), 2 a fault
 // of ours (with its stack, for the report).
-import { enableCompileCache } from "node:module";
 import { Command, CommanderError } from "commander";
 import { SluiceError } from "../base/diagnostics.ts";
-import { addBuild } from "./build.ts";
-import { addDoctor } from "./doctor.ts";
-import { addOpt } from "./opt.ts";
-import { addRun } from "./run.ts";
+
+type Add = (program: Command) => void;
+const COMMANDS: { readonly [name: string]: () => Promise<Add> } = {
+  run: async () => (await import("./run.ts")).addRun,
+  build: async () => (await import("./build.ts")).addBuild,
+  opt: async () => (await import("./opt.ts")).addOpt,
+  doctor: async () => (await import("./doctor.ts")).addDoctor,
+};
 
 export async function main(args: readonly string[]): Promise<number> {
   const program = new Command("sluice").description("Traces, compiles and runs dataflow programs.").version("0.1.0").exitOverride();
-  for (const add of [addRun, addBuild, addOpt, addDoctor]) add(program);
+  // What the others need is loaded only where all of them are listed.
+  const wanted = Object.keys(COMMANDS).filter(name => name === args[0]);
+  for (const name of wanted.length > 0 ? wanted : Object.keys(COMMANDS)) (await COMMANDS[name]!())(program);
   for (const command of program.commands) command.exitOverride();
   try {
     await program.parseAsync(args, { from: "user" });
@@ -26,7 +30,3 @@ export async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
 }
-
-// Modules without their types are kept for the next start.
-enableCompileCache();
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

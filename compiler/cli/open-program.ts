@@ -6,11 +6,9 @@ import { SluiceError } from "../base/diagnostics.ts";
 import type { DimDecl, DimValues } from "../base/sizes.ts";
 import { readContainer } from "../container/read.ts";
 import { type CompileOptions, runnable } from "../targets.ts";
-import type { ProgramOptions } from "./run.ts";
-import { assignment, numberOf } from "./values.ts";
-
-const isContainer = (path: string): boolean => path.endsWith(".slx");
-const settingsOf = (options: Pick<ProgramOptions, "set">): { [name: string]: string } => Object.fromEntries(options.set.map(text => assignment("--set", text)));
+import { assignment, numberOf, type ProgramOptions, settingsOf } from "./options.ts";
+import { isContainer, refuseSettings } from "./program-container.ts";
+import { importProgram } from "./program-module.ts";
 
 export interface OpenedForCommand {
   readonly program: Program;
@@ -38,7 +36,6 @@ export async function openForCommand(path: string, options: ProgramOptions): Pro
       : await load(options.trust ? bytes : await recompiled(path, bytes, target, { cc, cache }), { ...common, dims, target: "cpu", trust: true });
     return { program, sizes };
   }
-  const { importProgram } = await import("./program-module.ts");
   const { open } = await import("../open.ts");
   const traced = await importProgram(path, settingsOf(options));
   const { dims, sizes } = whenBound(given, traced.dims);
@@ -67,21 +64,4 @@ async function recompiled(path: string, bytes: Uint8Array, target: string, optio
   }
   verifyLowering(program.lowerings[lowering]!);
   return writeContainer(program, [{ kind: "cpu", lowering, ...(await cpuCode(program.lowerings[lowering]!.kernels, cpu, options)) }]);
-}
-
-/** A program's container, for a folder or a file that is built. */
-export async function containerFor(path: string, options: Pick<ProgramOptions, "set"> & CompileOptions & { readonly target: string }): Promise<{ readonly name: string; readonly bytes: Uint8Array }> {
-  if (isContainer(path)) {
-    refuseSettings(path, options);
-    const bytes = await nodeFiles.read(path);
-    return { name: readContainer(bytes).program.name, bytes };
-  }
-  const { importProgram } = await import("./program-module.ts");
-  const { build } = await import("../open.ts");
-  const program = await importProgram(path, settingsOf(options));
-  return { name: program.name, bytes: await build(program, options) };
-}
-
-function refuseSettings(path: string, { set }: Pick<ProgramOptions, "set">): void {
-  if (set.length > 0) throw new SluiceError({ code: "CLI007", message: "a container's settings are fixed", found: `--set ${set.join(" ")} on ${path}`, hint: "build it again from its program" });
 }

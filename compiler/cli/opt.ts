@@ -9,8 +9,7 @@ import type { Graph } from "../graph/graph.ts";
 import { graphText } from "../graph/text.ts";
 import { verifyGraph } from "../graph/verify.ts";
 import { COMPILED_PASSES, optimize, PIPELINE } from "../pipeline.ts";
-import { withSettingsOption } from "./run.ts";
-import { assignment } from "./values.ts";
+import { settingsOf, withSettingsOption } from "./options.ts";
 
 interface OptOptions {
   readonly set: readonly string[];
@@ -77,7 +76,7 @@ async function graphsOf(path: string, { set }: OptOptions): Promise<readonly Gra
     return parseGraphs(new TextDecoder().decode(await nodeFiles.read(path)), path);
   }
   const { importProgram } = await import("./program-module.ts");
-  return (await importProgram(path, Object.fromEntries(set.map(text => assignment("--set", text))))).entries;
+  return (await importProgram(path, settingsOf({ set }))).entries;
 }
 
 function chosen(graphs: readonly Graph[], path: string, entry: string | undefined): readonly Graph[] {

@@ -4,34 +4,13 @@ import { type Command, Option } from "commander";
 import { tensorText } from "../../runtime/tensor.ts";
 import { SluiceError } from "../base/diagnostics.ts";
 import type { OpenedForCommand } from "./open-program.ts";
+import { collect, type ProgramOptions, withCompilerOptions, withProgramOptions } from "./options.ts";
 
-export interface ProgramOptions {
-  readonly set: readonly string[];
-  readonly dim: readonly string[];
-  readonly target?: string;
-  readonly trust?: boolean;
-  readonly cc?: string;
-  readonly cache?: string;
-  readonly threads?: string;
-  readonly seed?: string;
-  readonly check?: "nan";
-  readonly json?: boolean;
-}
 interface RunCommandOptions extends ProgramOptions {
   readonly input: readonly string[];
   readonly states: readonly string[];
   readonly out?: string;
 }
-
-const collect = (value: string, before: readonly string[]): string[] => [...before, value];
-
-export const withSettingsOption = (command: Command): Command => command.option("--set <name=value>", "a setting, read before the program is traced", collect, []);
-/** Options of every command that opens a program to run it. */
-export const withProgramOptions = (command: Command): Command => withSettingsOption(command).option("--seed <n>", "of the random streams");
-
-/** Options of every command that compiles native code. */
-export const withCompilerOptions = (command: Command): Command =>
-  command.option("--cc <path>", "the C compiler of cpu targets").option("--cache <dir>", "where compiled kernels are kept");
 
 export function addRun(program: Command): void {
   withCompilerOptions(withProgramOptions(program.command("run <program> [name] [flags...]")))

@@ -12,19 +12,7 @@ import { SluiceError } from "../base/diagnostics.ts";
 import { sizeText } from "../base/sizes.ts";
 import type { TensorType } from "../graph/graph.ts";
 import type { Procedure } from "../plan/procedure.ts";
-
-/** `a=1` as a pair. */
-export function assignment(option: string, text: string): [name: string, value: string] {
-  const at = text.indexOf("=");
-  if (at < 1) throw new SluiceError({ code: "CLI001", message: `${option} takes name=value`, found: text });
-  return [text.slice(0, at), text.slice(at + 1)];
-}
-
-export const numberOf = (what: string, text: string): number => {
-  const value = text.trim() === "" ? Number.NaN : Number(text);
-  if (Number.isNaN(value)) throw new SluiceError({ code: "CLI002", message: `${what} is no number`, found: text });
-  return value;
-};
+import { assignment, numberOf } from "./options.ts";
 
 export interface EntryInputs {
   readonly values: { readonly [name: string]: HostIn };

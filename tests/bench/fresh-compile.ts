@@ -1,6 +1,10 @@
 // Compiles programs one after the other in a process that has just been started, and prints for each when it was done, in
-// milliseconds: the first from the process's start with all imports, the others from the end of the one before.
+// milliseconds: the first from the process's start with all imports, the others from the end of the one before. Modules come
+// as the command line's do: compiled for the start before.
 // Arguments: paths of programs, with settings after a question mark.
+import { enableCompileCache } from "node:module";
+
+enableCompileCache();
 const done: { readonly milliseconds: number; readonly bytes: number; readonly nodes: number }[] = [];
 let start = 0;
 const { importProgram } = await import("../../compiler/cli/program-module.ts");
@@ -14,4 +18,3 @@ for (const argument of process.argv.slice(2)) {
   start = end;
 }
 process.stdout.write(`${JSON.stringify(done)}\n`);
-export {};

@@ -31,7 +31,7 @@ const output = (program: string, ...args: readonly string[]): string => {
   return result.out;
 };
 const build = (program: string, to: string, ...options: readonly string[]): Said =>
-  said(spawnSync(process.execPath, ["compiler/cli/main.ts", "build", program, "-o", to, "--cache", TEST_CACHE, ...options], { encoding: "utf8" }));
+  said(spawnSync(process.execPath, ["compiler/cli/sluice.js", "build", program, "-o", to, "--cache", TEST_CACHE, ...options], { encoding: "utf8" }));
 
 /** Without the line that says what runs it. */
 const refusal = (...args: readonly [string, ...string[]]): string => {
@@ -83,7 +83,7 @@ describe.skipIf(builtFile("runner") === undefined)("an executable", () => {
 
     await writeFile(at("photo.png"), await sharp({ create: { width: 60, height: 50, channels: 4, background: "#40608080", noise: { type: "gaussian", mean: 90, sigma: 30 } } }).png().toBuffer());
     expect(output("noiser", "enhance", "--image", "photo.png", "--states", "net=a.safetensors", "--out", "new/bright.png")).toBe("image: new/bright.png\n");
-    const theirs = spawnSync(process.execPath, ["compiler/cli/main.ts", "run", "dsl-examples/noiser", "enhance", "--target", "wasm", "--input", `image=${at("photo.png")}`, "--states", at("a.safetensors"), "--out", at("wasm")], { encoding: "utf8" });
+    const theirs = spawnSync(process.execPath, ["compiler/cli/sluice.js", "run", "dsl-examples/noiser", "enhance", "--target", "wasm", "--input", `image=${at("photo.png")}`, "--states", at("a.safetensors"), "--out", at("wasm")], { encoding: "utf8" });
     expect(theirs.status, theirs.stderr).toBe(0);
     const [ours, wasm] = await Promise.all([nodeFiles.readPicture(at("new/bright.png")), nodeFiles.readPicture(at("wasm/image.png"))]);
     expect([ours.width, ours.height, ours.alpha]).toEqual([60, 50, wasm.alpha]);

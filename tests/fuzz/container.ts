@@ -32,7 +32,7 @@ run(compiler, ["-std=c++20", "-O1", "-g1", "-fsanitize=fuzzer,address,undefined"
 const words = new Set<string>();
 for (const [program, target] of [["tests/errors/programs/running.ts", "wasm"], ["tests/errors/programs/running.ts", "cpu:v3"], ["tests/fuzz/tiny.ts", "cpu:v3"]] as const) {
   const seed = `${corpus}/${program.replaceAll(/[^a-z]/g, "-")}${target.replace(":", "-")}.slx`;
-  run(process.execPath, ["compiler/cli/main.ts", "build", program, "--target", target, "-o", seed]);
+  run(process.execPath, ["compiler/cli/sluice.js", "build", program, "--target", target, "-o", seed]);
   const bytes = await readFile(seed);
   readContainer(bytes);
   const header = bytes.toString("utf8", 32, 32 + bytes.readUInt32LE(12));

@@ -95,7 +95,7 @@ describe("sluice opt", () => {
   beforeAll(async () => (folder = await mkdtemp(join(tmpdir(), "sluice-opt-"))));
   afterAll(() => rm(folder, { recursive: true }));
   const sluice = (...args: string[]): { code: number | null; out: string; err: string } => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, ["compiler/cli/main.ts", "opt", ...args], { encoding: "utf8" });
+    const { status, stdout, stderr } = spawnSync(process.execPath, ["compiler/cli/sluice.js", "opt", ...args], { encoding: "utf8" });
     return { code: status, out: stdout, err: stderr };
   };
 

@@ -47,7 +47,7 @@ function ran(command: string, ...args: readonly string[]): Ran | Missing {
   const milliseconds = performance.now() - start;
   return error ? { why: error.message } : status === 0 ? { stdout, milliseconds } : errorOf(stderr);
 }
-const sluice = (...args: readonly string[]): Ran | Missing => ran(process.execPath, here("../../../compiler/cli/main.ts"), ...args);
+const sluice = (...args: readonly string[]): Ran | Missing => ran(process.execPath, here("../../../compiler/cli/sluice.js"), ...args);
 
 /** Turns of the peak and of the convolutions alternate, so that both see the same machine. */
 function peakRow(folder: string): Row {

@@ -1,0 +1,41 @@
+// Options that commands share, and how their text is read.
+import type { Command } from "commander";
+import { SluiceError } from "../base/diagnostics.ts";
+
+export interface ProgramOptions {
+  readonly set: readonly string[];
+  readonly dim: readonly string[];
+  readonly target?: string;
+  readonly trust?: boolean;
+  readonly cc?: string;
+  readonly cache?: string;
+  readonly threads?: string;
+  readonly seed?: string;
+  readonly check?: "nan";
+  readonly json?: boolean;
+}
+export const collect = (value: string, before: readonly string[]): string[] => [...before, value];
+
+export const withSettingsOption = (command: Command): Command => command.option("--set <name=value>", "a setting, read before the program is traced", collect, []);
+/** Options of every command that opens a program to run it. */
+export const withProgramOptions = (command: Command): Command => withSettingsOption(command).option("--seed <n>", "of the random streams");
+
+/** Options of every command that compiles native code. */
+export const withCompilerOptions = (command: Command): Command =>
+  command.option("--cc <path>", "the C compiler of cpu targets").option("--cache <dir>", "where compiled kernels are kept");
+
+/** `a=1` as a pair. */
+export function assignment(option: string, text: string): [name: string, value: string] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new SluiceError({ code: "CLI001", message: `${option} takes name=value`, found: text });
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+export const numberOf = (what: string, text: string): number => {
+  const value = text.trim() === "" ? Number.NaN : Number(text);
+  if (Number.isNaN(value)) throw new SluiceError({ code: "CLI002", message: `${what} is no number`, found: text });
+  return value;
+};
+
+/** What --set gives, by name. */
+export const settingsOf = ({ set }: Pick<ProgramOptions, "set">): { [name: string]: string } => Object.fromEntries(set.map(text => assignment("--set", text)));
