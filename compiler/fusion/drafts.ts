@@ -50,8 +50,9 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     return isTuple(type) ? type.items.map((t, i) => items.get(`${id}.${i}`) ?? temporary(t)) : [];
   };
   const endOf = (id: NodeId): NodeId => ends.get(id) ?? id;
+  const hasDoubles = graph.nodes.some(n => !isTuple(n.type) && n.type.dtype === "f64");
   const scope = (roots: readonly NodeId[], { flat = false, inRuns = false } = {}): KernelScope =>
-    new KernelScope({ graph, machine, stored, roots: [...roots, ...roots.map(endOf)], name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat, inRuns });
+    new KernelScope({ graph, machine, stored, hasDoubles, roots: [...roots, ...roots.map(endOf)], name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat, inRuns });
 
   const partOfMoments = new Map<NodeId, ValueId>();
   const kernel = (draft: Draft): Work => ({ kind: "kernel", draft });

@@ -69,9 +69,9 @@ export function overShape(scope: KernelScope, shape: readonly Size[], widest: nu
   k.for_("row", isWhole ? extent : minSize(rows, maxSize(subSize(extent, start), 0)), row => along([...outer, addSize(start, row)], 0, last));
 }
 
-/** Whole vectors unless something in the kernel is wider than 32 bits. */
+/** Whole vectors unless something is wider than 32 bits. */
 export const lanesFor = (scope: KernelScope, ids: readonly NodeId[]): number =>
-  ids.some(id => DTYPES[scope.elements.type(id).dtype].bits === 64) || scope.graph.nodes.some(n => !isTuple(n.type) && n.type.dtype === "f64") ? 1 : lanesOf(scope.k.simd, "f32");
+  scope.hasDoubles || ids.some(id => DTYPES[scope.elements.type(id).dtype].bits === 64) ? 1 : lanesOf(scope.k.simd, "f32");
 
 export function loopKernel(scope: KernelScope, roots: readonly NodeId[], flat: boolean): Draft {
   const { shape } = scope.elements.type(roots[0]!);

@@ -26,6 +26,8 @@ export interface ScopeOptions {
   readonly graph: Graph;
   readonly machine: SimdMachine;
   readonly stored: readonly boolean[];
+  /** Whether any value of the graph is f64. */
+  readonly hasDoubles: boolean;
   readonly name: string;
   readonly roots: readonly NodeId[];
   /** Type of a temporary. */
@@ -56,6 +58,10 @@ export class KernelScope {
     this.graph = options.graph;
     this.k = new KernelBuilder({ name: options.name, machine: "simd", simd: options.machine, summary: "", dims: options.graph.dims });
     this.elements = new Elements(this.k, options.graph, id => this.#origin(id), options.flat ?? false);
+  }
+
+  get hasDoubles(): boolean {
+    return this.#options.hasDoubles;
   }
 
   typeOf(value: ValueId): TensorType {
