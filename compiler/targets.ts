@@ -3,7 +3,7 @@
 import type { CpuCode, Module } from "../runtime/program.ts";
 import { SluiceError } from "./base/diagnostics.ts";
 import { type CpuTarget, parseCpuTarget } from "./emit/cpu/level.ts";
-import type { WasmVariant } from "./emit/wasm/module.ts";
+import type { WasmVariant } from "./emit/wasm/instructions.ts";
 import type { Program } from "./graph/graph.ts";
 import type { MachineName } from "./kernel/machines.ts";
 import type { CompiledProgram, Lowering } from "./plan/schedule.ts";

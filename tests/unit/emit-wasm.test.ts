@@ -1,7 +1,8 @@
 // What the WebAssembly emitter writes computes what the interpreter says, for every statement, expression and dtype.
 import { describe, expect, it } from "vitest";
 import { dimSize, evaluateSize } from "../../compiler/base/sizes.ts";
-import { emitWasm, type WasmVariant } from "../../compiler/emit/wasm/module.ts";
+import type { WasmVariant } from "../../compiler/emit/wasm/instructions.ts";
+import { emitWasm } from "../../compiler/emit/wasm/module.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
 import { emitterSuite, probe } from "../support/emitter-suite.ts";
 import { wasmRunner } from "./wasm-kernel.ts";

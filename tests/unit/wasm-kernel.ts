@@ -1,7 +1,8 @@
 // Runs emitted kernels in this thread, on typed arrays: what tests of the emitter compare with the interpreter.
 import { byteLength } from "../../compiler/base/dtypes.ts";
 import { type DimValues, evaluateSize } from "../../compiler/base/sizes.ts";
-import { emitWasm, type WasmVariant } from "../../compiler/emit/wasm/module.ts";
+import type { WasmVariant } from "../../compiler/emit/wasm/instructions.ts";
+import { emitWasm } from "../../compiler/emit/wasm/module.ts";
 import type { Kernel } from "../../compiler/kernel/ir.ts";
 
 const START = 512;

@@ -11,10 +11,13 @@ import type { Ref } from "./instructions.ts";
 export function emitAtomic(code: Code, op: "add" | "max" | "min", buffer: Buffer, at: Address, value: Ref, label: string): void {
   const { dtype } = buffer;
   const scalar = REGISTER_TYPE[dtype];
-  if (!code.target.isShared) {
-    storeElement(code, dtype, at, scalarBinary(code, op, scalar, loadElement(code, dtype, at), value));
-    return;
-  }
+  const plain = code.apart(() => { storeElement(code, dtype, at, scalarBinary(code, op, scalar, loadElement(code, dtype, at), value)); });
+  code.emit(m.choice("shared", code.apart(() => { emitShared(code, op, buffer, at, value, label); }), plain));
+}
+
+function emitShared(code: Code, op: "add" | "max" | "min", buffer: Buffer, at: Address, value: Ref, label: string): void {
+  const { dtype } = buffer;
+  const scalar = REGISTER_TYPE[dtype];
   const { offset } = at;
   const integer = dtype === "f64" ? m.i64 : m.i32;
   if (dtype !== "i32" && dtype !== "u32" && dtype !== "f32" && dtype !== "f64") throw new InternalError(`atomic on ${buffer.name}, which is ${dtype}`);

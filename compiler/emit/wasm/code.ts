@@ -3,61 +3,11 @@
 // needs can still be computed outside of it.
 import type { Size } from "../../base/sizes.ts";
 import type { ScalarType, ValueType } from "../../kernel/ir.ts";
-import type { WasmVariant } from "./module.ts";
 import * as m from "./instructions.ts";
 import type { NumberType, Ref } from "./instructions.ts";
 
 /** Statements; a list within the list is a place that may still be filled. */
 export type Items = (Ref | Items)[];
-
-/** The engines that a function is written for, and what of them its code depends on. */
-export class Target {
-  readonly #variant: WasmVariant;
-  readonly #remainder: number;
-  readonly #asked = new Set<keyof WasmVariant>();
-  #usesRemainder = false;
-
-  /** `remainder` is the number of the function for the remainder of two f64. */
-  constructor(variant: WasmVariant, remainder: number) {
-    this.#variant = variant;
-    this.#remainder = remainder;
-  }
-
-  #ask(what: keyof WasmVariant): boolean {
-    this.#asked.add(what);
-    return this.#variant[what];
-  }
-  /** Whether other threads may update memory at the same time. */
-  get isShared(): boolean {
-    return this.#ask("shared");
-  }
-  /** Whether what was written is right for these engines too. */
-  fits(variant: WasmVariant): boolean {
-    return [...this.#asked].every(what => variant[what] === this.#variant[what]);
-  }
-  get usesRemainder(): boolean {
-    return this.#usesRemainder;
-  }
-
-  /** a·b + c of a v128: fused, or rounded twice where engines cannot fuse. */
-  multiplyAdd(scalar: "f32" | "f64", a: Ref, b: Ref, c: Ref): Ref {
-    const floats = scalar === "f64" ? m.f64x2 : m.f32x4;
-    return this.#ask("relaxed") ? floats.relaxed_madd(a, b, c) : floats.add(floats.mul(a, b), c);
-  }
-  /** yes where all bits of a lane of the mask are set, no where none is. */
-  laneSelect(yes: Ref, no: Ref, mask: Ref): Ref {
-    return this.#ask("relaxed") ? m.i32x4.relaxed_laneselect(yes, no, mask) : m.v128.bitselect(yes, no, mask);
-  }
-  /** Bytes of the table by bytes that are 0 … 15. */
-  swizzle(table: Ref, index: Ref): Ref {
-    return this.#ask("relaxed") ? m.i8x16.relaxed_swizzle(table, index) : m.i8x16.swizzle(table, index);
-  }
-  /** The remainder of two f64. */
-  remainder(a: Ref, b: Ref): Ref {
-    this.#usesRemainder = true;
-    return m.call(this.#remainder, [a, b]);
-  }
-}
 
 /** A loop whose variable a pointer can follow. */
 export interface Loop {
@@ -87,17 +37,11 @@ export const partCount = ({ scalar, lanes }: ValueType): number => (lanes === 1 
 export const PARAMS = { args: 0, low: 1, high: 2, scratch: 3 };
 
 export class Code {
-  readonly target: Target;
   readonly levels: Level[] = [];
-  readonly #types: NumberType[];
+  readonly #types: NumberType[] = Object.keys(PARAMS).map(() => "i32");
   readonly #free = new Map<NumberType, number[]>();
   #temporaries: number[] = [];
   #out: Items = [];
-
-  constructor(target: Target) {
-    this.target = target;
-    this.#types = Object.keys(PARAMS).map(() => "i32");
-  }
 
   /** The types of all locals that are no parameters. */
   get locals(): readonly NumberType[] {
@@ -201,6 +145,13 @@ export class Code {
     });
     for (const level of this.levels.splice(depth)) this.#release(level.owned);
     return list;
+  }
+
+  /** What is written within, as one statement. */
+  apart(write: () => void): Ref {
+    const list: Items = [];
+    this.within(list, write);
+    return this.sequence(list);
   }
 
   /** The statements as one. */

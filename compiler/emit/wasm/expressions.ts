@@ -133,7 +133,6 @@ export class Expressions {
   }
 
   #select(e: Expr & { kind: "select" }): Ref[] {
-    const { target } = this.#code;
     const { scalar, lanes } = typeOf(e.yes);
     if (lanes === 1) return [m.select(this.scalar(e.condition), this.scalar(e.yes), this.scalar(e.no))];
     const c = e.condition;
@@ -147,7 +146,7 @@ export class Expressions {
     const yes = this.parts(e.yes);
     const no = this.parts(e.no);
     const masks = scalar === "f64" ? widenMask(this.#code, yes.length, narrow) : narrow;
-    return yes.map((x, i) => target.laneSelect(x, no[i]!, masks[i]!));
+    return yes.map((x, i) => m.laneSelect(x, no[i]!, masks[i]!));
   }
 
   #home(name: string): BufferHome {

@@ -8,7 +8,7 @@ import { isFloatScalar } from "../../kernel/scalar.ts";
 import { ScratchLayout } from "../scratch.ts";
 import { Addresses, baseName } from "./addresses.ts";
 import { emitAtomic } from "./atomics.ts";
-import { Code, type Items, lanesPerPart, PARAMS, type Target } from "./code.ts";
+import { Code, type Items, lanesPerPart, PARAMS } from "./code.ts";
 import { Expressions, type Held } from "./expressions.ts";
 import { roundTo, storeElement, storeVector } from "./memory.ts";
 import { type SizeName, Sizes } from "./sizes.ts";
@@ -22,8 +22,8 @@ const ADDRESS: Range = { min: 0, max: 2 ** 32 - 1 };
 const ANYTHING: Range = { min: -Infinity, max: Infinity };
 
 /** The kernel's function, and the bytes of scratch that it needs. */
-export function kernelFunction(target: Target, kernel: Kernel): WasmFunction & { readonly scratch: Size } {
-  return new KernelFunction(target, kernel).written();
+export function kernelFunction(kernel: Kernel): WasmFunction & { readonly scratch: Size } {
+  return new KernelFunction(kernel).written();
 }
 
 class KernelFunction {
@@ -37,11 +37,11 @@ class KernelFunction {
   #labels = 0;
   readonly #scratch: ScratchLayout;
 
-  constructor(target: Target, kernel: Kernel) {
+  constructor(kernel: Kernel) {
     if (kernel.machine !== "simd") throw new InternalError(`kernel ${kernel.name} is for ${kernel.machine} machines`);
     this.#kernel = kernel;
     this.#scratch = new ScratchLayout(kernel);
-    this.#code = new Code(target);
+    this.#code = new Code();
     this.#sizes = new Sizes(this.#code);
     const even = new Set(kernel.dims.filter(d => d.multipleOf % 2 === 0).map(d => d.name));
     this.#expressions = new Expressions(this.#code, this.#sizes, new Addresses(this.#code, this.#sizes, even));
@@ -195,9 +195,7 @@ class KernelFunction {
     this.#takeBack(outer);
   }
   #nested(block: readonly Stmt[]): Ref {
-    const list: Items = [];
-    this.#code.within(list, () => { this.#block(block); });
-    return this.#code.sequence(list);
+    return this.#code.apart(() => { this.#block(block); });
   }
 
   #statement(s: Stmt): void {

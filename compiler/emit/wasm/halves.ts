@@ -16,7 +16,7 @@ function words(code: Code, lanes: number) {
     hold: (x: Ref): (() => Ref) => code.hold(x, isScalar ? "i32" : "v128"),
     shl: (x: Ref, by: number): Ref => word.shl(x, m.i32.const(by)),
     shr: (x: Ref, by: number): Ref => word.shr_u(x, m.i32.const(by)),
-    select: (condition: Ref, yes: Ref, no: Ref): Ref => (isScalar ? m.select(condition, yes, no) : code.target.laneSelect(yes, no, condition)),
+    select: (condition: Ref, yes: Ref, no: Ref): Ref => (isScalar ? m.select(condition, yes, no) : m.laneSelect(yes, no, condition)),
     floatBits: (x: Ref): Ref => (isScalar ? m.f32.reinterpret(x) : x),
     wordBits: (x: Ref): Ref => (isScalar ? m.i32.reinterpret(x) : x),
     power: (exponent: number): Ref => (isScalar ? m.f32.const(2 ** exponent) : code.constant(new Uint8Array(Float32Array.of(...Array<number>(4).fill(2 ** exponent)).buffer))),

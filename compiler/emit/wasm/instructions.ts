@@ -14,7 +14,15 @@ export type Ref =
   | { readonly kind: "block" | "loop"; readonly label: Label; readonly body: Ref }
   | { readonly kind: "sequence"; readonly body: readonly Ref[] }
   | { readonly kind: "if"; readonly condition: Ref; readonly yes: Ref; readonly no: Ref | undefined }
-  | { readonly kind: "branch"; readonly label: Label; readonly condition: Ref | undefined };
+  | { readonly kind: "branch"; readonly label: Label; readonly condition: Ref | undefined }
+  | { readonly kind: "remainder"; readonly operands: readonly [Ref, Ref] }
+  | { readonly kind: "choice"; readonly by: keyof WasmVariant; readonly yes: Ref; readonly no: Ref };
+
+/** What engines differ in: whether they have relaxed SIMD, and whether other threads may update memory at the same time. */
+export interface WasmVariant {
+  readonly relaxed: boolean;
+  readonly shared: boolean;
+}
 
 /** `locals` are those that are no parameters. */
 export interface WasmFunction {
@@ -24,41 +32,71 @@ export interface WasmFunction {
 
 const NO_RESULT = 0x40;
 
-/** Writes the instructions; `labels` are those around, the innermost last. Throws InternalError. */
-export function encode(out: Bytes, ref: Ref, labels: (Label | null)[] = []): void {
-  switch (ref.kind) {
-    case "plain":
-      for (const operand of ref.operands) encode(out, operand, labels);
-      out.bytes(ref.code);
-      return;
-    case "sequence": for (const r of ref.body) encode(out, r, labels); return;
-    case "block": encodeNested(out, 0x02, ref.label, ref.body, labels); break;
-    case "loop": encodeNested(out, 0x03, ref.label, ref.body, labels); break;
-    case "if":
-      encode(out, ref.condition, labels);
-      encodeNested(out, 0x04, null, ref.yes, labels, ref.no);
-      break;
-    case "branch": {
-      const at = labels.lastIndexOf(ref.label);
-      if (at < 0) throw new InternalError(`a branch to ${ref.label}, which is not around it`);
-      if (ref.condition) encode(out, ref.condition, labels);
-      out.byte(ref.condition ? 0x0d : 0x0c);
-      out.unsigned(labels.length - 1 - at);
+/** Writes instructions for one kind of engine. */
+export class Encoder {
+  readonly #out: Bytes;
+  readonly #variant: WasmVariant;
+  readonly #remainder: number;
+  /** Of the blocks around, the innermost last. */
+  readonly #labels: (Label | null)[] = [];
+  /** What of the engine the code depends on. */
+  readonly asked = new Set<keyof WasmVariant>();
+  usesRemainder = false;
+
+  /** `remainder` is the number of the function for the remainder of two f64. */
+  constructor(out: Bytes, variant: WasmVariant, remainder: number) {
+    this.#out = out;
+    this.#variant = variant;
+    this.#remainder = remainder;
+  }
+
+  /** Throws InternalError for a branch to nowhere. */
+  encode(ref: Ref): void {
+    const out = this.#out;
+    switch (ref.kind) {
+      case "plain":
+        for (const operand of ref.operands) this.encode(operand);
+        out.bytes(ref.code);
+        return;
+      case "sequence": for (const r of ref.body) this.encode(r); return;
+      case "block": this.#nested(0x02, ref.label, ref.body); return;
+      case "loop": this.#nested(0x03, ref.label, ref.body); return;
+      case "if":
+        this.encode(ref.condition);
+        this.#nested(0x04, null, ref.yes, ref.no);
+        return;
+      case "branch": {
+        const at = this.#labels.lastIndexOf(ref.label);
+        if (at < 0) throw new InternalError(`a branch to ${ref.label}, which is not around it`);
+        if (ref.condition) this.encode(ref.condition);
+        out.byte(ref.condition ? 0x0d : 0x0c);
+        out.unsigned(this.#labels.length - 1 - at);
+        return;
+      }
+      case "remainder":
+        this.usesRemainder = true;
+        for (const operand of ref.operands) this.encode(operand);
+        out.byte(0x10);
+        out.unsigned(this.#remainder);
+        return;
+      case "choice":
+        this.asked.add(ref.by);
+        this.encode(this.#variant[ref.by] ? ref.yes : ref.no);
     }
   }
-}
 
-function encodeNested(out: Bytes, code: number, label: Label | null, body: Ref, labels: (Label | null)[], no?: Ref): void {
-  out.byte(code);
-  out.byte(NO_RESULT);
-  labels.push(label);
-  encode(out, body, labels);
-  if (no) {
-    out.byte(0x05);
-    encode(out, no, labels);
+  #nested(code: number, label: Label | null, body: Ref, no?: Ref): void {
+    this.#out.byte(code);
+    this.#out.byte(NO_RESULT);
+    this.#labels.push(label);
+    this.encode(body);
+    if (no) {
+      this.#out.byte(0x05);
+      this.encode(no);
+    }
+    this.#labels.pop();
+    this.#out.byte(0x0b);
   }
-  labels.pop();
-  out.byte(0x0b);
 }
 
 const plain = (code: readonly number[], ...operands: Ref[]): Ref => ({ kind: "plain", operands, code });
@@ -118,25 +156,27 @@ export const f64 = {
   convert_s: { i32: unary(0xb7) }, convert_u: { i32: unary(0xb8) }, promote: unary(0xbb), reinterpret: unary(0xbf),
 };
 
-const vectorFloat = (compare: number, first: number) => ({
+type Of<N extends readonly Ref[]> = (...operands: N) => Ref;
+const relaxedMadd = (fused: Of<[Ref, Ref, Ref]>, mul: Of<[Ref, Ref]>, add: Of<[Ref, Ref]>) => (a: Ref, b: Ref, c: Ref): Ref => choice("relaxed", fused(a, b, c), add(mul(a, b), c));
+const vectorFloat = (compare: number, first: number, madd: number) => ({
   eq: binary(...simd(compare)), ne: binary(...simd(compare + 1)), lt: binary(...simd(compare + 2)), gt: binary(...simd(compare + 3)), le: binary(...simd(compare + 4)), ge: binary(...simd(compare + 5)),
   abs: unary(...simd(first)), neg: unary(...simd(first + 1)), sqrt: unary(...simd(first + 3)),
   add: binary(...simd(first + 4)), sub: binary(...simd(first + 5)), mul: binary(...simd(first + 6)), div: binary(...simd(first + 7)),
   min: binary(...simd(first + 8)), max: binary(...simd(first + 9)), pmin: binary(...simd(first + 10)), pmax: binary(...simd(first + 11)),
+  /** a·b + c: fused, or rounded twice where engines cannot fuse. */
+  multiplyAdd: relaxedMadd(ternary(...simd(madd)), binary(...simd(first + 6)), binary(...simd(first + 4))),
 });
 export const f32x4 = {
-  ...vectorFloat(0x41, 0xe0),
+  ...vectorFloat(0x41, 0xe0, 0x105),
   splat: unary(...simd(0x13)), extract_lane: extract(0x1f), replace_lane: replace(0x20),
   ceil: unary(...simd(0x67)), floor: unary(...simd(0x68)), trunc: unary(...simd(0x69)), nearest: unary(...simd(0x6a)),
   convert_i32x4_s: unary(...simd(0xfa)), convert_i32x4_u: unary(...simd(0xfb)), demote_f64x2_zero: unary(...simd(0x5e)),
-  relaxed_madd: ternary(...simd(0x105)),
 };
 export const f64x2 = {
-  ...vectorFloat(0x47, 0xec),
+  ...vectorFloat(0x47, 0xec, 0x107),
   splat: unary(...simd(0x14)), extract_lane: extract(0x21), replace_lane: replace(0x22),
   ceil: unary(...simd(0x74)), floor: unary(...simd(0x75)), trunc: unary(...simd(0x7a)), nearest: unary(...simd(0x94)),
   convert_low_i32x4_s: unary(...simd(0xfe)), convert_low_i32x4_u: unary(...simd(0xff)), promote_low_f32x4: unary(...simd(0x5f)),
-  relaxed_madd: ternary(...simd(0x107)),
 };
 export const i32x4 = {
   splat: unary(...simd(0x11)), extract_lane: extract(0x1b), replace_lane: replace(0x1c),
@@ -177,7 +217,14 @@ export const local = {
   get: (number: number): Ref => plain([0x20, ...unsignedBytes(number)]),
   set: (number: number, value: Ref): Ref => plain([0x21, ...unsignedBytes(number)], value),
 };
-export const call = (number: number, operands: readonly Ref[]): Ref => plain([0x10, ...unsignedBytes(number)], ...operands);
+/** Of two f64. */
+export const remainder = (a: Ref, b: Ref): Ref => ({ kind: "remainder", operands: [a, b] });
+/** One of two, by what the engine is; operands may be in both. */
+export const choice = (by: keyof WasmVariant, yes: Ref, no: Ref): Ref => ({ kind: "choice", by, yes, no });
+/** yes where all bits of a lane of the mask are set, no where none is. */
+export const laneSelect = (yes: Ref, no: Ref, mask: Ref): Ref => choice("relaxed", i32x4.relaxed_laneselect(yes, no, mask), v128.bitselect(yes, no, mask));
+/** Bytes of the table by bytes that are 0 … 15. */
+export const swizzle = (table: Ref, index: Ref): Ref => choice("relaxed", i8x16.relaxed_swizzle(table, index), i8x16.swizzle(table, index));
 export const drop = unary(0x1a);
 /** All three are computed. */
 export const select = (condition: Ref, yes: Ref, no: Ref): Ref => plain([0x1b], yes, no, condition);

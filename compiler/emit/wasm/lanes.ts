@@ -99,7 +99,7 @@ export function scalarBinary(code: Code, op: BinaryOp, s: ScalarType, a: Ref, b:
       case "min": case "max": case "eq": case "ne": case "lt": case "le": case "gt": case "ge": return f[op](a, b);
       case "rem": {
         const exact = s === "f64" ? [a, b] : [m.f64.promote(a), m.f64.promote(b)];
-        const rest = code.target.remainder(exact[0]!, exact[1]!);
+        const rest = m.remainder(exact[0]!, exact[1]!);
         return s === "f64" ? rest : m.f32.demote(rest);
       }
       default: throw new InternalError(`${op} of ${s}`);
@@ -185,6 +185,6 @@ export function narrowMasks(code: Code, masks: readonly Ref[]): Ref[] {
 /** Lane by lane a·b + c. */
 export function multiplyAdd(code: Code, s: ScalarType, lanes: number, a: Ref, b: Ref, c: Ref): Ref {
   if (lanes === 1) return scalarBinary(code, "add", s, scalarBinary(code, "mul", s, a, b), c);
-  if (s === "f32" || s === "f64") return code.target.multiplyAdd(s, a, b, c);
+  if (s === "f32" || s === "f64") return (s === "f64" ? m.f64x2 : m.f32x4).multiplyAdd(a, b, c);
   return vectorBinary(code, "add", s, lanes, vectorBinary(code, "mul", s, lanes, a, b), c);
 }

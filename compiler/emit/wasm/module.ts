@@ -1,19 +1,13 @@
 // Kernel IR to WebAssembly: the kernels of a program as one module for each kind of engine. A module imports its memory as
 // env.memory and exports the kernels as k0, k1, …, with the parameters that plan/schedule describes. The code is written as
 // it should be, and engines optimise the rest. A kernel that is the same for several engines is written once.
-import type { Size } from "../../base/sizes.ts";
 import type { Kernel } from "../../kernel/ir.ts";
 import type { WasmCode } from "../../../runtime/program.ts";
 import { Bytes } from "./bytes.ts";
-import { PARAMS, Target } from "./code.ts";
+import { PARAMS } from "./code.ts";
 import { kernelFunction } from "./function.ts";
-import { encode, type NumberType, type WasmFunction } from "./instructions.ts";
+import { Encoder, type NumberType, type WasmFunction, type WasmVariant } from "./instructions.ts";
 import { remainderFunction } from "./remainder.ts";
-
-export interface WasmVariant {
-  readonly relaxed: boolean;
-  readonly shared: boolean;
-}
 
 /** Pages of 64 KiB that 32-bit addresses reach. */
 const MAX_PAGES = 65536;
@@ -24,42 +18,28 @@ const REMAINDER_TYPE = { params: ["f64", "f64"], results: ["f64"] } as const;
 
 /** Every variant has all kernels, in order. */
 export function emitWasm(kernels: readonly Kernel[], variants: readonly WasmVariant[]): WasmCode[] {
-  const written = kernels.map(kernel => new WrittenKernel(kernel, kernels.length));
+  const functions = kernels.map(kernelFunction);
+  const encoded: Encoded[][] = functions.map(() => []);
   return variants.map(variant => {
-    const functions = written.map(k => k.for(variant));
-    return { ...variant, bytes: moduleOf(functions, variant.shared), scratch: functions.map(f => f.scratch) };
+    const code = functions.map((f, i) => {
+      const known = encoded[i]!.find(e => e.fits(variant));
+      if (known) return known;
+      const made = encodedFor(variant, f, kernels.length);
+      encoded[i]!.push(made);
+      return made;
+    });
+    return { ...variant, bytes: moduleOf(code, variant.shared), scratch: functions.map(f => f.scratch) };
   });
 }
 
-interface Written {
-  readonly target: Target;
+/** A function for one kind of engine, and for all that it is the same for. */
+interface Encoded {
   readonly bytes: Uint8Array;
-  readonly scratch: Size;
+  readonly usesRemainder: boolean;
+  fits(variant: WasmVariant): boolean;
 }
 
-/** A kernel as a function, once for all engines for which it is the same. */
-class WrittenKernel {
-  readonly #kernel: Kernel;
-  readonly #remainder: number;
-  readonly #written: Written[] = [];
-
-  constructor(kernel: Kernel, remainder: number) {
-    this.#kernel = kernel;
-    this.#remainder = remainder;
-  }
-
-  for(variant: WasmVariant): Written {
-    const known = this.#written.find(w => w.target.fits(variant));
-    if (known) return known;
-    const target = new Target(variant, this.#remainder);
-    const f = kernelFunction(target, this.#kernel);
-    const written = { target, bytes: functionBytes(f), scratch: f.scratch };
-    this.#written.push(written);
-    return written;
-  }
-}
-
-function functionBytes({ locals, body }: WasmFunction): Uint8Array {
+function encodedFor(variant: WasmVariant, { locals, body }: WasmFunction, remainder: number): Encoded {
   const runs: { type: NumberType; count: number }[] = [];
   for (const type of locals) {
     const last = runs.at(-1);
@@ -71,13 +51,15 @@ function functionBytes({ locals, body }: WasmFunction): Uint8Array {
     out.unsigned(count);
     out.byte(NUMBER_TYPES[type]);
   });
-  encode(out, body);
+  const encoder = new Encoder(out, variant, remainder);
+  encoder.encode(body);
   out.byte(0x0b);
-  return out.written;
+  return { bytes: out.written, usesRemainder: encoder.usesRemainder, fits: other => [...encoder.asked].every(what => other[what] === variant[what]) };
 }
 
-function moduleOf(kernels: readonly Written[], shared: boolean): Uint8Array {
-  const rest = kernels.some(k => k.target.usesRemainder) ? remainderFunction() : undefined;
+function moduleOf(kernels: readonly Encoded[], shared: boolean): Uint8Array {
+  const functions = [...kernels];
+  if (kernels.some(k => k.usesRemainder)) functions.push(encodedFor({ relaxed: false, shared }, remainderFunction(), kernels.length));
   const out = new Bytes();
   const section = (id: number, write: (out: Bytes) => void): void => {
     out.byte(id);
@@ -96,7 +78,7 @@ function moduleOf(kernels: readonly Written[], shared: boolean): Uint8Array {
     imports.unsigned(1);
     imports.unsigned(MAX_PAGES);
   });
-  section(3, types => types.list([...kernels.map(() => 0), ...(rest ? [1] : [])], t => types.unsigned(t)));
+  section(3, types => types.list(functions.map((_, i) => (i < kernels.length ? 0 : 1)), t => types.byte(t)));
   section(7, exports => {
     let number = 0;
     exports.list(kernels, () => {
@@ -105,7 +87,7 @@ function moduleOf(kernels: readonly Written[], shared: boolean): Uint8Array {
       exports.unsigned(number++);
     });
   });
-  section(10, code => code.list([...kernels.map(k => k.bytes), ...(rest ? [functionBytes(rest)] : [])], bytes => {
+  section(10, code => code.list(functions, ({ bytes }) => {
     code.unsigned(bytes.length);
     code.bytes(bytes);
   }));

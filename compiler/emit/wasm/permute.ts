@@ -73,12 +73,11 @@ const zipped = (width: number, half: 0 | 1): number[] =>
 
 /** Entries of a table of 16 words for indices that are bytes of 0 … 15: one byte of all entries at a time, then joined. */
 function wordsByByte(code: Code, words: readonly number[], lanes: number, indices: readonly (() => Ref)[]): Ref[] {
-  const { target } = code;
   return indices.flatMap((index, chunk) => {
     const count = Math.min(4, Math.ceil((lanes - 16 * chunk) / 4));
     const plane = (byte: number): (() => Ref) => {
       const entries = words.map(w => (w >>> (8 * byte)) & 255);
-      return entries.every(x => x === 0) ? () => bits(code, 0) : code.hold(target.swizzle(code.constant(Uint8Array.from(entries)), index()));
+      return entries.every(x => x === 0) ? () => bits(code, 0) : code.hold(m.swizzle(code.constant(Uint8Array.from(entries)), index()));
     };
     const [p0, p1, p2, p3] = [plane(0), plane(1), plane(2), plane(3)];
     return ([0, 1] as const).slice(0, Math.ceil(count / 2)).flatMap(half => {
