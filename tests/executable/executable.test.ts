@@ -11,7 +11,6 @@ import { nodeFiles } from "../../runtime/io/node-files.ts";
 import { readNpy, writeNpy } from "../../runtime/io/npy.ts";
 import { pictureTensor } from "../../runtime/io/pictures.ts";
 import { readSafetensors, writeSafetensors } from "../../runtime/io/safetensors.ts";
-import { builtFile } from "../../runtime/native/built.ts";
 import { tensorOfNumbers } from "../../runtime/tensor.ts";
 import { TEST_CACHE } from "../support/native-kernels.ts";
 
@@ -41,7 +40,7 @@ const refusal = (...args: readonly [string, ...string[]]): string => {
 };
 const bytesOf = (name: string): Promise<Uint8Array> => readFile(at(name));
 
-describe.skipIf(builtFile("runner") === undefined)("an executable", () => {
+describe("an executable", () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "sluice-executable-"));
     for (const [program, name] of [["dsl-examples/noiser", "noiser"], ["tests/errors/programs/running.ts", "running"], ["tests/executable/thumbnail.ts", "thumbnail"]] as const) {

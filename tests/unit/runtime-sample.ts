@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import binaryen from "binaryen";
 import type { DType } from "../../compiler/base/dtypes.ts";
 import { addSize, dimSize, floorDivSize, mulSize, productSize, type Size } from "../../compiler/base/sizes.ts";
-import { findCompiler } from "../../compiler/emit/cpu/compiler.ts";
+import { requireCompiler } from "../../compiler/emit/cpu/compiler.ts";
 import { tensorType } from "../../compiler/graph/graph.ts";
 import type { Kernel, Param } from "../../compiler/kernel/ir.ts";
 import type { Procedure, ScalarExpr } from "../../compiler/plan/procedure.ts";
@@ -58,10 +58,9 @@ export function sampleModule(shared: boolean): WasmModule {
   return { kind: "wasm", lowering: 0, relaxed: false, shared, bytes, scratch: BODIES.map(() => 16) };
 }
 
-/** The same kernels in C, by the system's compiler; null where there is none. */
-export async function sampleCpuModule(): Promise<CpuModule | null> {
-  const compiler = await findCompiler();
-  if (!compiler) return null;
+/** The same kernels in C, by the system's compiler. */
+export async function sampleCpuModule(): Promise<CpuModule> {
+  const compiler = await requireCompiler();
   const source = fileURLToPath(new URL("../../runtime/native/tests/sample-kernels.c", import.meta.url));
   const folder = await mkdtemp(join(tmpdir(), "sluice-sample-"));
   try {

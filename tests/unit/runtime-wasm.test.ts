@@ -8,7 +8,6 @@ import { writeContainer } from "../../compiler/container/write.ts";
 import { readSafetensors } from "../../runtime/io/safetensors.ts";
 import { type Block, Heap } from "../../runtime/wasm/heap.ts";
 import { load, type LoadOptions, type Program } from "../../runtime/index.ts";
-import { builtFile } from "../../runtime/native/built.ts";
 import type { Module } from "../../runtime/program.ts";
 import { sample, sampleCpuModule, sampleModule } from "./runtime-sample.ts";
 
@@ -30,14 +29,13 @@ async function withSample<T>(options: LoadOptions, use: (p: Program) => Promise<
 }
 const message = async (work: Promise<unknown>): Promise<string> => work.then(() => "nothing was refused", (error: Error) => error.message);
 
-const native = builtFile("addon") === undefined ? null : await sampleCpuModule();
+const native = await sampleCpuModule();
 const kinds: [string, LoadOptions, Module[]][] = [
   ["one thread, unshared memory", {}, [unshared]], ["one thread, shared memory", { threads: 1 }, [shared]], ["two threads", { threads: 2 }, [shared]], ["three threads", { threads: 3 }, [shared]],
-  ...[1, 2, 3].map((threads): [string, LoadOptions, Module[]] => [`native, ${threads} threads`, { target: "cpu", threads }, native ? [native] : []]),
+  ...[1, 2, 3].map((threads): [string, LoadOptions, Module[]] => [`native, ${threads} threads`, { target: "cpu", threads }, [native]]),
 ];
 
-// Skipped: where the native runtime is not built, or there is no C compiler.
-for (const [name, options, modules] of kinds) describe.skipIf(modules.length === 0)(name, () => {
+for (const [name, options, modules] of kinds) describe(name, () => {
 
   test("an entry serves any size, and memory grows for it", () => withSample(options, async p => {
     for (const n of [1, 7, 64, 50_000, 3, 700_000]) {
@@ -137,7 +135,7 @@ test("blocks of the heap never overlap, and freed memory is used again", () => {
   }));
 });
 
-for (const [name, options, modules] of kinds.filter(([, { threads }]) => threads === 1)) describe.skipIf(modules.length === 0)(`refusals, ${name}`, () => {
+for (const [name, options, modules] of kinds.filter(([, { threads }]) => threads === 1)) describe(`refusals, ${name}`, () => {
   const refusals: [string, (p: Program) => Promise<unknown>, string][] = [
     ["an unknown entry", p => p.call("dubble"), "error ENTRY001: there is no entry `dubble`\n  found:    dubble\n  expected: one of double, total, weigh, count, loop, root, invert, needs_unset, fails, traps, outside, huge"],
     ["a missing input", p => p.call("double"), "error INPUT001: `double` needs an input `x`\n  found:    none\n  expected: x: f32 [N]"],
