@@ -14,25 +14,28 @@ interface Compiled {
   readonly nodes: number;
 }
 
-/** Compiles the programs in one fresh process. */
-function compiled(...programs: readonly string[]): readonly Compiled[] | Missing {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [here("../fresh-compile.ts"), ...programs], { encoding: "utf8", maxBuffer: 2 ** 26 });
+/** Compiles the programs in one fresh process, with the modules that Node keeps compiled or from their text. */
+function compiled(programs: readonly string[], { keeps = true } = {}): readonly Compiled[] | Missing {
+  const env = keeps ? process.env : { ...process.env, NODE_DISABLE_COMPILE_CACHE: "1" };
+  const { status, stdout, stderr } = spawnSync(process.execPath, [here("../fresh-compile.ts"), ...programs], { encoding: "utf8", maxBuffer: 2 ** 26, env });
   if (status !== 0) return { why: stderr.split("\n").find(l => /rror/.test(l))?.trim() ?? "it failed" };
   return JSON.parse(stdout) as readonly Compiled[];
 }
 
 const FIRST = [["fresh process to container of the training entry", 1000], ["a second program in the same process", 200]] as const;
+const FROM_TEXT = "fresh process to container, without Node's compile cache";
 const SIZES = [100, 1000, 10_000, 30_000];
 const LINEAR = "time per node at 30,000 nodes over that at 1,000";
 const synthetic = (nodes: number): string => `synthetic graph of ${nodes} nodes`;
 
 export async function compile(report: (row: Row) => void, wanted: (row: string) => boolean): Promise<void> {
   if (FIRST.some(([row]) => wanted(row))) firstRows().forEach(report);
+  if (wanted(FROM_TEXT)) report(fromTextRow());
   if (wanted(LINEAR) || SIZES.some(n => wanted(synthetic(n)))) syntheticRows().forEach(report);
 }
 
 function firstRows(): readonly Row[] {
-  const runs = Array.from({ length: 5 }, () => compiled(program("training"), program("enhancing")));
+  const runs = Array.from({ length: 5 }, () => compiled([program("training"), program("enhancing")]));
   return FIRST.map(([row, limit], i) => {
     const failed = runs.find(r => "why" in r);
     const times = timingOf(runs.flatMap(r => ("why" in r ? [] : [r[i]!.milliseconds])));
@@ -40,11 +43,19 @@ function firstRows(): readonly Row[] {
   });
 }
 
+/** What a new version costs once: without types, modules are otherwise kept from one start to the next. */
+function fromTextRow(): Row {
+  const runs = Array.from({ length: 3 }, () => compiled([program("training")], { keeps: false }));
+  const times = timingOf(runs.flatMap(r => ("why" in r ? [] : [r[0]!.milliseconds])));
+  const measured = limitRow({ suite, row: FROM_TEXT, unit: "ms", limit: Infinity, ours: runs.find(r => "why" in r) ?? times.best, median: times.median });
+  return { ...measured, goal: "", met: null };
+}
+
 function syntheticRows(): readonly Row[] {
   const perNode = new Map<number, number>();
   const rows = SIZES.map(nodes => {
     // A small graph goes first, so that what is loaded once is not in the time.
-    const result = compiled(`${program("synthetic")}?nodes=50`, `${program("synthetic")}?nodes=${nodes}`);
+    const result = compiled([`${program("synthetic")}?nodes=50`, `${program("synthetic")}?nodes=${nodes}`]);
     const common = { suite, row: synthetic(nodes), unit: "ms", limit: 10_000 };
     if ("why" in result) return limitRow({ ...common, ours: result });
     const { milliseconds, nodes: real, bytes } = result[1]!;
