@@ -41,6 +41,7 @@ export async function open(source: Openable, options: OpenOptions = {}): Promise
 }
 
 async function interpreted(program: TracedProgram, options: LoadOptions): Promise<Program> {
+  if (options.trace) throw new SluiceError({ code: "RECORD002", message: "the reference interpreter launches no kernels and records no trace", found: "interpret", expected: "wasm or cpu" });
   const { infoOfProgram, startInterpreter } = await import("../runtime/interpret/backend.ts");
   const { effectsOver } = await import("../runtime/io/effects.ts");
   const { nodeFiles } = await import("../runtime/io/node-files.ts");

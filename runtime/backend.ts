@@ -17,6 +17,8 @@ export interface Backend {
   run(procedure: string, args: ReadonlyMap<Slot, ProcedureValue>, sink: RunSink, signal: AbortSignal): Promise<boolean>;
   getState(name: string): Promise<HostTensor>;
   setState(name: string, value: HostTensor): Promise<void>;
+  /** What happened so far, as Chrome-trace JSON; null: nothing is recorded. */
+  readonly trace: (() => Promise<string>) | null;
   close(): Promise<void>;
 }
 

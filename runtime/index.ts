@@ -27,6 +27,8 @@ export interface LoadOptions {
   readonly seed?: number;
   /** "nan": stop at the first kernel that makes one, naming the op and the user's line. */
   readonly check?: "nan";
+  /** Records every launch, copy, read and write with its times and the program's line, for `program.trace()`. */
+  readonly trace?: boolean;
   /** Where `print` goes; by default to standard output. */
   readonly print?: (text: string) => void;
   /** What runs it: WebAssembly, the default, or the native runtime. */
@@ -42,7 +44,7 @@ export async function load(source: Loadable, options: LoadOptions = {}): Promise
   const { program, modules } = source instanceof Uint8Array ? readContainer(source) : source;
   const dims = instanceDims(program, options.dims ?? {});
   const common = {
-    dims, threads: options.threads ?? availableParallelism(), checkNan: options.check === "nan",
+    dims, threads: options.threads ?? availableParallelism(), checkNan: options.check === "nan", trace: options.trace === true,
     perform: effectsOver(nodeFiles), print: options.print ?? (text => process.stdout.write(`${text}\n`)),
   };
   const backend = options.target === "cpu" ? await startNative({ ...common, bytes: trusted(source, options.trust) }) : await startWasm({ ...common, program, modules, features: engineFeatures(), spawn: spawnWorker });

@@ -52,8 +52,9 @@ export class Program {
   readonly state: ProgramState;
   /** What runs it, for people. */
   readonly description: string;
+  /** Values of the dims that are bound at load. */
+  readonly dims: DimValues;
   readonly #backend: Backend;
-  readonly #dims: DimValues;
   readonly #entries: ReadonlyMap<string, EntryInfo>;
   readonly #procedures: ReadonlyMap<string, Procedure>;
   #last: Promise<unknown> = Promise.resolve();
@@ -63,7 +64,7 @@ export class Program {
     this.info = info;
     this.description = backend.description;
     this.#backend = backend;
-    this.#dims = dims;
+    this.dims = dims;
     this.#entries = new Map(info.entries.map(e => [e.entry, e]));
     this.#procedures = new Map(info.procedures.map(p => [p.name, p]));
     const states = new Map(info.states.map(s => [s.name, s.type]));
@@ -83,7 +84,7 @@ export class Program {
   /** `sizes`: call dims that no input has. */
   async call(entry: string, inputs: { readonly [name: string]: HostIn | undefined } = {}, sizes: DimValues = {}): Promise<{ [output: string]: HostTensor }> {
     const signature = named("entry", "ENTRY001", entry, this.#entries);
-    const { tensors, dims } = bindArguments(signature, inputs, { ...this.#dims, ...sizes });
+    const { tensors, dims } = bindArguments(signature, inputs, { ...this.dims, ...sizes });
     return Object.fromEntries(await this.#queue(() => this.#backend.call(entry, tensors, dims)));
   }
 
@@ -114,6 +115,13 @@ export class Program {
   async seed(seed: number): Promise<void> {
     if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) throw new SluiceError({ code: "SEED001", message: "a seed is an integer from 0 to 2^32 - 1", found: String(seed) });
     if (this.info.states.some(s => s.name === SEED_STATE)) await this.state.set(SEED_STATE, [seed, 0]);
+  }
+
+  /** Every launch, copy, read, write and call since it was opened with `trace: true`, as Chrome-trace JSON. */
+  async trace(): Promise<string> {
+    const { trace } = this.#backend;
+    if (!trace) throw new SluiceError({ code: "RECORD001", message: `\`${this.info.name}\` was opened without a trace`, hint: "trace: true, when it is opened" });
+    return this.#queue(trace);
   }
 
   /** `await using program = await open(…)` closes it at the end of the block. */

@@ -19,7 +19,7 @@ export async function load(container: Uint8Array, options: BrowserLoadOptions): 
   const dims = instanceDims(program, options.dims ?? {});
   const features = { ...engineFeatures(), threads: globalThis.crossOriginIsolated && engineFeatures().threads };
   const backend = await startWasm({
-    program, modules, features, dims, threads: options.threads ?? navigator.hardwareConcurrency, checkNan: false,
+    program, modules, features, dims, threads: options.threads ?? navigator.hardwareConcurrency, checkNan: false, trace: false,
     spawn: spawnWorker, perform: effectsOver(options.files), print: options.print ?? (text => console.log(text)),
   });
   return new Program(infoOf(program), backend, dims);

@@ -151,6 +151,7 @@ export function startInterpreter(settings: InterpretSettings): Backend {
     },
     getState: async name => machine.getState(name),
     setState: async (name, value) => machine.setState(name, value),
+    trace: null,
     close: async () => {},
   };
 }

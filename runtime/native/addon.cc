@@ -39,10 +39,10 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
     return DefineClass(env, "NativeProgram", {
         InstanceMethod("open", &NativeProgram::open), InstanceMethod("call", &NativeProgram::call), InstanceMethod("run", &NativeProgram::run),
         InstanceMethod("cancel", &NativeProgram::cancel), InstanceMethod("answer", &NativeProgram::answer), InstanceMethod("taken", &NativeProgram::taken), InstanceMethod("getState", &NativeProgram::getState),
-        InstanceMethod("setState", &NativeProgram::setState), InstanceMethod("close", &NativeProgram::close)});
+        InstanceMethod("setState", &NativeProgram::setState), InstanceMethod("trace", &NativeProgram::trace), InstanceMethod("close", &NativeProgram::close)});
   }
 
-  /** (bytes, { threads, dims, checkNan }, listener: (kind, …) => void) */
+  /** (bytes, { threads, dims, checkNan, trace }, listener: (kind, …) => void) */
   explicit NativeProgram(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     const auto bytes = info[0].As<Napi::Uint8Array>();
     // At an address where constants can be used as they lie.
@@ -53,6 +53,7 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
     const auto options = info[1].As<Napi::Object>();
     threads_ = options.Get("threads").As<Napi::Number>().Int32Value();
     checkNan_ = options.Get("checkNan").As<Napi::Boolean>().Value();
+    isTraced_ = options.Get("trace").As<Napi::Boolean>().Value();
     for (const auto& [name, value] : numbersFrom(options.Get("dims"))) dims_.emplace_back(name, static_cast<int64_t>(value));
     toJavaScript_ = Napi::ThreadSafeFunction::New(info.Env(), info[2].As<Napi::Function>(), "sluice", 0, 1);
     toJavaScript_.Unref(info.Env());
@@ -81,7 +82,8 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
       machine_ = std::make_unique<Machine>(MachineOptions{.device = *device_, .container = container_, .module = module, .dims = dims_, .checkNan = checkNan_,
           .print = [this](const std::string& text) {
             tell([text](Napi::Env env, Napi::Function listener) { listener.Call({Napi::String::New(env, "print"), Napi::String::New(env, text)}); });
-          }});
+          },
+          .trace = isTraced_ ? &trace_ : nullptr});
       return [text = device_->description()](Napi::Env env) { return Napi::String::New(env, text); };
     });
   }
@@ -159,6 +161,11 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
       machine_->setState(name, value);
       return [](Napi::Env env) { return env.Undefined(); };
     });
+  }
+
+  /** What happened so far, as JSON. */
+  Napi::Value trace(const Napi::CallbackInfo& info) {
+    return begin(info.Env(), [this]() -> MakeResult { return [json = trace_.json()](Napi::Env env) { return Napi::String::New(env, json); }; });
   }
 
   /** When it resolves, the program's memory is free and its thread has ended. */
@@ -366,12 +373,14 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
   size_t length_ = 0;
   int threads_ = 1;
   bool checkNan_ = false;
+  bool isTraced_ = false;
   std::vector<std::pair<std::string, int64_t>> dims_;
   Napi::ThreadSafeFunction toJavaScript_;
   int pending_ = 0;
 
   // The program's thread alone.
   Container container_;
+  Trace trace_;
   std::unique_ptr<Device> device_;
   std::unique_ptr<Machine> machine_;
 

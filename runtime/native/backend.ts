@@ -17,6 +17,7 @@ export interface NativeOptions {
   readonly threads: number;
   readonly dims: DimValues;
   readonly checkNan: boolean;
+  readonly trace: boolean;
   perform: PerformEffect;
   print(text: string): void;
 }
@@ -55,10 +56,11 @@ interface NativeProgram {
   answer(answer: { readonly error: NativeError } | { readonly tensors: Pairs<HostTensor> } | { readonly tensor: HostTensor } | Record<string, never>): void;
   getState(name: string): Promise<NativeTensor>;
   setState(name: string, value: HostTensor): Promise<void>;
+  trace(): Promise<string>;
   close(): Promise<void>;
 }
 interface Addon {
-  readonly NativeProgram: new (bytes: Uint8Array, options: { threads: number; dims: Pairs<number>; checkNan: boolean }, listener: (...message: Message) => void) => NativeProgram;
+  readonly NativeProgram: new (bytes: Uint8Array, options: { threads: number; dims: Pairs<number>; checkNan: boolean; trace: boolean }, listener: (...message: Message) => void) => NativeProgram;
 }
 
 const fromNative = ({ dtype, shape, bytes }: NativeTensor): HostTensor => tensorOfBytes(dtype, shape, bytes);
@@ -86,7 +88,8 @@ function effectOf(effect: NativeEffect): Effect {
 export async function startNative(options: NativeOptions): Promise<Backend> {
   const { NativeProgram } = createRequire(import.meta.url)(requireBuilt("addon")) as Addon;
   let sink: RunSink | null = null;
-  const program = new NativeProgram(options.bytes, { threads: Math.max(1, options.threads), dims: Object.entries(options.dims), checkNan: options.checkNan }, (...message) => {
+  const { checkNan, trace } = options;
+  const program = new NativeProgram(options.bytes, { threads: Math.max(1, options.threads), dims: Object.entries(options.dims), checkNan, trace }, (...message) => {
     switch (message[0]) {
       case "print":
         options.print(message[1]);
@@ -131,6 +134,7 @@ export async function startNative(options: NativeOptions): Promise<Backend> {
     },
     getState: async name => fromNative(await settled(program.getState(name))),
     setState: (name, value) => settled(program.setState(name, value)),
+    trace: trace ? () => settled(program.trace()) : null,
     close: () => settled(program.close()),
   };
 }

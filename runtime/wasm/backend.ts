@@ -26,6 +26,7 @@ export interface WasmOptions {
   readonly threads: number;
   readonly dims: DimValues;
   readonly checkNan: boolean;
+  readonly trace: boolean;
   spawn(): WorkerHandle;
   perform: PerformEffect;
   print(text: string): void;
@@ -67,6 +68,7 @@ async function writeShared(memory: WebAssembly.Memory, { address }: Placed, t: H
 type Waiting =
   | { readonly kind: "result"; readonly resolve: (value: ReadonlyMap<string, HostTensor>) => void; readonly reject: (error: Error) => void }
   | { readonly kind: "place"; readonly resolve: (inputs: ReadonlyMap<string, Placed>) => void; readonly reject: (error: Error) => void }
+  | { readonly kind: "trace"; readonly resolve: (json: string) => void; readonly reject: (error: Error) => void }
   | { readonly kind: "run"; readonly resolve: (finished: boolean) => void; readonly reject: (error: Error) => void; readonly sink: RunSink };
 
 export async function startWasm(options: WasmOptions): Promise<Backend> {
@@ -114,12 +116,13 @@ export async function startWasm(options: WasmOptions): Promise<Backend> {
         if (message.progress) w.sink.progress(message.progress.done, message.progress.total);
         break;
       }
-      case "done": case "failed": case "placed": {
+      case "done": case "failed": case "placed": case "traced": {
         const w = waiting.get(message.id);
         waiting.delete(message.id);
         if (waiting.size === 0) leader.keepAlive(false);
         if (message.kind === "failed") w?.reject(errorFromWire(message.error));
         else if (message.kind === "placed") w?.kind === "place" && w.resolve(message.inputs);
+        else if (message.kind === "traced") w?.kind === "trace" && w.resolve(message.json);
         else if (w?.kind === "run") w.resolve(!message.cancelled);
         else if (w?.kind === "result") w.resolve(tensorsFromWire(message.result));
         break;
@@ -143,10 +146,10 @@ export async function startWasm(options: WasmOptions): Promise<Backend> {
   handles.forEach((handle, worker) => {
     handle.onMessage(receive);
     handle.onFailure(fail);
-    const { dims, checkNan } = options;
+    const { dims, checkNan, trace } = options;
     const start: Start = {
       kind: "start", module, memory, worker, workers, kernels: program.kernels.length,
-      lead: worker === 0 ? { program: withoutBodies(program), scratch: chosen.scratch, dims, checkNan } : null,
+      lead: worker === 0 ? { program: withoutBodies(program), scratch: chosen.scratch, dims, checkNan, trace } : null,
     };
     handle.post(start);
   });
@@ -188,6 +191,7 @@ export async function startWasm(options: WasmOptions): Promise<Backend> {
       const wire = copied(value);
       await request(id => ({ kind: "set_state", id, name, value: wire }), buffersOf([wire]));
     },
+    trace: options.trace ? () => new Promise((resolve, reject) => void send({ kind: "trace", resolve, reject }, id => ({ kind: "trace", id }))) : null,
     async close() {
       let left = workers;
       await new Promise<void>(resolve => {

@@ -28,6 +28,9 @@ export const COPY = 1; // from, to, bytes
 export const LOOP = 2; // trips, address of the index, address of `until` or 0, words of the body that follows
 export const EFFECT = 3; // number of the effect, which the leader performs
 
+/** Told of each step that all are done with: its opcode, the kernel of a launch or the bytes of a copy, and when it began. */
+export type RecordStep = (opcode: number, subject: number, begin: number) => void;
+
 /** About 40 µs: longer than what happens between two launches or two calls of a procedure, shorter than a time slice. */
 const SPINS = 1500;
 
@@ -39,6 +42,7 @@ export class Crew {
   #words: Int32Array;
   #bytes: Uint8Array;
   #scratch = 0;
+  #record: RecordStep | null = null;
   #failure: unknown;
 
   constructor(memory: WebAssembly.Memory, kernels: readonly KernelFunction[], worker: number, workers: number) {
@@ -51,7 +55,7 @@ export class Crew {
   }
 
   /** The leader's: runs the tape that lies in [start, end), with the others. `effect` is called at each EFFECT. */
-  lead(start: number, end: number, scratch: { readonly address: number; readonly stride: number }, effect: (index: number) => void): void {
+  lead(start: number, end: number, scratch: { readonly address: number; readonly stride: number }, effect: (index: number) => void, record: RecordStep | null): void {
     if (start === end) return;
     const size = this.#memory.buffer.byteLength;
     this.#see(size);
@@ -64,6 +68,7 @@ export class Crew {
     words[SCRATCH_STRIDE] = scratch.stride;
     this.#start();
     this.#scratch = scratch.address;
+    this.#record = record;
     this.#failure = undefined;
     this.#walk(start >>> 2, end >>> 2, index => {
       try {
@@ -112,7 +117,9 @@ export class Crew {
   #walk(at: number, end: number, effect: (index: number) => void): boolean {
     const words = this.#words;
     while (at < end) {
-      switch (words[at]) {
+      const step = at;
+      const begin = this.#record === null ? 0 : performance.now();
+      switch (words[step]) {
         case LAUNCH:
           this.#launch(words[at + 1]!, words[at + 2]!, words[at + 3]!, words[at + 4]!);
           at += 5;
@@ -142,6 +149,7 @@ export class Crew {
           throw new Error(`the tape holds no opcode at word ${at}`);
       }
       if (!this.#barrier()) return false;
+      this.#record?.(words[step]!, words[words[step] === COPY ? step + 3 : step + 1]! >>> 0, begin);
     }
     return true;
   }

@@ -10,9 +10,10 @@ import { checkDims, named } from "../arguments.ts";
 import type { Machine } from "../procedure.ts";
 import type { KernelInfo, LoweredProgram, WasmCode } from "../program.ts";
 import { StateTable } from "../states.ts";
+import type { Trace, TraceLabel } from "../trace.ts";
 import { bytesOf, elementAt, elementCount, type HostTensor, shapeText, tensorOfBytes, tensorOfNumbers, tensorText } from "../tensor.ts";
 import { type Bound, bindSchedule, type Effect, type Placed } from "./bind.ts";
-import type { Crew } from "./crew.ts";
+import { COPY, type Crew, LAUNCH, type RecordStep } from "./crew.ts";
 import { type Block, Heap } from "./heap.ts";
 
 /** A tensor kept for a procedure, in a block of its own. */
@@ -40,6 +41,7 @@ export interface MachineOptions {
   /** Instance dims. */
   readonly dims: DimValues;
   readonly checkNan: boolean;
+  readonly trace: Trace | null;
   /** Where memory is free. */
   readonly start: number;
   print(text: string): void;
@@ -56,6 +58,7 @@ export class WasmMachine implements Machine<Handle> {
   readonly #cells = new Map<string, StateCell>();
   readonly #constants: readonly Block[];
   readonly #bindings = new Map<string, Binding>();
+  readonly #record: RecordStep | null;
   #arena: Block;
   #scratch: { block: Block; stride: number };
   #bytes: Uint8Array;
@@ -71,6 +74,7 @@ export class WasmMachine implements Machine<Handle> {
       this.#write(block.address, c.bytes);
       return block;
     });
+    this.#record = options.trace && recordOf(options.trace, options.program.kernels);
     this.#arena = this.#heap.allocate(0, "workspace");
     this.#scratch = { block: this.#heap.allocate(0, "scratch"), stride: 0 };
   }
@@ -99,18 +103,20 @@ export class WasmMachine implements Machine<Handle> {
   run(entry: string, inputs: ReadonlyMap<string, Handle | HostTensor | number>, sizes: DimValues, othersPlaced = false): ReadonlyMap<string, Placed> {
     const schedule = named("entry", "ENTRY001", entry, this.#schedules);
     const binding = this.#prepare(schedule, inputs, sizes);
+    const begin = performance.now();
     for (const { name } of schedule.inputs) {
       if (!othersPlaced || inputs.has(name)) this.#put(entry, name, binding.inputs.get(name)!, inputs.get(name));
     }
     try {
       const start = binding.block.address + binding.tapeStart * 4;
       const scratch = { address: this.#scratch.block.address, stride: this.#scratch.stride };
-      this.#o.crew.lead(start, binding.block.address + binding.words.length * 4, scratch, index => this.#perform(entry, binding.effects[index]!));
+      this.#o.crew.lead(start, binding.block.address + binding.words.length * 4, scratch, index => this.#perform(entry, binding.effects[index]!), this.#record);
     } catch (error) {
       this.#states.failed(entry, schedule.writes);
       throw error;
     }
     this.#states.wrote(schedule.writes);
+    this.#o.trace?.add({ kind: "call", name: entry, span: null }, begin);
     return binding.outputs;
   }
 
@@ -290,6 +296,17 @@ export class WasmMachine implements Machine<Handle> {
       hint: nanHint(info),
     });
   }
+}
+
+const COPY_LABEL: TraceLabel = { kind: "copy", name: "copy", span: null };
+
+/** Records launches and copies; loops show as what they run. */
+function recordOf(trace: Trace, kernels: readonly KernelInfo[]): RecordStep {
+  const labels = kernels.map(({ name, summary, spans }): TraceLabel => ({ kind: "launch", name: summary || name, span: spans[0] ?? null }));
+  return (opcode, subject, begin) => {
+    if (opcode === LAUNCH) trace.add(labels[subject]!, begin);
+    else if (opcode === COPY) trace.add(COPY_LABEL, begin, subject);
+  };
 }
 
 /** Of a kernel of several ops, where the others stand and what tells them apart. */

@@ -40,7 +40,7 @@ export interface Start {
   readonly workers: number;
   readonly kernels: number;
   /** The leader's alone. */
-  readonly lead: { readonly program: LoweredProgram; readonly scratch: WasmCode["scratch"]; readonly dims: DimValues; readonly checkNan: boolean } | null;
+  readonly lead: { readonly program: LoweredProgram; readonly scratch: WasmCode["scratch"]; readonly dims: DimValues; readonly checkNan: boolean; readonly trace: boolean } | null;
 }
 
 export type Answer = { readonly tensors: WireTensors } | { readonly tensor: WireTensor } | { readonly none: true };
@@ -56,6 +56,7 @@ export type ToLeader =
   | { readonly kind: "cancel"; readonly id: number }
   | { readonly kind: "get_state"; readonly id: number; readonly name: string }
   | { readonly kind: "set_state"; readonly id: number; readonly name: string; readonly value: WireTensor }
+  | { readonly kind: "trace"; readonly id: number }
   | { readonly kind: "answer"; readonly id: number; readonly answer: Answer | { readonly error: WireError } }
   | { readonly kind: "stop" };
 
@@ -64,6 +65,7 @@ export type FromWorker =
   | { readonly kind: "stopped" }
   | { readonly kind: "done"; readonly id: number; readonly result: WireTensors; readonly cancelled: boolean }
   | { readonly kind: "placed"; readonly id: number; readonly inputs: ReadonlyMap<string, Placed> }
+  | { readonly kind: "traced"; readonly id: number; readonly json: string }
   | { readonly kind: "failed"; readonly id: number; readonly error: WireError }
   | { readonly kind: "rows"; readonly id: number; readonly rows: readonly WireRow[]; readonly progress: Progress | null }
   | { readonly kind: "ask"; readonly id: number; readonly effect: WireEffect }

@@ -3,6 +3,7 @@
 import type { DimValues } from "../../compiler/base/sizes.ts";
 import { named } from "../arguments.ts";
 import { CANCELLED, driveProcedure, type EffectReply, type HostEffect, type ProcedureSink, runProcedure, turn } from "../procedure.ts";
+import { Trace, type TraceLabel } from "../trace.ts";
 import { CONTROL_BYTES, Crew, type KernelFunction } from "./crew.ts";
 import { MAX_PAGES } from "./heap.ts";
 import { WasmMachine } from "./machine.ts";
@@ -31,25 +32,27 @@ export function startWorker(port: Port<FromWorker, ToLeader>): void {
   });
 }
 
-type Job = Extract<ToLeader, { kind: "place" | "call" | "run" | "get_state" | "set_state" }>;
+type Job = Extract<ToLeader, { kind: "place" | "call" | "run" | "get_state" | "set_state" | "trace" }>;
 
 class Leader {
   readonly #port: Port<FromWorker, ToLeader>;
   readonly #crew: Crew;
   readonly #dims: DimValues;
   readonly #machine: WasmMachine;
+  readonly #trace: Trace | null;
   readonly #procedures: ReadonlyMap<string, Parameters<typeof runProcedure>[0]>;
   #cancelled = -1;
   #answer: ((reply: EffectReply) => void) | null = null;
   #refuse: ((error: Error) => void) | null = null;
 
-  constructor(port: Port<FromWorker, ToLeader>, crew: Crew, memory: WebAssembly.Memory, workers: number, { program, scratch, dims, checkNan }: NonNullable<Start["lead"]>) {
+  constructor(port: Port<FromWorker, ToLeader>, crew: Crew, memory: WebAssembly.Memory, workers: number, { program, scratch, dims, checkNan, trace }: NonNullable<Start["lead"]>) {
     this.#port = port;
     this.#crew = crew;
     this.#dims = dims;
+    this.#trace = trace ? new Trace() : null;
     this.#procedures = new Map(program.procedures.map(p => [p.name, p]));
     const print = (text: string): void => port.post({ kind: "print", text });
-    this.#machine = new WasmMachine({ program, scratch, memory, crew, workers, dims, checkNan, start: CONTROL_BYTES, print });
+    this.#machine = new WasmMachine({ program, scratch, memory, crew, workers, dims, checkNan, trace: this.#trace, start: CONTROL_BYTES, print });
   }
 
   receive(message: Exclude<ToLeader, Start>): void {
@@ -78,6 +81,10 @@ class Leader {
         this.#port.post({ kind: "placed", id: job.id, inputs: this.#machine.place(job.entry, job.dims) });
         return;
       }
+      if (job.kind === "trace") {
+        this.#port.post({ kind: "traced", id: job.id, json: this.#trace!.json() });
+        return;
+      }
       const cancelled = job.kind === "run" && (await this.#run(job.id, job)) === CANCELLED;
       const result = job.kind === "run" ? [] : this.#perform(job);
       this.#port.post({ kind: "done", id: job.id, result, cancelled }, buffersOf(result.map(([, t]) => t)));
@@ -86,7 +93,7 @@ class Leader {
     }
   }
 
-  #perform(job: Exclude<Job, { kind: "run" | "place" }>) {
+  #perform(job: Exclude<Job, { kind: "run" | "place" | "trace" }>) {
     switch (job.kind) {
       case "call": {
         const outputs = this.#machine.run(job.entry, tensorsFromWire(job.inputs), job.dims, true);
@@ -119,9 +126,13 @@ class Leader {
     const procedure = named("procedure", "ENTRY001", job.procedure, this.#procedures);
     const steps = runProcedure(procedure, new Map(job.args), this.#machine, sink, this.#dims);
     try {
-      return await driveProcedure(steps, effect => {
+      return await driveProcedure(steps, async effect => {
         flush();
-        return effect.kind === "pause" ? turn() : this.#ask(id, effect);
+        if (effect.kind === "pause") return turn();
+        const begin = performance.now();
+        const reply = await this.#ask(id, effect);
+        this.#trace?.add(labelOf(effect), begin);
+        return reply;
       });
     } finally {
       flush();
@@ -137,6 +148,11 @@ class Leader {
       this.#port.post({ kind: "ask", id, effect: wire }, buffersOf(moved));
     });
   }
+}
+
+function labelOf(effect: Exclude<HostEffect, { kind: "pause" }>): TraceLabel {
+  const name = effect.kind !== "pixels" ? effect.path : typeof effect.picture === "string" ? effect.picture : "picture";
+  return { kind: effect.kind === "write" || effect.kind === "save" ? "write" : "read", name, span: null };
 }
 
 const replyOf = (answer: Answer): EffectReply => ("tensors" in answer ? tensorsFromWire(answer.tensors) : "tensor" in answer ? fromWire(answer.tensor) : undefined);

@@ -112,6 +112,23 @@ for (const [name, options, modules] of kinds) describe(name, () => {
     }, modules);
     await withSample({ ...options, print: () => {} }, async p => expect(Number.isNaN((await p.call("root", { x: [-1] })).y!.item())).toBe(true), modules);
   });
+
+  test("a trace has every launch, copy, read, write and call, with the user's lines", async () => {
+    const to = join(folder, "traced.safetensors");
+    await withSample({ ...options, trace: true }, async p => {
+      await p.run("train", { steps: 2, to });
+      await p.run("resume", { from: to });
+      expect(await message(p.call("fails", { ok: 0 }))).toMatch(/ASSERT001/);
+      const { traceEvents } = JSON.parse(await p.trace()) as { traceEvents: { cat: string; name: string; ts: number; dur: number; args: { line?: string; bytes?: number } }[] };
+      const step = ["launch increment sample.ts:12:3", "copy copy 16", "call count", "launch sum sample.ts:11:3", "call total"];
+      expect(traceEvents.map(({ cat, name, args }) => [cat, name, args.line ?? args.bytes ?? ""].join(" ").trim())).toEqual(
+        ["launch ten sample.ts:15:3", "call counter.init", ...step, ...step, `write ${to}`, `read ${to}`, "launch increment sample.ts:12:3"]);
+      const ends = traceEvents.map(e => e.ts + e.dur);
+      expect(ends).toEqual(ends.toSorted((a, b) => a - b));
+      expect(traceEvents[0]!.ts).toBeLessThan(traceEvents.at(-1)!.ts);
+    }, modules);
+    await withSample(options, async p => expect(await message(p.trace())).toBe("error RECORD001: `sample` was opened without a trace\n  hint:     trace: true, when it is opened"), modules);
+  });
 });
 
 test("blocks of the heap never overlap, and freed memory is used again", () => {
