@@ -91,7 +91,8 @@ function inferShape(type: TensorType, data: HostArray, dims: DimValues): number[
   return extents.map(extent => extent ?? (extents.filter(e => e === undefined).length === 1 ? Math.floor(elements / known) : 0));
 }
 
-const knownSize = (size: Size, dims: DimValues): number | undefined => {
+/** Undefined where a dim has no value. */
+export const knownSize = (size: Size, dims: DimValues): number | undefined => {
   try {
     return evaluateSize(size, dims);
   } catch (error) {

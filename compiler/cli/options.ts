@@ -12,6 +12,7 @@ export interface ProgramOptions {
   readonly threads?: string;
   readonly seed?: string;
   readonly check?: "nan";
+  readonly trace?: string;
   readonly json?: boolean;
 }
 export const collect = (value: string, before: readonly string[]): string[] => [...before, value];

@@ -1,14 +1,18 @@
 // `sluice run <program> [entry|procedure]`: runs one entry on given inputs, or one procedure with its arguments as flags.
 // Without a name it lists what the program has.
+import { existsSync } from "node:fs";
 import { type Command, Option } from "commander";
+import { nodeFiles } from "../../runtime/io/node-files.ts";
+import type { Program } from "../../runtime/load.ts";
 import { tensorText } from "../../runtime/tensor.ts";
 import { SluiceError } from "../base/diagnostics.ts";
 import type { OpenedForCommand } from "./open-program.ts";
-import { collect, type ProgramOptions, withCompilerOptions, withProgramOptions } from "./options.ts";
+import { assignment, collect, type ProgramOptions, withCompilerOptions, withProgramOptions } from "./options.ts";
 
 interface RunCommandOptions extends ProgramOptions {
   readonly input: readonly string[];
   readonly states: readonly string[];
+  readonly rename: readonly string[];
   readonly out?: string;
 }
 
@@ -16,24 +20,45 @@ export function addRun(program: Command): void {
   withCompilerOptions(withProgramOptions(program.command("run <program> [name] [flags...]")))
     .description("run an entry or a procedure; without a name, list them")
     .option("--input <name=file>", "a picture, .npy, .safetensors or a number for an entry's input", collect, [])
-    .option("--states <[module=]file>", "states that an entry starts from, .safetensors (<program>.safetensors if it is here)", collect, [])
+    .option("--states <[module=]file>", "states to start from, .safetensors (for an entry, <program>.safetensors if it is here)", collect, [])
+    .option("--rename <name=state>", "the state that a tensor of such a file is", collect, [])
     .option("--out <dir>", "where outputs go: pictures as .png, other tensors as .npy")
     .option("--dim <name=value>", "a dim that is bound when the program is loaded, or one of an entry that no input has", collect, [])
     .option("--target <target>", "what runs it: wasm (the default), cpu, cpu:v3, cpu:v4, … or interpret")
     .option("--trust", "run the native code that a container brings, instead of compiling its kernels anew")
     .option("--threads <n>", "at most as many as the machine runs at once by default")
     .addOption(new Option("--check <what>", "stop at the first NaN and name its line").choices(["nan"]))
+    .option("--trace <file>", "where to write what happened when, for Perfetto or chrome://tracing")
     .option("--json", "one JSON object a line")
     .allowUnknownOption()
     .action(async (path: string, name: string | undefined, flags: readonly string[], options: RunCommandOptions) => {
       const { openForCommand } = await import("./open-program.ts");
       const opened = await openForCommand(path, options);
       try {
-        await run(opened, path, name, flags, options);
+        // A run that failed has a trace too, but what is said is why it failed.
+        await run(opened, path, name, flags, options).catch(async (error: unknown) => {
+          await writeTrace(opened.program, options.trace).catch(() => undefined);
+          throw error;
+        });
+        await writeTrace(opened.program, options.trace);
       } finally {
         await opened.program.close();
       }
     });
+}
+
+/** Sets the states that the files name, and says so. */
+async function startFrom(program: Program, files: readonly string[], options: RunCommandOptions): Promise<void> {
+  const { loadStates } = await import("./states.ts");
+  const renamed = options.rename.map(text => assignment("--rename", text));
+  for (const file of files) {
+    const loaded = await loadStates(program, file, renamed);
+    if (!options.json) process.stderr.write(`${loaded}\n`);
+  }
+}
+
+async function writeTrace(program: Program, path: string | undefined): Promise<void> {
+  if (path !== undefined) await nodeFiles.write(path, new TextEncoder().encode(await program.trace()));
 }
 
 async function run({ program, sizes }: OpenedForCommand, path: string, name: string | undefined, flags: readonly string[], options: RunCommandOptions): Promise<void> {
@@ -53,6 +78,7 @@ async function run({ program, sizes }: OpenedForCommand, path: string, name: str
   if (procedure) {
     const [size] = Object.entries(sizes);
     if (size) throw new SluiceError({ code: "CLI010", message: `\`${procedure.name}\` is a procedure and binds dim ${size[0]} itself`, found: `--dim ${size.join("=")}`, hint: "dims of calls are given with an entry" });
+    await startFrom(program, options.states, options);
     const { progressView } = await import("./progress.ts");
     const view = await progressView(options.json === true);
     const abort = new AbortController();
@@ -68,12 +94,7 @@ async function run({ program, sizes }: OpenedForCommand, path: string, name: str
   }
   if (flags.length > 0) throw new SluiceError({ code: "CLI004", message: `\`${entry!.entry}\` is an entry and takes no flags`, found: flags.join(" "), hint: "its inputs are --input name=file" });
   const inputs = await values.readInputs(entry!, options.input);
-  const { loadStates, ownStatesFile } = await import("./states.ts");
-  const own = ownStatesFile(program);
-  for (const given of options.states.length > 0 || own === null ? options.states : [own]) {
-    const loaded = await loadStates(program, given);
-    if (!options.json) process.stderr.write(`${loaded}\n`);
-  }
+  await startFrom(program, options.states.length > 0 ? options.states : [`${program.info.name}.safetensors`].filter(path => existsSync(path)), options);
   const start = performance.now();
   const outputs = await program.call(entry!.entry, inputs.values, sizes);
   const milliseconds = performance.now() - start;

@@ -75,7 +75,7 @@ export function effectsOver(files: HostFiles): PerformEffect {
 }
 
 /** The wanted tensors, or a refusal with all that are missing and misshapen and, for `load`, those that nobody wants. */
-function wantedTensors({ names, find }: TensorFile, { kind, path, wanted }: Extract<HostEffect, { kind: "load" | "read" }>): ReadonlyMap<string, HostTensor> {
+export function wantedTensors({ names, find }: TensorFile, { kind, path, wanted }: Extract<HostEffect, { kind: "load" | "read" }>): ReadonlyMap<string, HostTensor> {
   const found = new Map<string, HostTensor>();
   const missing: string[] = [];
   const misshapen: string[] = [];

@@ -4,7 +4,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nodeFiles } from "../../runtime/io/node-files.ts";
@@ -31,6 +31,8 @@ const output = (program: string, ...args: readonly string[]): string => {
 };
 const build = (program: string, to: string, ...options: readonly string[]): Said =>
   said(spawnSync(process.execPath, ["compiler/cli/sluice.js", "build", program, "-o", to, "--cache", TEST_CACHE, ...options], { encoding: "utf8" }));
+/** The command line, in the same folder. */
+const sluice = (...args: readonly string[]): Said => said(spawnSync(process.execPath, [resolve("compiler/cli/sluice.js"), ...args], { cwd: folder, encoding: "utf8" }));
 
 /** Without the line that says what runs it. */
 const refusal = (...args: readonly [string, ...string[]]): string => {
@@ -138,6 +140,11 @@ describe("an executable", () => {
     expect(output("running", "look", "--states", "table.safetensors")).toBe("y: f32 [4] [2, 3, 4, 5]\n");
     expect(output("running", "look", "--states", "theirs.safetensors", "--rename", "their.name=table")).toBe("y: f32 [4] [10, 10, 10, 10]\n");
     expect(refusal("running", "look", "--states", "theirs.safetensors")).toMatch(/^error STATE105: theirs\.safetensors fits no module of `running`\n/);
+    for (const more of [["table.safetensors"], ["theirs.safetensors"], ["misshapen.safetensors"], ["theirs.safetensors", "--rename", "their.name=table"], ["theirs.safetensors", "--rename", "their.name=tables"], ["net=theirs.safetensors"], ["table.safetensors", "--rename", "table"]]) {
+      const [ours, theirs] = [run("running", "look", "--states", ...more), sluice("run", resolve("tests/errors/programs/running.ts"), "look", "--states", ...more)];
+      const text = ({ code, out, err }: Said): unknown => ({ code, out, err: err.replace(/^(cpu|wasm), .*\n/, "").replace(/took .*/, "took") });
+      expect(text(theirs), more.join(" ")).toEqual(text(ours));
+    }
     expect(refusal("running", "look", "--states", "misshapen.safetensors")).toBe("error LOAD001: misshapen.safetensors: the file's tensors are not those that are wanted\n  found:    misshapen: `table` f32 [5] instead of f32 [4]\n");
   });
 
@@ -166,11 +173,18 @@ describe("an executable", () => {
     expect(output("noiser", "enhance", "--bench", "--runs", "2", "--image", "rgb.png")).toMatch(/^enhance\(image u8 \[18, 24, 3\]\): best [\d.]+ ms, median [\d.]+ ms of 2 runs\n$/);
   });
 
-  test("traces every launch with the user's line", async () => {
+  test("traces every launch with the user's line, as `sluice run` does, and a run that fails too", async () => {
+    const events = async (): Promise<{ cat: string; name: string; args: object }[]> => JSON.parse(await readFile(at("trace.json"), "utf8")).traceEvents;
     output("noiser", "enhance", "--image", "rgb.png", "--out", "t.png", "--states", "net=a.safetensors", "--trace", "trace.json");
-    const { traceEvents } = JSON.parse(await readFile(at("trace.json"), "utf8")) as { traceEvents: { cat: string; name: string; args: object }[] };
-    expect(traceEvents.filter(e => e.cat === "call").map(e => e.name)).toContain("enhance");
-    expect(JSON.stringify(traceEvents.filter(e => e.cat === "launch").map(e => e.args))).toMatch(/dsl-examples\/noiser\/index\.ts:\d+/);
+    const ours = await events();
+    expect(ours.filter(e => e.cat === "call").map(e => e.name)).toContain("enhance");
+    expect(JSON.stringify(ours.filter(e => e.cat === "launch").map(e => e.args))).toMatch(/dsl-examples\/noiser\/index\.ts:\d+/);
+    const said = sluice("run", resolve("dsl-examples/noiser"), "enhance", "--target", "cpu", "--cache", TEST_CACHE, "--input", "image=rgb.png", "--out", "t", "--states", "net=a.safetensors", "--trace", "trace.json");
+    expect(said, said.err).toMatchObject({ code: 0 });
+    const untimed = (all: typeof ours): unknown => all.map(({ cat, name, args }) => [cat, name, JSON.stringify(args).replaceAll(/[^"]*(?=dsl-examples)/g, "")]);
+    expect(untimed(await events())).toEqual(untimed(ours));
+    refusal("running", "root", "--x", "negative.npy", "--check", "nan", "--trace", "trace.json");
+    expect((await events()).map(e => e.cat)).toContain("launch");
   });
 
   test("Ctrl-C ends a procedure between two calls, and nothing is saved", async () => {

@@ -8,6 +8,8 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeContainer } from "../../compiler/container/write.ts";
 import { readNpy } from "../../runtime/io/npy.ts";
+import { writeSafetensors } from "../../runtime/io/safetensors.ts";
+import { tensorOfNumbers } from "../../runtime/tensor.ts";
 import { sample, sampleModule } from "./runtime-sample.ts";
 
 let folder = "";
@@ -69,6 +71,28 @@ describe("sluice run", () => {
     expect(sluice("run", sized, "draw", "--dim", "B=4", "--dim", "C=3").out).toBe("y: f32 [4] [3, 3, 3, 3]\ntotal: 6\n");
   });
 
+  test("starts an entry or a procedure from states in a file, renamed where their names differ", async () => {
+    const [own, theirs] = [join(folder, "own.safetensors"), join(folder, "theirs.safetensors")];
+    const tensor = (fill: number) => tensorOfNumbers("f32", [4], Array(4).fill(fill));
+    await writeFile(own, writeSafetensors(own, new Map([["counter", tensor(20)]])));
+    await writeFile(theirs, writeSafetensors(theirs, new Map([["their.count", tensor(30)], ["unset", tensor(1)]])));
+    expect(sluice("run", program, "count", "--states", own).out).toBe("value: f32 [4] [21, 21, 21, 21]\n");
+    const renamed = sluice("run", program, "count", "--states", theirs, "--rename", "their.count=counter", "--rename", "no.such=unset");
+    expect(renamed).toMatchObject({ code: 0, out: "value: f32 [4] [31, 31, 31, 31]\n" });
+    expect(renamed.err).toContain(`\nstates from ${theirs}\n`);
+    expect(sluice("run", program, "train", "--to", join(folder, "w3.safetensors"), "--states", own).out).toBe("last: f32 [4] [23, 23, 23, 23]\nafter 3 steps\n");
+  });
+
+  test("--trace writes what happened when, also of a run that failed", async () => {
+    const trace = join(folder, "trace.json");
+    const launches = async (): Promise<unknown[]> => (JSON.parse(await readFile(trace, "utf8")) as { traceEvents: { cat: string; args: unknown }[] }).traceEvents.filter(e => e.cat === "launch").map(e => e.args);
+    expect(sluice("run", program, "weigh", "--trace", trace).out).toBe("y: f32 [4] [2, 4, 6, 8]\n");
+    expect(await launches()).toEqual([{ line: "sample.ts:18:3" }]);
+    const { code, err } = sluice("run", program, "fails", "--input", "ok=0", "--trace", trace);
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/sample\.ts:30:5: error ASSERT001: ok must hold\n$/) });
+    expect(await launches()).toEqual([{ line: "sample.ts:15:3" }, { line: "sample.ts:12:3" }]);
+  });
+
   const refusals: [string, () => string[], RegExp][] = [
     ["an unknown name", () => ["run", program, "tran"], /^error ENTRY001: .*has no entry or procedure `tran`\n.*\n {2}expected: one of train, resume/],
     ["an unknown flag", () => ["run", program, "train", "--step", "3"], /error ARG002: there is no argument `step`\n {2}found: {4}step\n {2}expected: one of steps, to/],
@@ -79,6 +103,8 @@ describe("sluice run", () => {
     ["a missing file", () => ["run", program, "invert", "--input", "image=gone.png"], /error FILE001: gone\.png: cannot be read: no such file or folder/],
     ["a missing program", () => ["run", "gone.slx", "train"], /error FILE001: gone\.slx: cannot be read/],
     ["a damaged program", () => ["run", "package.json", "train"], /error [A-Z]+\d+: /],
+    ["a rename without a state", () => ["run", program, "count", "--states", "own.safetensors", "--rename", "counter"], /error CLI001: --rename takes name=value\n {2}found: {4}counter/],
+    ["a trace of the interpreter", () => ["run", "tests/errors/programs/running.ts", "look", "--target", "interpret", "--trace", join(folder, "none.json")], /error RECORD002: the reference interpreter launches no kernels and records no trace\n/],
     ["an unknown target", () => ["run", program, "train", "--target", "cuda"], /error TARGET001: there is no target cuda/],
     ["a state without a value", () => ["run", program, "needs_unset"], /sample\.ts:7:1: error STATE101/],
   ];

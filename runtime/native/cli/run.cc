@@ -142,14 +142,25 @@ void runCommand(const Container& container, const ModuleInfo& module, const Comm
     if (!line.json) std::fprintf(stderr, "%s\n", loaded.c_str());
   }
 
-  if (line.procedure != nullptr) runProcedureCommand(machine, line);
-  else if (line.bench) benchEntry(machine, line, sizes);
-  else runEntryCommand(machine, line, sizes);
-  if (!line.trace.empty()) {
+  const auto writeTrace = [&] {
+    if (line.trace.empty()) return;
     const std::string json = trace.json();
     const Bytes parts[] = {std::as_bytes(std::span(json))};
     replaceFile(line.trace, parts);
+  };
+  try {
+    if (line.procedure != nullptr) runProcedureCommand(machine, line);
+    else if (line.bench) benchEntry(machine, line, sizes);
+    else runEntryCommand(machine, line, sizes);
+  } catch (...) {
+    // A run that failed has a trace too, but what is said is why it failed.
+    try {
+      writeTrace();
+    } catch (const Error&) {
+    }
+    throw;
   }
+  writeTrace();
 }
 
 }  // namespace sluice
