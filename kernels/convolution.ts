@@ -2,19 +2,20 @@
 // through a ring of zero-padded rows in local memory; a producer convolution's rows are computed when the ring needs them,
 // finished pointwise and rolled the same way, to any depth. Two register tiles: vectors over output channels, or over
 // input channels where there are few outputs; either makes pixels in pairs where that takes fewer products (winograd.ts).
+// A band is made strip by strip of columns where rows are too long for the first cache; a chain makes whole rows, since what
+// its producers would compute twice at the seams costs more.
 // The order of every sum follows from the shapes alone.
 import { InternalError } from "../compiler/base/diagnostics.ts";
-import type { DType } from "../compiler/base/dtypes.ts";
-import { addSize, floorDivSize, minSize, modSize, mulSize, type Size, subSize } from "../compiler/base/sizes.ts";
+import { addSize, floorDivSize, maxSize, minSize, modSize, mulSize, sameSize, type Size, subSize } from "../compiler/base/sizes.ts";
 import type { ConvAttrs } from "../compiler/graph/graph.ts";
 import { add, and, constant, eq, fma, ge, horizontal, index, lt, shuffle, splat, sub, vector } from "../compiler/kernel/expr.ts";
 import { type Buffer, type Expr, REGISTER_TYPE, typeOf } from "../compiler/kernel/ir.ts";
-import type { SimdMachine } from "../compiler/kernel/machines.ts";
 import type { KernelBuilder } from "./builder.ts";
+import { stripWidth, type Tile, tileOf } from "./convolution-tile.ts";
 import type { Sink, Source } from "./fused.ts";
-import { allocRing, clearRow, constantSize, copyRow, type Ring, type Window, windowSlot } from "./ring.ts";
-import { ceilDiv, eachRun, ENOUGH_TASKS, goesInRuns, lanesOf, lanesOverInputs, lanesUpTo, registerDType, restOf } from "./simd.ts";
-import { allocPlanes, fillPlanes, isPairable, planeFilter, PLANES } from "./winograd.ts";
+import { allocRing, clearEdges, clearRow, constantSize, copyRow, firstUnder, type Ring, type Window, windowSlot } from "./ring.ts";
+import { ceilDiv, eachRun, ENOUGH_TASKS, goesInRuns, lanesOf, registerDType, restOf } from "./simd.ts";
+import { allocPlanes, fillPlanes, planeFilter, PLANES } from "./winograd.ts";
 
 /** Where the rows of an input come from: a tensor [N, H, W, C], or another convolution finished pointwise. */
 export type Rows =
@@ -54,34 +55,11 @@ export function bandHeight(c: Convolution): number {
 /** Extents of the grid: images and bands of output rows. */
 export const convolutionGrid = (c: Convolution): Size[] => [inputShape(c)[0]!, ceilDiv(c.output[0], bandHeight(c))];
 
-/** Pixels by vectors of output channels, or by output channels with vectors of input channels. */
-interface Tile {
-  readonly over: "outputs" | "inputs";
-  readonly pixels: number;
-  /** Vectors of a block of output channels, or the output channels of a group. */
-  readonly width: number;
-  readonly lanes: number;
-  /** Whether pixels are made in pairs, with fewer products. */
-  readonly paired: boolean;
-}
-
-/** Pixels of a tile that leaves registers for the operands: over inputs by the number of outputs, over outputs by that of vectors. */
-const PIXELS = { 16: { inputs: [8, 6, 4, 3], outputs: [12, 6] }, 32: { inputs: [16, 12, 8, 6], outputs: [24, 12] } } as const;
-
-function tileOf(machine: SimdMachine, dtype: DType, attrs: ConvAttrs, [kh, kw, perGroup, outputs]: readonly [number, number, number, number]): Tile {
-  const pairable = isPairable(dtype, kw, attrs);
-  const pixels = PIXELS[machine.registers];
-  // Fewer products must pay for the planes they come from.
-  const overInputs = lanesOverInputs(machine, dtype, perGroup, outputs);
-  if (overInputs !== null) return { over: "inputs", pixels: pixels.inputs[outputs - 1]!, width: outputs, lanes: overInputs, paired: pairable && outputs === 3 && kh >= 3 };
-  const lanes = lanesUpTo(outputs, machine, dtype);
-  const width = outputs > lanes ? 2 : 1;
-  return { over: "outputs", pixels: pixels.outputs[width - 1]!, width, lanes, paired: pairable && kh * Math.ceil(outputs / lanes) >= 3 };
-}
-
 type Emit = (x: Size, channel: Size, value: Expr) => void;
 /** Of elements of the row from `first` on, counted from pixel x. */
 type EmitRun = (x: Size, first: number, value: Expr) => void;
+/** Of so many pixels from x on. */
+type EmitPixels = (x: Size, channel: Size, pixels: number, value: (pixel: Size) => Expr) => void;
 
 /** Products of one row and column of the filter, for some or all pixels of a tile. */
 interface Products {
@@ -100,6 +78,11 @@ class Stage {
   readonly #k: KernelBuilder;
   readonly #c: Convolution;
   readonly #tile: Tile;
+  /** Columns of a strip. */
+  readonly #span: Size;
+  /** The first column of the strip, and of x in the ring. */
+  #first: Size = 0;
+  #start: Size = 0;
   readonly #groups: number;
   readonly #perGroup: number;
   readonly #outputs: number;
@@ -111,27 +94,28 @@ class Stage {
   /** A row of results that are finished in runs. */
   readonly #row: Buffer | null;
 
-  constructor(k: KernelBuilder, c: Convolution, inRuns: boolean) {
+  constructor(k: KernelBuilder, c: Convolution, tile: Tile, span: Size, inRuns: boolean) {
     this.#k = k;
     this.#c = c;
+    this.#tile = tile;
+    this.#span = span;
     const [kh, kw, perGroup, outputs] = c.filter.shape.map(constantSize) as [number, number, number, number];
     const dtype = registerDType(c.filter.dtype);
     this.#groups = c.attrs.groups;
     this.#perGroup = perGroup;
     this.#outputs = outputs / c.attrs.groups;
-    const tile = tileOf(k.simd, dtype, c.attrs, [kh, kw, perGroup, this.#outputs]);
-    this.#tile = tile;
     this.#blocks = tile.over === "inputs" ? 1 : Math.ceil(this.#outputs / (tile.width * tile.lanes));
     this.window = { attrs: c.attrs, size: [kh, kw], spread: c.spread ?? [1, 1], input: inputShape(c), dtype };
-    this.ring = allocRing(k, this.window, c.output[1], tile.pixels, tile.paired);
-    this.#planes = tile.paired ? allocPlanes(k, dtype, this.ring.slots, this.#pairs(), this.ring.channels) : null;
+    const whole = mulSize(ceilDiv(span, tile.pixels), tile.pixels);
+    this.ring = allocRing(k, this.window, whole, sameSize(span, c.output[1]), tile.paired);
+    this.#planes = tile.paired ? allocPlanes(k, dtype, this.ring.slots, mulSize(ceilDiv(span, tile.pixels), tile.pixels / 2), this.ring.channels) : null;
     const steps = kh * this.#taps() * perGroup;
     const shape = tile.over === "inputs" ? [this.#groups, steps / tile.lanes, tile.width * tile.lanes] : [this.#groups * this.#blocks, steps, tile.width * tile.lanes];
     this.#packed = k.alloc("filter", dtype, shape, "local");
     this.#results = k.alloc("results", dtype, [tile.pixels, tile.over === "inputs" ? 4 : tile.width * tile.lanes], "local");
     const isRow = inRuns && tile.over === "inputs" && this.#groups === 1 && goesInRuns(outputs);
     // A pixel's results are stored as four.
-    this.#row = isRow ? k.alloc("row", dtype, [addSize(mulSize(ceilDiv(c.output[1], tile.pixels), tile.pixels * outputs), 4 - outputs)], "local") : null;
+    this.#row = isRow ? k.alloc("row", dtype, [addSize(mulSize(whole, outputs), 4 - outputs)], "local") : null;
     this.#pack();
   }
 
@@ -139,14 +123,24 @@ class Stage {
   #taps(): number {
     return this.#tile.paired ? PLANES : this.window.size[1];
   }
-  #pairs(): Size {
-    return mulSize(ceilDiv(this.#c.output[1], this.#tile.pixels), this.#tile.pixels / 2);
+  /** Of the strip that reach into the image. */
+  #tiles(): Size {
+    const { pixels } = this.#tile;
+    return minSize(ceilDiv(this.#span, pixels), ceilDiv(subSize(this.#c.output[1], this.#first), pixels));
   }
 
-  /** Has the row of x written, and puts it into the slot. */
-  fill(slot: Size, write: (slot: Size) => void): void {
-    write(this.#planes ? 0 : slot);
-    if (this.#planes) fillPlanes(this.#k, this.#planes, slot, this.ring, this.#pairs());
+  /** Begins the strip from the column on. Returns the first column of x that it takes. */
+  begin(first: Size): Size {
+    this.#first = first;
+    this.#start = firstUnder(this.#c.attrs, first);
+    clearEdges(this.#k, this.ring, this.window, this.#start);
+    return maxSize(0, this.#start);
+  }
+
+  /** Has the row of x written from column `start` on, and puts it into the slot. */
+  fill(slot: Size, write: (slot: Size, start: Size) => void): void {
+    write(this.#planes ? 0 : slot, this.#start);
+    if (this.#planes) fillPlanes(this.#k, this.#planes, slot, this.ring, mulSize(this.#tiles(), this.#tile.pixels / 2));
   }
 
   #pack(): void {
@@ -183,28 +177,40 @@ class Stage {
     });
   }
 
-  /** Computes the row of results whose window the group completes; those before the first column are dropped. */
-  row(group: Size, emit: Emit, emitRun?: EmitRun, firstColumn = 0): void {
+  /** Computes the strip's part of the row of results whose window the group completes. */
+  row(group: Size, emit: Emit, { emitRun, emitPixels }: { emitRun?: EmitRun | undefined; emitPixels?: EmitPixels | undefined } = {}): void {
     const k = this.#k;
     const row = this.#row;
     const { pixels } = this.#tile;
     const [, columns] = this.#c.output;
     const slots = Array.from({ length: this.window.size[0] }, (_, ky) => windowSlot(k, this.ring, group, ky * this.#c.attrs.dilation[0]));
-    k.for_("tile", ceilDiv(columns, pixels), tile => {
-      const x = mulSize(tile, pixels);
+    k.for_("tile", this.#tiles(), tile => {
+      const x = addSize(this.#first, mulSize(tile, pixels));
       const valid = minSize(pixels, subSize(columns, x));
       k.for_("g", this.#groups, g => {
         if (this.#tile.over === "inputs") {
           this.#overInputs(tile, g, slots);
           if (row) return;
-          k.for_("p", valid, p => this.#write(addSize(x, p), p, mulSize(g, this.#outputs), this.#outputs, emit, firstColumn));
+          k.for_("p", valid, p => this.#write(addSize(x, p), p, mulSize(g, this.#outputs), this.#outputs, emit));
           return;
         }
         k.for_("block", this.#blocks, block => {
-          this.#overOutputs(tile, g, block, slots);
-          const size = this.#tile.width * this.#tile.lanes;
+          const { width, lanes } = this.#tile;
+          const size = width * lanes;
           const whole = Math.floor(this.#outputs / size);
-          const write = (count: number): void => k.for_("p", valid, p => this.#write(addSize(x, p), p, addSize(mulSize(g, this.#outputs), mulSize(block, size)), count, emit, firstColumn));
+          const first = addSize(mulSize(g, this.#outputs), mulSize(block, size));
+          const write = (count: number): void => k.for_("p", valid, p => this.#write(addSize(x, p), p, first, count, emit));
+          const acc = this.#overOutputs(tile, g, block, slots);
+          const leave = (): void => k.unroll("p", pixels, p => { for (let v = 0; v < width; v++) k.store(this.#results, [p, v * lanes], k.load(acc, [p, v])); });
+          if (whole === this.#blocks && emitPixels) {
+            const all = (): void => { for (let v = 0; v < width; v++) emitPixels(x, addSize(first, v * lanes), pixels, p => k.load(acc, [p, v])); };
+            k.if_(ge(index(subSize(columns, x)), pixels), all, () => {
+              leave();
+              write(size);
+            });
+            return;
+          }
+          leave();
           if (whole === this.#blocks) write(size);
           else if (whole === 0) write(this.#outputs);
           else k.if_(lt(index(block), whole), () => write(size), () => write(this.#outputs - whole * size));
@@ -214,14 +220,12 @@ class Stage {
     if (!row || !emitRun) return;
     const lanes = lanesOf(k.simd, row.dtype);
     const at = (x: Size, first: number): Size => addSize(mulSize(x, this.#outputs), first);
-    eachRun(k, columns, this.#outputs, lanes, (x, first) => emitRun(x, first, k.load(row, [at(x, first)], lanes)), x => emit(x, 0, k.load(row, [at(x, 0)], this.#outputs)));
+    eachRun(k, minSize(this.#span, subSize(columns, this.#first)), this.#outputs, lanes,
+      (x, first) => emitRun(addSize(this.#first, x), first, k.load(row, [at(x, first)], lanes)),
+      x => emit(addSize(this.#first, x), 0, k.load(row, [at(x, 0)], this.#outputs)));
   }
 
-  #write(x: Size, p: Size, first: Size, count: number, emit: Emit, firstColumn: number): void {
-    if (firstColumn > 0) {
-      this.#k.if_(ge(index(x), firstColumn), () => this.#write(x, p, first, count, emit, 0));
-      return;
-    }
+  #write(x: Size, p: Size, first: Size, count: number, emit: Emit): void {
     const { lanes } = this.#tile;
     const write = (o: number, n: number): void => emit(x, addSize(first, o), this.#k.load(this.#results, [p, o], n));
     for (let o = 0; o + lanes <= count; o += lanes) write(o, lanes);
@@ -277,7 +281,8 @@ class Stage {
     });
   }
 
-  #overOutputs(tile: Size, g: Size, block: Size, slots: readonly Size[]): void {
+  /** The sums, by pixel and vector. */
+  #overOutputs(tile: Size, g: Size, block: Size, slots: readonly Size[]): Buffer {
     const k = this.#k;
     const { pixels, width, lanes } = this.#tile;
     const acc = k.tile("acc", this.window.dtype, [pixels, width], lanes);
@@ -289,7 +294,7 @@ class Stage {
         weights.forEach((weight, v) => k.store(acc, [products.row(p), v], fma(value, weight, k.load(acc, [products.row(p), v]))));
       });
     });
-    k.unroll("p", pixels, p => { for (let v = 0; v < width; v++) k.store(this.#results, [p, v * lanes], k.load(acc, [p, v])); });
+    return acc;
   }
 
   #overInputs(tile: Size, g: Size, slots: readonly Size[]): void {
@@ -336,7 +341,9 @@ export function convolutionKernel(k: KernelBuilder, c: Convolution, sink: Sink):
   sink.open?.(k, [n, band]);
   const chain: Convolution[] = [c];
   for (let x = c.x; "convolution" in x; x = x.convolution.x) chain.unshift(x.convolution);
-  const stages = chain.map((link, i) => new Stage(k, link, i === chain.length - 1 && sink.writeRun !== undefined));
+  const tiles = chain.map(link => tileOf(k.simd, link));
+  const strip = chain.length === 1 ? stripWidth(k.simd, c, tiles[0]!) : c.output[1];
+  const stages = chain.map((link, i) => new Stage(k, link, tiles[i]!, link === c ? strip : link.output[1], link === c && sink.writeRun !== undefined));
   // The first output row of each stage, and how many groups of input rows it takes.
   const starts: Size[] = [];
   const groups: Size[] = [];
@@ -357,8 +364,11 @@ export function convolutionKernel(k: KernelBuilder, c: Convolution, sink: Sink):
       const next = stages[i + 1];
       const consumer = chain[i + 1];
       if (!next || !consumer || !("convolution" in consumer.x)) {
-        const { writeRun } = sink;
-        const write = (): void => stages[i]!.row(group, (x, channel, value) => sink.write(k, [n, y, x, channel], value), writeRun && ((x, first, value) => writeRun(k, [n, y], x, first, value)));
+        const { writeRun, writePixels } = sink;
+        const write = (): void => stages[i]!.row(group, (x, channel, value) => sink.write(k, [n, y, x, channel], value), {
+          emitRun: writeRun && ((x, first, value) => writeRun(k, [n, y], x, first, value)),
+          emitPixels: writePixels && ((x, channel, pixels, value) => writePixels(k, [n, y, x, channel], pixels, value)),
+        });
         // Where windows are counted by division, the verifier is told that the row lies in the band.
         if (stages.slice(1).some(s => s.ring.stride > 1)) k.if_(and(ge(index(made), 0), lt(index(made), bandHeight(c))), write);
         else write();
@@ -366,11 +376,11 @@ export function convolutionKernel(k: KernelBuilder, c: Convolution, sink: Sink):
       }
       const { finish } = consumer.x;
       const slot = k.index("slot", index(modSize(made, next.ring.slots)));
-      next.fill(slot, to => k.if_(and(ge(index(y), 0), lt(index(y), index(chain[i]!.output[0]))), () => {
+      next.fill(slot, (to, start) => k.if_(and(ge(index(y), 0), lt(index(y), index(chain[i]!.output[0]))), () => {
         stages[i]!.row(group, (x, channel, value) => {
-          k.store(next.ring.buffer, [to, addSize(mulSize(addSize(x, next.ring.left), next.ring.channels), channel)], finish(k, [n, y, x, channel], value));
-        }, undefined, Math.max(0, -next.ring.left));
-      }, () => clearRow(k, next.ring, next.window, to)));
+          k.store(next.ring.buffer, [to, addSize(mulSize(subSize(x, start), next.ring.channels), channel)], finish(k, [n, y, x, channel], value));
+        });
+      }, () => clearRow(k, next.ring, to)));
       const { stride } = next.ring;
       if (stride === 1) advance(i + 1, made);
       else k.if_(eq(index(modSize(addSize(made, 1), stride)), 0), () => advance(i + 1, floorDivSize(made, stride)));
@@ -381,36 +391,17 @@ export function convolutionKernel(k: KernelBuilder, c: Convolution, sink: Sink):
   const { ring, window } = stages[0]!;
   const { x } = chain[0]!;
   if (!("source" in x)) throw new InternalError("a chain of convolutions starts at a source");
-  k.for_("group", groups[0]!, group => {
-    k.for_("q", ring.stride, q => {
-      const row = addSize(mulSize(group, ring.stride), q);
-      stages[0]!.fill(k.index("slot", index(modSize(row, ring.slots))), to => copyRow(k, ring, window, x.source, n, addSize(start, row), to));
+  const makeStrip = (first: Size): void => {
+    stages.reduceRight((column, stage) => stage.begin(column), first);
+    k.for_("group", groups[0]!, group => {
+      k.for_("q", ring.stride, q => {
+        const row = addSize(mulSize(group, ring.stride), q);
+        stages[0]!.fill(k.index("slot", index(modSize(row, ring.slots))), (to, column) => copyRow(k, ring, window, x.source, { n, row: addSize(start, row), column }, to));
+      });
+      advance(0, group);
     });
-    advance(0, group);
-  });
+  };
+  if (sameSize(strip, c.output[1])) makeStrip(0);
+  else k.for_("first", c.output[1], makeStrip, { step: constantSize(strip) });
   sink.close?.(k);
-}
-
-/** dx of a convolution as a convolution of dy with the filter flipped and transposed; x has the given height and width. */
-export function inputGradient(attrs: ConvAttrs, dy: Source, filter: Source, size: readonly [Size, Size]): Convolution {
-  const [kh, kw, perGroup, outputs] = filter.shape.map(constantSize) as [number, number, number, number];
-  const { groups, dilation, padding, stride } = attrs;
-  const before = [0, 1].map(i => dilation[i]! * ([kh, kw][i]! - 1) - padding[i]![0]) as [number, number];
-  const perGroupOut = outputs / groups;
-  const transposed: Source = {
-    dtype: filter.dtype,
-    shape: [kh, kw, perGroupOut, perGroup * groups],
-    read(k, [ky, kx, o, channel], lanes) {
-      const one = (c: Size): Expr => {
-        const g = groups === 1 ? 0 : floorDivSize(c, perGroup);
-        return filter.read(k, [subSize(kh - 1, ky!), subSize(kw - 1, kx!), subSize(c, mulSize(g, perGroup)), addSize(mulSize(g, perGroupOut), o!)], 1);
-      };
-      const items = Array.from({ length: lanes }, (_, l) => one(addSize(channel!, l)));
-      return lanes === 1 ? items[0]! : vector(items);
-    },
-  };
-  return {
-    attrs: { stride: [1, 1], padding: [[before[0], before[0]], [before[1], before[1]]], dilation, groups },
-    x: { source: dy }, filter: transposed, output: size, spread: stride,
-  };
 }

@@ -8,7 +8,7 @@ import { add, constant, fma, ge, index, splat } from "../compiler/kernel/expr.ts
 import { type Buffer, REGISTER_TYPE } from "../compiler/kernel/ir.ts";
 import type { KernelBuilder } from "./builder.ts";
 import type { Sink, Source } from "./fused.ts";
-import { allocRing, constantSize, copyRow, type Ring, type Window, windowSlot } from "./ring.ts";
+import { allocRing, clearEdges, constantSize, copyRow, firstUnder, type Ring, type Window, windowSlot } from "./ring.ts";
 import { lanesOverInputs, lanesUpTo, registerDType, restOf } from "./simd.ts";
 
 export interface FilterGradient {
@@ -71,7 +71,8 @@ class Gradient {
     this.#width = this.#over === "inputs" ? this.#outputs : this.#outputs > lanes ? 2 : 1;
     this.#padded = this.#over === "inputs" ? this.#outputs : Math.ceil(this.#outputs / (this.#width * lanes)) * this.#width * lanes;
     this.#window = { attrs: g.attrs, size: g.size, spread: [1, 1], input: g.x.shape, dtype };
-    this.#ring = allocRing(k, this.#window, g.dy.shape[2]!, 1, false);
+    this.#ring = allocRing(k, this.#window, g.dy.shape[2]!, true, false);
+    clearEdges(k, this.#ring, this.#window, firstUnder(g.attrs, 0));
     this.#row = k.alloc("gradient", dtype, [mulSize(g.dy.shape[2]!, groups * this.#padded)], "local");
     this.#sums = k.alloc("sums", dtype, [groups, g.size[0] * g.size[1] * this.#perGroup * this.#padded], "local");
     const zero = constant(REGISTER_TYPE[dtype], 0);
@@ -87,7 +88,7 @@ class Gradient {
       k.for_("q", attrs.stride[0], q => {
         const row = addSize(mulSize(group, attrs.stride[0]), q);
         const from = addSize(subSize(mulSize(first, attrs.stride[0]), attrs.padding[0][0]), row);
-        copyRow(k, this.#ring, this.#window, x, n, from, k.index("slot", index(modSize(row, this.#ring.slots))));
+        copyRow(k, this.#ring, this.#window, x, { n, row: from, column: firstUnder(attrs, 0) }, k.index("slot", index(modSize(row, this.#ring.slots))));
       });
       k.if_(ge(index(group), this.#ring.warm), () => {
         this.#copyGradient(n, addSize(first, subSize(group, this.#ring.warm)));

@@ -25,5 +25,7 @@ export interface Sink {
   write(k: KernelBuilder, at: readonly Size[], value: Expr): void;
   /** The same for elements of a row of pixels from `first` on, counted from pixel x. */
   writeRun?(k: KernelBuilder, at: readonly Size[], x: Size, first: number, value: Expr): void;
+  /** The same for whole vectors of so many neighbouring pixels, the first at the index, where that is better than one by one. */
+  writePixels?(k: KernelBuilder, at: readonly Size[], pixels: number, value: (pixel: Size) => Expr): void;
   close?(k: KernelBuilder): void;
 }

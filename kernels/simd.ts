@@ -1,7 +1,7 @@
 // What generators for simd machines share: the types and widths of registers, and how many tasks are enough.
 import { InternalError } from "../compiler/base/diagnostics.ts";
 import type { DType } from "../compiler/base/dtypes.ts";
-import { addSize, floorDivSize, mulSize, type Size, subSize } from "../compiler/base/sizes.ts";
+import { addSize, floorDivSize, maxSize, mulSize, type Size, subSize } from "../compiler/base/sizes.ts";
 import { REGISTER_TYPE } from "../compiler/kernel/ir.ts";
 import type { SimdMachine } from "../compiler/kernel/machines.ts";
 import type { KernelBuilder } from "./builder.ts";
@@ -34,7 +34,12 @@ export const goesInRuns = (channels: number): boolean => channels >= 2 && channe
 export function eachRun(k: KernelBuilder, pixels: Size, channels: number, lanes: number, run: (x: Size, first: number) => void, pixel: (x: Size) => void): void {
   const whole = mulSize(floorDivSize(pixels, lanes), lanes);
   if (whole !== 0) k.for_("x", whole, x => { for (let v = 0; v < channels; v++) run(x, v * lanes); }, { step: lanes });
-  if (subSize(pixels, whole) !== 0) k.for_("x", pixels, pixel, { from: whole });
+  if (subSize(pixels, whole) !== 0) k.for_("x", pixels, pixel, { from: maxSize(0, whole) });
+}
+/** Whole vectors of a pixel's channels, copied out where they are few. */
+export function eachVector(k: KernelBuilder, channels: number, lanes: number, body: (c: Size) => void): void {
+  if (channels <= 8 * lanes) k.unroll("c", channels, body, { step: lanes });
+  else k.for_("c", channels, body, { step: lanes });
 }
 /** What is left of so many elements after whole vectors, as narrower ones: halves while they fit, then the last three or fewer. */
 export function restOf(count: number, lanes: number): { readonly from: number; readonly lanes: number }[] {

@@ -13,7 +13,7 @@ import { add, fma, mul, sub } from "../compiler/kernel/expr.ts";
 import type { Buffer, Expr } from "../compiler/kernel/ir.ts";
 import type { KernelBuilder } from "./builder.ts";
 import type { Ring } from "./ring.ts";
-import { lanesUpTo, overhang } from "./simd.ts";
+import { eachVector, lanesUpTo, overhang } from "./simd.ts";
 
 export const PLANES = 4;
 
@@ -37,9 +37,9 @@ export function fillPlanes(k: KernelBuilder, planes: Buffer, slot: Size, row: Ri
   const { channels } = row;
   const lanes = lanesUpTo(channels, k.simd, planes.dtype);
   // What a pair's last vector leaves beyond its channels, the next pair overwrites.
-  k.for_("pair", pairs, pair => k.for_("c", Math.ceil(channels / lanes) * lanes, c => {
+  k.for_("pair", pairs, pair => eachVector(k, Math.ceil(channels / lanes) * lanes, lanes, c => {
     const [d0, d1, d2, d3] = [0, 1, 2, 3].map(i => k.load(row.buffer, [0, addSize(mulSize(addSize(mulSize(pair, 2), i), channels), c)], lanes)) as [Expr, Expr, Expr, Expr];
     const at = addSize(mulSize(pair, channels), c);
     [sub(d0, d2), add(d1, d2), sub(d2, d1), sub(d3, d1)].forEach((value, plane) => k.store(planes, [slot, plane, at], value));
-  }, { step: lanes }));
+  }));
 }

@@ -6,6 +6,7 @@ import { floorDivSize, addSize, minSize, modSize, mulSize, type Size, subSize } 
 import { isTuple, type Node, type NodeId, type NodeOf, type TensorType } from "../graph/graph.ts";
 import * as e from "../kernel/expr.ts";
 import { type Buffer, type Expr, typeOf } from "../kernel/ir.ts";
+import type { Mutable } from "../../kernels/builder.ts";
 import { bandHeight, type Convolution, convolutionGrid, convolutionKernel } from "../../kernels/convolution.ts";
 import type { Sink } from "../../kernels/fused.ts";
 import { lanesOf } from "../../kernels/simd.ts";
@@ -65,6 +66,18 @@ class BandSums {
     k.store(this.#squares, [i, channel], e.fma(y, y, k.load(this.#squares, [i, channel], lanes)));
   }
 
+  /** The elements that the callback adds, all of the same channels: their sums stay in registers. */
+  addAll(channel: Size, lanes: number, each: (add: (y: Expr) => void) => void): void {
+    const { k } = this.#scope;
+    const [sum, square] = ["sum", "square"].map(name => k.mutable(name, e.constant("f32", 0, lanes))) as [Mutable, Mutable];
+    each(y => {
+      k.assign(sum, e.add(sum, y));
+      k.assign(square, e.fma(y, y, square));
+    });
+    k.store(this.#sums, [0, channel], e.add(k.load(this.#sums, [0, channel], lanes), sum));
+    k.store(this.#squares, [0, channel], e.add(k.load(this.#squares, [0, channel], lanes), square));
+  }
+
   leave(part: ValueId, image: Size, band: Size, count: Expr): void {
     const { k } = this.#scope;
     const output = this.#scope.output(part);
@@ -84,20 +97,26 @@ export function convMomentsKernel(scope: KernelScope, conv: NodeId, end: NodeId,
   const bands = bandsOf(c);
   let sums: BandSums;
   let task: readonly Size[];
+  /** Has the element that is made of the convolution's used, and stored if it is wanted. */
+  const made = (at: readonly Size[], value: Expr, use: (y: Expr) => void): void => {
+    const { k, elements } = scope;
+    const { lanes } = typeOf(value);
+    const to = lanes === 1 ? at : withLanes(at);
+    scope.whileHeld(conv, k.let_("y", value), () => {
+      const y = k.let_("y", e.splat(elements.value(end, to, lanes), lanes));
+      if (isStored) elements.store(scope.output(end), to, y, lanes);
+      use(y);
+    });
+  };
   const sink: Sink = {
     open(_k, at) {
       task = at;
       scope.hoistScalars([conv, end]);
       sums = new BandSums(scope, shape[3]!);
     },
-    write(k, at, value) {
-      const { lanes } = typeOf(value);
-      const to = lanes === 1 ? at : withLanes(at);
-      scope.whileHeld(conv, k.let_("y", value), () => {
-        const y = k.let_("y", e.splat(scope.elements.value(end, to, lanes), lanes));
-        if (isStored) scope.elements.store(scope.output(end), to, y, lanes);
-        sums.add(at[2]!, at[3]!, y);
-      });
+    write: (_k, at, value) => made(at, value, y => sums.add(at[2]!, at[3]!, y)),
+    writePixels(k, [n, row, x, channel], pixels, value) {
+      sums.addAll(channel!, typeOf(value(0)).lanes, add => k.unroll("p", pixels, p => made([n!, row!, addSize(x!, p), channel!], value(p), add)));
     },
     close() {
       sums.leave(part, task[0]!, task[1]!, elementsIn(task[1]!, bands, shape));

@@ -7,13 +7,17 @@ export interface SimdMachine {
   readonly vectorBits: 128 | 256 | 512;
   /** Vector registers that a kernel can keep values in. */
   readonly registers: 16 | 32;
+  /** Bytes of the first cache for data that any such machine has. */
+  readonly firstCache: number;
 }
 
 export type MachineName = "simd128" | "v3" | "v4";
 
+const FIRST_CACHE = 32 * 1024;
+
 /** simd128: WebAssembly. v3, v4: the x86-64 levels with AVX2 and FMA, and with AVX-512. */
 export const MACHINES: { readonly [N in MachineName]: SimdMachine } = {
-  simd128: { name: "simd128", vectorBits: 128, registers: 16 },
-  v3: { name: "v3", vectorBits: 256, registers: 16 },
-  v4: { name: "v4", vectorBits: 512, registers: 32 },
+  simd128: { name: "simd128", vectorBits: 128, registers: 16, firstCache: FIRST_CACHE },
+  v3: { name: "v3", vectorBits: 256, registers: 16, firstCache: FIRST_CACHE },
+  v4: { name: "v4", vectorBits: 512, registers: 32, firstCache: FIRST_CACHE },
 };

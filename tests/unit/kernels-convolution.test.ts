@@ -6,9 +6,10 @@ import type { NdArray } from "../../compiler/graph/field.ts";
 import type { ConvAttrs } from "../../compiler/graph/graph.ts";
 import { convOutputSize } from "../../compiler/graph/ops/contraction.ts";
 import { add, max } from "../../compiler/kernel/expr.ts";
-import { type Convolution, convolutionKernel, convolutionShape, inputGradient } from "../../kernels/convolution.ts";
+import { type Convolution, convolutionKernel, convolutionShape } from "../../kernels/convolution.ts";
 import { type FilterGradient, filterGradientKernel, filterGradientShape } from "../../kernels/filter-gradient.ts";
 import type { Source } from "../../kernels/fused.ts";
+import { inputGradient } from "../../kernels/input-gradient.ts";
 import { dim, H, integers, N, reference, verified, W } from "./kernels-sample.ts";
 
 const attrs = (stride = 1, padding = 1, dilation = 1, groups = 1): ConvAttrs => ({
@@ -23,6 +24,11 @@ describe("convolution", () => {
     ["3 to 32 channels, symbolic", { filter: [3, 3, 3, 32], bind: { N: 2, H: 18, W: 7 } }],
     ["32 to 3 channels", { shape: [2, 5, 8], filter: [3, 3, 32, 3] }],
     ["32 to 3 channels, symbolic", { filter: [3, 3, 32, 3], bind: { N: 1, H: 17, W: 5 } }],
+    ["strips", { shape: [1, 4, 70], filter: [3, 3, 32, 3] }],
+    ["strips, symbolic", { filter: [3, 3, 32, 3], bind: { N: 1, H: 5, W: 53 } }],
+    ["strips under a stride", { filter: [3, 3, 32, 1], attrs: attrs(2), bind: { N: 1, H: 7, W: 151 } }],
+    ["strips, dilation and uneven padding", { filter: [3, 2, 32, 3], attrs: { stride: [1, 1], padding: [[1, 2], [0, 5]], dilation: [1, 3], groups: 1 }, bind: { N: 1, H: 6, W: 67 } }],
+    ["cropped strips", { filter: [2, 3, 32, 2], attrs: { stride: [1, 1], padding: [[-1, 0], [-2, 1]], dilation: [1, 1], groups: 1 }, bind: { N: 1, H: 6, W: 90 } }],
     ["one to one", { filter: [3, 3, 1, 1], bind: { N: 1, H: 4, W: 14 } }],
     ["odd channels", { shape: [1, 6, 7], filter: [3, 3, 5, 13] }],
     ["fewer channels than lanes", { shape: [1, 6, 7], filter: [3, 3, 5, 3] }],
