@@ -1,12 +1,12 @@
 // Times the two convolutions of `enhance` alone, on one thread, as GFLOP/s of what a direct convolution computes; prints the
-// best of so many runs as JSON.
+// best of so many runs as JSON, each too short for another process to come between, as the peak's are.
 import { open } from "../../compiler/index.ts";
 import { generator } from "./harness/network.ts";
 import * as program from "./programs/convolutions.ts";
 
 const RUNS = Number(process.argv[2]);
 /** Calls in a run. */
-const TIMES = 300;
+const TIMES = 10;
 const { height, width, hidden } = program;
 const opened = await open(program, { target: "cpu", threads: 1 });
 const next = generator(5);
