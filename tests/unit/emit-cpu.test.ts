@@ -42,6 +42,17 @@ it("a quotient that cannot be negative may stand in a difference that is", async
   await compare([{ kernel: k.finish({ flops: 1 }), dims: { n: 2 } }], { runner: all => cpuRunner(all, { level: "v3", features: [] }), fused: "all" });
 });
 
+it("places that an unrolled loop reaches by the same names are each copy's own", async () => {
+  const k = new KernelBuilder({ name: "turned", machine: "simd", summary: "" });
+  const [x, y] = [k.param("x", "f32", [8, 4]), k.param("y", "f32", [8, 4], "write")];
+  const i = k.grid("i", 8);
+  k.unroll("c", 4, c => {
+    const column = k.index("column", modSize(addSize(i, c), 4));
+    k.store(y, [i, column], mul(k.load(x, [i, column]), 2));
+  });
+  await compare([{ kernel: k.finish({ flops: 32 }), dims: {} }], { runner: all => cpuRunner(all, { level: "v3", features: [] }), fused: "all" });
+});
+
 const scale = (factor: number): Kernel => {
   const k = new KernelBuilder({ name: "scale", machine: "simd", summary: `y = ${factor}·x`, spans: [{ file: "model.ts", line: 7, column: 3 }] });
   const [x, y] = [k.param("x", "f32", [64]), k.param("y", "f32", [64], "write")];
@@ -57,7 +68,7 @@ describe("source", () => {
     const [unit] = emitC([scale(3)], options).units;
     expect(unit).toContain("// scale: y = 3·x\n//   model.ts:7:3\n//   tasks: i < 8\n");
     expect(unit).toContain("for (int64_t i = low; i < high; i++) {");
-    expect(unit).toContain("store_f32x8(y + 4 * (8 * i), ");
+    expect(unit).toContain("y_at1 = y + 4 * (8 * i);\n    store_f32x8(y_at1, ");
   });
 
   it("compiles as vectors of 512 bits with every feature", async () => {

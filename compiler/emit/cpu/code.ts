@@ -41,15 +41,26 @@ export const SCALAR_TYPE: { readonly [S in ScalarType]: string } = { f64: "doubl
 const KEYWORDS: ReadonlySet<string> = new Set((
   "auto break case char const continue default do double else enum extern float for goto if inline int long register restrict return short signed sizeof static struct " +
   "switch typedef union unsigned void volatile while asm typeof bool true false params dims low high scratch task rest int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t INLINE").split(" "));
-const isTaken = (name: string): boolean => KEYWORDS.has(name) || isLibraryName(name) || /^(_|k\d+$|INT|UINT)/.test(name);
+const isTaken = (name: string): boolean => KEYWORDS.has(name) || isLibraryName(name) || /^(_|k\d+$|INT|UINT)|_at\d+$/.test(name);
+
+/** A block of C, with the pointers that it declares at its start and sets where they are used first, by what they are set to. */
+interface Block {
+  indent: number;
+  readonly pointers: Map<string, string>;
+  /** As they are declared. */
+  readonly declared: string[];
+}
 
 export class Code {
   readonly machine: Machine;
-  readonly #lines: string[] = [];
+  readonly #lines: (string | Block)[] = [];
+  /** Those that are open, the innermost last. */
+  readonly #blocks: Block[] = [];
   readonly #names = new Map<string, string>();
   readonly #used = new Set<string>();
   #indent = 0;
   #temporaries = 0;
+  #pointers = 0;
   #tables = 0;
   #declares = false;
 
@@ -58,7 +69,7 @@ export class Code {
   }
 
   get text(): string {
-    return `${this.#lines.join("\n")}\n`;
+    return this.#lines.map(line => (typeof line === "string" ? `${line}\n` : line.declared.map(d => `${"  ".repeat(line.indent)}${d};\n`).join(""))).join("");
   }
 
   /** The C name of a name of the kernel, always the same. */
@@ -82,14 +93,17 @@ export class Code {
 
   /** Lines between braces. */
   block(head: string, write: () => void, tail = "}"): void {
-    this.line(head === "" ? "{" : `${head} {`);
-    this.#nested(write);
-    this.line(tail);
+    this.line(`${head} {`);
+    this.rest(write, tail);
   }
   /** The lines of an `else`, whose brace is open. */
-  rest(write: () => void): void {
+  rest(write: () => void, tail = "}"): void {
+    const block: Block = { indent: this.#indent + 1, pointers: new Map(), declared: [] };
+    this.#lines.push(block);
+    this.#blocks.push(block);
     this.#nested(write);
-    this.line("}");
+    this.#blocks.pop();
+    this.line(tail);
   }
   /** Lines that get braces only if they declare anything. */
   group(write: () => void): void {
@@ -98,7 +112,11 @@ export class Code {
     if (declares) {
       this.#lines.splice(at, 0, `${"  ".repeat(this.#indent)}{`);
       this.line("}");
-    } else for (let i = at; i < this.#lines.length; i++) this.#lines[i] = this.#lines[i]!.slice(2);
+    } else for (let i = at; i < this.#lines.length; i++) {
+      const line = this.#lines[i]!;
+      if (typeof line === "string") this.#lines[i] = line.slice(2);
+      else line.indent--;
+    }
   }
   #nested(write: () => void): boolean {
     const outer = this.#declares;
@@ -120,6 +138,22 @@ export class Code {
   }
   holdParts(scalar: ScalarType, lanes: number, values: readonly string[]): string[] {
     return values.map((v, i) => this.hold(this.typesOf({ scalar, lanes })[i]!, v));
+  }
+
+  /** The name of a pointer to this place in a buffer, one for the rest of the block: finding out that expressions are equal takes compilers long. */
+  pointer(base: string, access: "read" | "write", place: string): string {
+    const known = this.#blocks.map(b => b.pointers.get(place)).find(p => p !== undefined);
+    if (known !== undefined) return known;
+    const block = this.#blocks.at(-1)!;
+    const name = `${base}_at${this.#pointers++}`;
+    block.declared.push(`${access === "read" ? "const char" : "char"} *${name}`);
+    block.pointers.set(place, name);
+    this.line(`${name} = ${place};`);
+    return name;
+  }
+  /** The C name stands for something else from here on. */
+  rebind(name: string): void {
+    for (const { pointers } of this.#blocks) for (const place of pointers.keys()) if (place.split(/\W+/).includes(name)) pointers.delete(place);
   }
 
   /** A constant array of 16. */

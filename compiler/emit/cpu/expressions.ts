@@ -185,7 +185,7 @@ export class Expressions {
   address(home: BufferHome & { kind: "memory" }, index: readonly Expr[]): Address {
     let shape = this.#shapes.get(index);
     if (!shape) this.#shapes.set(index, shape = accessShape(this.#sizes, home.buffer, index));
-    return addressOf(this.#sizes, home.base, home.buffer, shape, e => this.scalar(e));
+    return addressOf(this.#code, this.#sizes, home.base, home.buffer, shape, e => this.scalar(e));
   }
 
   #load(e: Expr & { kind: "load" }): string[] {
@@ -205,7 +205,7 @@ export class Expressions {
     const outer = e.index.slice(0, -1).map((x): Expr => x);
     const elements = scalarsOf(this.#code, "i32", lanes, this.parts(last)).map(i => {
       const index: Expr[] = [...outer, { kind: "var", name: "", type: { scalar: "i32", lanes: 1 } }];
-      return loadElement(home.buffer.dtype, addressOf(this.#sizes, home.base, home.buffer, accessShape(this.#sizes, home.buffer, index), x => (x === index.at(-1) ? i : this.scalar(x))));
+      return loadElement(home.buffer.dtype, addressOf(this.#code, this.#sizes, home.base, home.buffer, accessShape(this.#sizes, home.buffer, index), x => (x === index.at(-1) ? i : this.scalar(x))));
     });
     return this.#ofScalars(scalar, elements);
   }

@@ -75,6 +75,7 @@ class KernelFunction {
   }
 
   #bindVariable(name: string, bits: 32 | 64, { min, max }: Range, even = false): void {
+    this.#code.rebind(this.#code.name(name));
     this.#define<SizeName>(this.#sizes.names, name, { kind: "variable", text: this.#code.name(name), bits, range: { min, max }, even });
     this.#define(this.#expressions.values, name, undefined);
   }
@@ -267,6 +268,7 @@ class KernelFunction {
     }
     if (buffer.space !== "local") throw new InternalError(`${buffer.space} memory in a simd kernel`);
     const base = code.name(buffer.name);
+    code.rebind(base);
     const count = this.#sizes.constant(productSize(shape));
     const bytes = count === undefined ? Infinity : byteLength(buffer.dtype, count);
     if (bytes <= MOST_IN_ARRAY) {

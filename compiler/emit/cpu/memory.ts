@@ -42,29 +42,26 @@ export function accessShape(sizes: Sizes, buffer: Buffer, index: readonly Expr[]
 }
 
 /** Indices that are data are computed by `evaluate`. */
-export function addressOf(sizes: Sizes, base: string, buffer: Buffer, shape: AccessShape, evaluate: (e: Expr) => string): Address {
+export function addressOf(code: Code, sizes: Sizes, base: string, buffer: Buffer, shape: AccessShape, evaluate: (e: Expr) => string): Address {
   const data = shape.data.map(({ index, stride }) => `(int64_t)${evaluate(index)}${stride === 1 ? "" : ` * ${sizes.text(stride)}`}`);
   const { rest, constant } = splitConstant(sizes.resolve(shape.place));
-  const variable = [...(rest === 0 ? [] : [sizes.open(rest)]), ...data].join(" + ");
-  const numbered = (scale: number, elements: number): string => {
-    const offset = (constant + elements) * scale;
-    const scaled = variable === "" ? "" : scale === 1 ? variable : `${scale} * ${/^\w+$/.test(variable) ? variable : `(${variable})`}`;
-    if (scaled === "") return String(offset);
-    return offset === 0 ? scaled : `${scaled} ${offset < 0 ? "-" : "+"} ${Math.abs(offset)}`;
-  };
+  const place = rest === 0 ? [] : [sizes.open(rest)];
   if (buffer.dtype === "i4") {
     const isWhole = data.length === 0 && constant % 2 === 0 && sizes.isEven(rest);
-    return { at: elements => `${base}, ${numbered(1, elements)}`, isWhole };
+    return { at: elements => `${base}, ${plus([...place, ...data].join(" + "), constant + elements)}`, isWhole };
   }
   const bytes = DTYPES[buffer.dtype].bits / 8;
-  return {
-    at: elements => {
-      const text = numbered(bytes, elements);
-      return text === "0" ? base : `${base} ${text.startsWith("-") ? "-" : "+"} ${text.replace(/^-/, "")}`;
-    },
-    isWhole: true,
-  };
+  const moved = (from: string, elements: readonly string[]): string => (elements.length === 0 ? from : `${from} + ${scaled(elements.join(" + "), bytes)}`);
+  const start = place.length === 0 ? base : code.pointer(base, "access" in buffer && buffer.access === "read" ? "read" : "write", moved(base, place));
+  const variable = moved(start, data);
+  return { at: elements => plus(variable, (constant + elements) * bytes), isWhole: true };
 }
+
+const scaled = (sum: string, scale: number): string => (scale === 1 ? sum : `${scale} * ${/^\w+$/.test(sum) ? sum : `(${sum})`}`);
+const plus = (sum: string, constant: number): string => {
+  if (sum === "") return String(constant);
+  return constant === 0 ? sum : `${sum} ${constant < 0 ? "-" : "+"} ${Math.abs(constant)}`;
+};
 
 export const loadElement = (d: DType, address: Address, i = 0): string => `load_${STORED[d]}(${address.at(i)})`;
 export const storeElement = (d: DType, address: Address, value: string, i = 0): string =>
