@@ -14,10 +14,10 @@ import type { KernelBuilder } from "./builder.ts";
 import { stripWidth, type Tile, tileOf } from "./convolution-tile.ts";
 import type { Sink, Source } from "./fused.ts";
 import { allocRing, clearEdges, clearRow, constantSize, copyRow, firstUnder, type Ring, type Window, windowSlot } from "./ring.ts";
-import { ceilDiv, eachRun, ENOUGH_TASKS, goesInRuns, lanesOf, registerDType, restOf } from "./simd.ts";
+import { ceilDiv, eachPart, eachRun, ENOUGH_TASKS, goesInRuns, lanesOf, lanesUpTo, registerDType, restOf } from "./simd.ts";
 import { allocPlanes, fillPlanes, planeFilter, PLANES } from "./winograd.ts";
 
-/** Where the rows of an input come from: a tensor [N, H, W, C], or another convolution finished pointwise. */
+/** Where the rows of an input come from: a tensor [N, H, W, C], or another convolution in the same registers, finished pointwise. */
 export type Rows =
   | { readonly source: Source }
   | { readonly convolution: Convolution; finish(k: KernelBuilder, at: readonly Size[], value: Expr): Expr };
@@ -377,9 +377,14 @@ export function convolutionKernel(k: KernelBuilder, c: Convolution, sink: Sink):
       const { finish } = consumer.x;
       const slot = k.index("slot", index(modSize(made, next.ring.slots)));
       next.fill(slot, (to, start) => k.if_(and(ge(index(y), 0), lt(index(y), index(chain[i]!.output[0]))), () => {
-        stages[i]!.row(group, (x, channel, value) => {
-          k.store(next.ring.buffer, [to, addSize(mulSize(subSize(x, start), next.ring.channels), channel)], finish(k, [n, y, x, channel], value));
+        const { buffer, channels } = next.ring;
+        const at = (x: Size, channel: Size): Size[] => [to, addSize(mulSize(subSize(x, start), channels), channel)];
+        stages[i]!.row(group, (x, channel, value) => k.store(buffer, at(x, channel), value), {
+          emitPixels: (x, channel, pixels, value) => k.unroll("p", pixels, p => k.store(buffer, at(addSize(x, p), channel), value(p))),
         });
+        // In a pass of its own: between tiles, the chains of operations of a few pixels would be waited for.
+        const lanes = lanesUpTo(channels, k.simd, buffer.dtype);
+        k.for_("x", chain[i]!.output[1], x => eachPart(k, channels, lanes, (c, count) => k.store(buffer, at(x, c), finish(k, [n, y, x, c], k.load(buffer, at(x, c), count)))), { from: maxSize(0, start) });
       }, () => clearRow(k, next.ring, to)));
       const { stride } = next.ring;
       if (stride === 1) advance(i + 1, made);

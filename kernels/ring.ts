@@ -8,7 +8,7 @@ import { and, constant, eq, ge, index, lt } from "../compiler/kernel/expr.ts";
 import { type Buffer, type Expr, REGISTER_TYPE } from "../compiler/kernel/ir.ts";
 import type { KernelBuilder } from "./builder.ts";
 import type { Source } from "./fused.ts";
-import { ceilDiv, eachRun, eachVector, goesInRuns, lanesOf, lanesUpTo, overhang, restOf } from "./simd.ts";
+import { ceilDiv, eachPart, eachRun, goesInRuns, lanesOf, lanesUpTo, overhang } from "./simd.ts";
 
 export function constantSize(s: Size): number {
   if (typeof s !== "number") throw new InternalError(`${sizeText(s)} must be constant in a convolution`);
@@ -105,10 +105,7 @@ export function copyRow(k: KernelBuilder, ring: Ring, w: Window, source: Source,
     }
     k.for_("x", to, x => {
       const at = mulSize(subSize(mulSize(x, spreadX), column), channels);
-      const copy = (c: Size, count: number): void => k.store(ring.buffer, [slot, addSize(at, c)], source.read(k, [n, y, x, c], count));
-      const whole = channels - (channels % lanes);
-      if (whole > 0) eachVector(k, whole, lanes, c => copy(c, lanes));
-      for (const rest of restOf(channels, lanes)) copy(rest.from, rest.lanes);
+      eachPart(k, channels, lanes, (c, count) => k.store(ring.buffer, [slot, addSize(at, c)], source.read(k, [n, y, x, c], count)));
     }, { from });
   }, () => clearRow(k, ring, slot));
 }

@@ -41,6 +41,12 @@ export function eachVector(k: KernelBuilder, channels: number, lanes: number, bo
   if (channels <= 8 * lanes) k.unroll("c", channels, body, { step: lanes });
   else k.for_("c", channels, body, { step: lanes });
 }
+/** All channels of a pixel, in vectors of `lanes` and narrower ones for what they leave. */
+export function eachPart(k: KernelBuilder, channels: number, lanes: number, body: (c: Size, lanes: number) => void): void {
+  const whole = channels - (channels % lanes);
+  if (whole > 0) eachVector(k, whole, lanes, c => body(c, lanes));
+  for (const rest of restOf(channels, lanes)) body(rest.from, rest.lanes);
+}
 /** What is left of so many elements after whole vectors, as narrower ones: halves while they fit, then the last three or fewer. */
 export function restOf(count: number, lanes: number): { readonly from: number; readonly lanes: number }[] {
   const parts: { from: number; lanes: number }[] = [];

@@ -3,6 +3,7 @@
 // is costly and wanted by several kernels. Everything else is fused into its readers.
 import { sizeText } from "../base/sizes.ts";
 import { type Graph, isTuple, type Node, type NodeId, type OpName } from "../graph/graph.ts";
+import { REGISTER_TYPE, type ScalarType } from "../kernel/ir.ts";
 import { isBinaryOp, isUnaryOp } from "./elements.ts";
 
 const ANCHORS: ReadonlySet<OpName> = new Set([
@@ -33,6 +34,8 @@ function ownWeight(op: OpName): number {
   if (op === "random") return 60;
   return op === "div" || op === "sqrt" || op === "rsqrt" || op === "mod" ? 4 : 1;
 }
+
+const registersOf = ({ type }: Node): ScalarType | undefined => (isTuple(type) ? undefined : REGISTER_TYPE[type.dtype]);
 
 export const isAnchor = (op: OpName): boolean => ANCHORS.has(op);
 /** Has a buffer that no kernel of this graph computes. */
@@ -118,7 +121,9 @@ class Partitioner {
     const [only] = kernels;
     const consumer = kernels.size === 1 && only?.startsWith("anchor ") ? Number(only.slice("anchor ".length)) : -1;
     const node = this.#nodes[consumer];
-    if (node?.op === "conv" && this.#isPointwise(image, node.inputs[0]!)) this.#chained.set(consumer, moments);
+    // Its rows wait in the ring of the consumer's before they are finished.
+    const inSameType = node?.op === "conv" && registersOf(node) === registersOf(conv);
+    if (inSameType && this.#isPointwise(image, node.inputs[0]!)) this.#chained.set(consumer, moments);
     else for (const id of [image, ...items]) this.#stored[id] = true;
   }
 
