@@ -96,7 +96,8 @@ function scheduleOf(graph: Graph, machine: SimdMachine, kernels: KernelPool, con
     entry: graph.name, dims: graph.dims, inputs, outputs: outputs.map(({ name, type, buffer }) => ({ name, type, buffer })),
     reads: [...nodeOfState.keys()], writes: graph.updates.map(u => u.name),
     buffers: buffers.map(({ dtype, shape, place }, i) => ({ dtype, shape, place: place ?? { kind: "arena", offset: offsets.get(i) ?? 0 } })),
-    steps, arena,
+    // An entry's inputs come first and stand where it does; without them it begins with its first line.
+    steps, arena, span: graph.nodes.find(n => n.span !== null)?.span ?? null,
   };
 }
 

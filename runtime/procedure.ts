@@ -4,13 +4,14 @@
 import { SluiceError } from "../compiler/base/diagnostics.ts";
 import type { DType } from "../compiler/base/dtypes.ts";
 import { type DimValues, dimsOf, evaluateSize } from "../compiler/base/sizes.ts";
+import type { Span } from "../compiler/base/span.ts";
 import type { Procedure, ProcedureStep, ScalarBinary, ScalarExpr, ScalarUnary, Slot, TextExpr } from "../compiler/plan/procedure.ts";
 import { elementAt, type HostTensor, tensorOfNumbers } from "./tensor.ts";
 
 /** What runs entries and keeps tensors, as handles T, where they lie. A tensor without axes is a plain number. */
 export interface Machine<T> {
-  /** Runs an entry; dims that its inputs bind need not be in `sizes`. `wanted`: the outputs that are kept. */
-  call(entry: string, inputs: ReadonlyMap<string, T | number>, sizes: DimValues, wanted: readonly string[]): ReadonlyMap<string, T | number>;
+  /** Runs an entry; dims that its inputs bind need not be in `sizes`. `wanted`: the outputs that are kept. `span`: the line that calls. */
+  call(entry: string, inputs: ReadonlyMap<string, T | number>, sizes: DimValues, wanted: readonly string[], span?: Span | null): ReadonlyMap<string, T | number>;
   shape(tensor: T): readonly number[];
   toHost(tensor: T): HostTensor;
   fromHost(tensor: HostTensor): T;
@@ -34,11 +35,11 @@ export type ProcedureValue = number | string | HostPicture;
 
 /** What the outside does for a procedure. Each is answered with the value in `EffectReply`. */
 export type HostEffect =
-  | { readonly kind: "write"; readonly path: string; readonly tensor: HostTensor }
-  | { readonly kind: "save"; readonly path: string; readonly tensors: ReadonlyMap<string, HostTensor> }
+  | { readonly kind: "write"; readonly path: string; readonly tensor: HostTensor; readonly span?: Span | null }
+  | { readonly kind: "save"; readonly path: string; readonly tensors: ReadonlyMap<string, HostTensor>; readonly span?: Span | null }
   /** The tensors of these names, dtypes and shapes (-1 where any size will do); for `load`, the file holds no others. */
-  | { readonly kind: "load" | "read"; readonly path: string; readonly wanted: readonly { readonly name: string; readonly dtype: DType; readonly shape: readonly number[] }[] }
-  | { readonly kind: "pixels"; readonly picture: string | HostPicture; readonly dtype: "u8" | "f32"; readonly resize?: readonly [number, number] }
+  | { readonly kind: "load" | "read"; readonly path: string; readonly wanted: readonly { readonly name: string; readonly dtype: DType; readonly shape: readonly number[] }[]; readonly span?: Span | null }
+  | { readonly kind: "pixels"; readonly picture: string | HostPicture; readonly dtype: "u8" | "f32"; readonly resize?: readonly [number, number]; readonly span?: Span | null }
   /** A turn for other messages. */
   | { readonly kind: "pause" };
 export type EffectReply = ReadonlyMap<string, HostTensor> | HostTensor | undefined;
@@ -164,7 +165,7 @@ export function* runProcedure<T>(
   const call = (step: Extract<ProcedureStep, { kind: "call" }>): void => {
     const inputs = new Map(step.inputs.map(i => [i.name, "tensor" in i ? tensor(i.tensor) : scalar(i.scalar)]));
     const sizes = Object.fromEntries(step.sizes.map(s => [s.dim, scalar(s.value)]));
-    const outputs = machine.call(step.entry, inputs, sizes, step.outputs.map(o => o.name));
+    const outputs = machine.call(step.entry, inputs, sizes, step.outputs.map(o => o.name), step.span);
     for (const { name, slot } of step.outputs) {
       const value = outputs.get(name) ?? fail(`wants an output ${name} that \`${step.entry}\` does not have`);
       put(slot, typeof value === "number" ? value : { tensor: value });
@@ -217,27 +218,27 @@ export function* runProcedure<T>(
         return true;
       }
       case "write":
-        yield { kind: "write", path: text(step.path), tensor: host(step.tensor) };
+        yield { kind: "write", path: text(step.path), tensor: host(step.tensor), span: step.span };
         return true;
       case "save":
-        yield { kind: "save", path: text(step.path), tensors: new Map(step.states.map(s => [s.name, machine.getState(s.state)])) };
+        yield { kind: "save", path: text(step.path), tensors: new Map(step.states.map(s => [s.name, machine.getState(s.state)])), span: step.span };
         return true;
       case "load": {
         const wanted = step.states.map(s => ({ ...machine.stateType(s.state), name: s.name }));
-        const found = (yield { kind: "load", path: text(step.path), wanted }) as ReadonlyMap<string, HostTensor>;
+        const found = (yield { kind: "load", path: text(step.path), wanted, span: step.span }) as ReadonlyMap<string, HostTensor>;
         for (const s of step.states) machine.setState(s.state, found.get(s.name)!);
         return true;
       }
       case "read": {
         const wanted = step.tensors.map(t => ({ name: t.name, dtype: t.dtype, shape: t.shape.map(s => ([...dimsOf(s)].every(d => d in dims) ? evaluateSize(s, dims) : -1)) }));
-        const found = (yield { kind: "read", path: text(step.path), wanted }) as ReadonlyMap<string, HostTensor>;
+        const found = (yield { kind: "read", path: text(step.path), wanted, span: step.span }) as ReadonlyMap<string, HostTensor>;
         for (const t of step.tensors) keep(t.slot, found.get(t.name)!);
         return true;
       }
       case "pixels": {
         const picture = slots[step.picture];
         if (typeof picture !== "string" && !(typeof picture === "object" && "rgb" in picture)) return fail(`uses slot ${step.picture} as a picture before it is one`);
-        keep(step.slot, (yield { kind: "pixels", picture, dtype: step.dtype, resize: step.resize }) as HostTensor);
+        keep(step.slot, (yield { kind: "pixels", picture, dtype: step.dtype, resize: step.resize, span: step.span }) as HostTensor);
         return true;
       }
       case "list_new":

@@ -13,6 +13,8 @@ import type { CpuFeature, CpuModule, KernelInfo, RuntimeLowering, RuntimeProgram
 
 const dtype: Decoder<DType> = oneOf(...(Object.keys(DTYPES) as DType[]));
 const span: Decoder<Span> = record({ file: text, line: integer, column: integer });
+/** Where traces alone ask for it. */
+const traced = optional(nullable(span));
 const dim: Decoder<DimDecl> = record({ name: text, binding: oneOf("instance", "call"), min: integer, max: integer, multipleOf: integer });
 const tensorType: Decoder<TensorType> = record({ dtype, shape: list(size), axes: list(nullable(text)) });
 
@@ -28,7 +30,7 @@ const stepsOf = (buffers: number, kernels: number): Decoder<Step[]> => {
   const id = index(buffers);
   const step: Decoder<Step> = union<Step>({
     launch: { kernel: index(kernels), buffers: list(id), tasks: size },
-    copy: { from: id, to: id },
+    copy: { from: id, to: id, span: traced },
     loop: { trips: size, index: id, until: nullable(id), body: lazy(() => list(step)) },
     print: { buffer: id, label: text, span: nullable(span) },
     assert: { buffer: id, message: text, span: nullable(span) },
@@ -42,7 +44,7 @@ export const schedule = (kernels: number): Decoder<Schedule> => (value, at) => {
   const port = record<Schedule["inputs"][number]>({ name: text, type: tensorType, buffer: index(buffers.length) });
   return record<Schedule>({
     entry: text, dims: list(dim), inputs: list(port), outputs: list(port), reads: list(text), writes: list(text),
-    buffers: list(buffer), steps: stepsOf(buffers.length, kernels), arena: size,
+    buffers: list(buffer), steps: stepsOf(buffers.length, kernels), arena: size, span: traced,
   })(value, at);
 };
 
@@ -84,17 +86,18 @@ const procedureStep: Decoder<ProcedureStep> = union<ProcedureStep>({
     inputs: list(keyed<CallStep["inputs"][number]>({ tensor: record({ name: text, tensor: count }), scalar: record({ name: text, scalar }) })),
     sizes: list(record({ dim: text, value: scalar })),
     outputs: list(record({ name: text, slot: count })),
+    span: traced,
   },
   repeat: { count: scalar, index: count, body: steps },
   while: { condition: scalar, body: steps },
   if: { condition: scalar, yes: steps, no: steps },
   log: { values: list(record({ name: text, value: scalar })) },
   emit: { name: text, value: keyed<EmitStep["value"]>({ text: record({ text: textExpr }), tensor: record({ tensor: count }), scalar: record({ scalar }) }) },
-  write: { path: textExpr, tensor: count },
-  save: { path: textExpr, states },
-  load: { path: textExpr, states },
-  read: { path: textExpr, tensors: list(record({ name: text, dtype, shape: list(size), slot: count })) },
-  pixels: { picture: count, dtype: oneOf("u8", "f32"), resize: optional(pair(integer)), slot: count },
+  write: { path: textExpr, tensor: count, span: traced },
+  save: { path: textExpr, states, span: traced },
+  load: { path: textExpr, states, span: traced },
+  read: { path: textExpr, tensors: list(record({ name: text, dtype, shape: list(size), slot: count })), span: traced },
+  pixels: { picture: count, dtype: oneOf("u8", "f32"), resize: optional(pair(integer)), slot: count, span: traced },
   list_new: { list: count, dtype },
   list_push: { list: count, value: keyed<PushStep["value"]>({ scalar: record({ scalar }), tensor: record({ tensor: count, count: optional(scalar) }) }) },
   list_clear: { list: count },

@@ -71,7 +71,7 @@ export function callEntry(e: EntryHandle, graph: Graph, given: { readonly [name:
     return { name, scalar: hostExpr(x) };
   });
   const outputs = graph.outputs.map(o => ({ name: o.name, slot: r.slot() }));
-  step({ kind: "call", entry: e.name, inputs, sizes: Object.entries(sizes).map(([dim, n]) => ({ dim, value: hostExpr(n as Operand) })), outputs });
+  step({ kind: "call", entry: e.name, inputs, sizes: Object.entries(sizes).map(([dim, n]) => ({ dim, value: hostExpr(n as Operand) })), outputs, span: userSpan() });
   return Object.fromEntries(graph.outputs.map((o, i) => {
     const type = graph.nodes[o.id]!.type;
     if (isTuple(type)) throw new SluiceError({ code: "PROC007", message: `output ${o.name} is not a tensor`, span: userSpan() });
@@ -97,7 +97,7 @@ export const file = (help = "", init?: string): Arg<Text> => arg("file", help, s
 export const picture = (help = ""): Arg<Picture> => arg("picture", help, picture => ({
   pixels({ dtype = "u8", resize }: { dtype?: "u8" | "f32"; resize?: readonly [number, number] } = {}) {
     const slot = recording().slot();
-    step({ kind: "pixels", picture, dtype, slot, ...(resize ? { resize } : {}) });
+    step({ kind: "pixels", picture, dtype, slot, ...(resize ? { resize } : {}), span: userSpan() });
     return hostTensor(slot, { dtype, shape: [1, 1, 3], axes: ["H", "W", null] }) as never;
   },
 }));
@@ -193,15 +193,15 @@ export function emit(name: string, value: Text | Tensor): void {
   step({ kind: "emit", name, value: !hasSource(value) ? { text: textParts(value as Text) } : scalar ? { scalar: hostExpr(value) } : { tensor: slotOf(value, "what is emitted") } });
 }
 /** A tensor to a .png, .npy or .safetensors file. */
-export const write = (path: Text | string, value: Tensor): void => step({ kind: "write", path: textParts(path), tensor: slotOf(value, "what is written") });
-export const save = (path: Text | string, of: Group): void => step({ kind: "save", path: textParts(path), states: statesIn(of) });
+export const write = (path: Text | string, value: Tensor): void => step({ kind: "write", path: textParts(path), tensor: slotOf(value, "what is written"), span: userSpan() });
+export const save = (path: Text | string, of: Group): void => step({ kind: "save", path: textParts(path), states: statesIn(of), span: userSpan() });
 /** By name, shape and dtype, all three checked. */
-export const load = (path: Text | string, of: Group): void => step({ kind: "load", path: textParts(path), states: statesIn(of) });
+export const load = (path: Text | string, of: Group): void => step({ kind: "load", path: textParts(path), states: statesIn(of), span: userSpan() });
 /** Tensors by name from .safetensors or .npy. */
 export function read<const I extends { readonly [name: string]: Spec<any, any> }>(path: Text | string, tensors: I): { readonly [k in keyof I]: I[k] extends Spec<infer D, infer S> ? Tensor<D, S> : never } {
   const shapeOf = (s: Spec): Size[] => s.dims.map(d => (typeof d === "number" ? d : d.value));
   const rows = Object.entries(tensors).map(([name, spec]) => ({ name, dtype: spec.spec as DType, shape: shapeOf(spec), slot: recording().slot() }));
-  step({ kind: "read", path: textParts(path), tensors: rows });
+  step({ kind: "read", path: textParts(path), tensors: rows, span: userSpan() });
   return Object.fromEntries(rows.map(r => [r.name, hostTensor(r.slot, { dtype: r.dtype, shape: r.shape, axes: r.shape.map(() => null) })])) as never;
 }
 export const seconds = (): Scalar<"f64"> => scalarSlot(bind({ kind: "seconds" }), "f64") as Scalar<"f64">;

@@ -75,30 +75,33 @@ function traceFirst(s: DeclaredState): Graph | undefined {
   const t = new Trace(`init:${s.name}`, null);
   t.initial = s.name;
   within(t, () => t.b.outputs.push({ name: "value", id: tensorNode(s.first!()) }));
-  const graph = t.finish();
-  // It is traced when the program is, where whoever opens the program is on the stack: the declaration stands for it.
-  return { ...graph, nodes: graph.nodes.map(n => ({ ...n, span: s.span ?? n.span })) };
+  return declaredAt(s.span, t.finish());
 }
 
 /** A graph whose one output is a key of two words. */
-function keyGraph(name: string, value: (t: Trace) => number): Graph {
+function keyGraph(name: string, span: Span | null, value: (t: Trace) => number): Graph {
   const t = new Trace(name, null);
   t.b.outputs.push({ name: "value", id: value(t) });
-  return t.finish();
+  return declaredAt(span, t.finish());
 }
+
+/** First values are traced when the program is, where whoever opens the program is on the stack: the declaration stands for it. */
+const declaredAt = (span: Span | null, graph: Graph): Graph => ({ ...graph, nodes: graph.nodes.map(n => ({ ...n, span: span ?? n.span })) });
 
 /** Runs the functions of everything that a program exports. Throws SluiceError at the user's line where it is wrong. */
 export function traceProgram(exports: { readonly [name: string]: unknown }, name: string): Program {
   const seen = new Set<unknown>();
   const states = new Map<string, { handle: StateHandle; span: Span | null; init: () => Graph | undefined }>();
-  states.set("seed", { handle: SEED, span: null, init: () => keyGraph("init:seed", t => t.b.add("const", [], { value: [0, 0], type: SEED.type })) });
+  // Nobody writes the seed: it stands where the first state does.
+  const seedSpan = (): Span | null => [...states.values()].find(s => s.span !== null)?.span ?? null;
+  states.set("seed", { handle: SEED, span: null, init: () => keyGraph("init:seed", seedSpan(), t => t.b.add("const", [], { value: [0, 0], type: SEED.type })) });
   const own = (path: string, handle: StateHandle, span: Span | null, init: () => Graph | undefined) => {
     if (path === SEED.name) throw new SluiceError({ code: "PROGRAM004", message: "the name seed is taken", span, found: `export ${path}`, expected: "another name", hint: "seed is the state that every random stream starts from: --seed sets it" });
     handle.name = path;
     states.set(path, { handle, span, init });
   };
   for (const [key, value] of Object.entries(exports)) {
-    if (isRandomStream(value)) own(key, value.stream, null, () => keyGraph(`init:${key}`, t => t.readState(SEED)));
+    if (isRandomStream(value)) own(key, value.stream, value.span, () => keyGraph(`init:${key}`, value.span, t => t.readState(SEED)));
     else for (const { path, state } of statesOf(value, key, seen)) own(path, state, state.span, () => traceFirst(state));
     const body = typeof value === "function" ? bodies.get(value) : undefined;
     if (body) body.name = key;

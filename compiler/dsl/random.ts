@@ -2,12 +2,14 @@
 // and its step; each entry that draws moves the step on by one.
 import type { DType } from "../base/dtypes.ts";
 import type { Size } from "../base/sizes.ts";
+import type { Span } from "../base/span.ts";
 import type { TensorType } from "../graph/graph.ts";
 import type { DimLike, Num, Spec } from "./dims.ts";
 import { u32 } from "./dims.ts";
 import { constant } from "./functions.ts";
 import { hasSource, operandNode } from "./operands.ts";
 import type { AxisOf, Drop, Shape } from "./shapes.ts";
+import { userSpan } from "./source.ts";
 import type { I32, Tensor } from "./tensor.ts";
 import { build, type StateHandle, trace } from "./trace.ts";
 import { stateTensor, tensorNode, wrap } from "./value.ts";
@@ -29,6 +31,7 @@ export interface Random {
 /** The state of a stream; a program exports the stream, and its export is its name. */
 export interface RandomStream extends Random {
   readonly stream: StateHandle;
+  readonly span: Span | null;
 }
 export const isRandomStream = (x: unknown): x is RandomStream => typeof x === "object" && x !== null && "stream" in x && "normal" in x;
 
@@ -58,6 +61,7 @@ export function random(name: string): RandomStream {
   };
   return {
     stream,
+    span: userSpan(),
     normal: spec => draw("normal", spec),
     uniform: spec => draw("uniform", spec),
     bits: spec => draw("bits", spec),

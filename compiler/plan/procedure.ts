@@ -2,6 +2,7 @@
 // Values are scalars (f64 arithmetic, i32 where the dtype says so), text, tensor handles and growing lists, in numbered slots.
 import type { DType } from "../base/dtypes.ts";
 import type { Size } from "../base/sizes.ts";
+import type { Span } from "../base/span.ts";
 
 export type Slot = number;
 
@@ -25,23 +26,24 @@ export type ScalarExpr =
 /** A path or text: parts joined. */
 export type TextExpr = readonly (string | { readonly slot: Slot } | { readonly number: ScalarExpr })[];
 
+/** Spans are for traces. */
 export type ProcedureStep =
   | { readonly kind: "set"; readonly slot: Slot; readonly value: ScalarExpr }
   /** Inputs are tensor slots or scalars; `sizes` binds call dims that no input binds; outputs land in slots. */
   | { readonly kind: "call"; readonly entry: string; readonly inputs: readonly ({ readonly name: string } & ({ readonly tensor: Slot } | { readonly scalar: ScalarExpr }))[];
-      readonly sizes: readonly { readonly dim: string; readonly value: ScalarExpr }[]; readonly outputs: readonly { readonly name: string; readonly slot: Slot }[] }
+      readonly sizes: readonly { readonly dim: string; readonly value: ScalarExpr }[]; readonly outputs: readonly { readonly name: string; readonly slot: Slot }[]; readonly span?: Span | null }
   | { readonly kind: "repeat"; readonly count: ScalarExpr; readonly index: Slot; readonly body: readonly ProcedureStep[] }
   | { readonly kind: "while"; readonly condition: ScalarExpr; readonly body: readonly ProcedureStep[] }
   | { readonly kind: "if"; readonly condition: ScalarExpr; readonly yes: readonly ProcedureStep[]; readonly no: readonly ProcedureStep[] }
   | { readonly kind: "log"; readonly values: readonly { readonly name: string; readonly value: ScalarExpr }[] }
   | { readonly kind: "emit"; readonly name: string; readonly value: { readonly text: TextExpr } | { readonly tensor: Slot } | { readonly scalar: ScalarExpr } }
   /** A tensor to a .png, .npy or .safetensors file, by the path's extension. */
-  | { readonly kind: "write"; readonly path: TextExpr; readonly tensor: Slot }
-  | { readonly kind: "save" | "load"; readonly path: TextExpr; readonly states: readonly { readonly name: string; readonly state: string }[] }
+  | { readonly kind: "write"; readonly path: TextExpr; readonly tensor: Slot; readonly span?: Span | null }
+  | { readonly kind: "save" | "load"; readonly path: TextExpr; readonly states: readonly { readonly name: string; readonly state: string }[]; readonly span?: Span | null }
   /** Tensors by name from .safetensors or .npy. */
-  | { readonly kind: "read"; readonly path: TextExpr; readonly tensors: readonly { readonly name: string; readonly dtype: DType; readonly shape: readonly Size[]; readonly slot: Slot }[] }
+  | { readonly kind: "read"; readonly path: TextExpr; readonly tensors: readonly { readonly name: string; readonly dtype: DType; readonly shape: readonly Size[]; readonly slot: Slot }[]; readonly span?: Span | null }
   /** Pixels [H, W, 3] as u8, sRGB, or as f32 in 0…1. */
-  | { readonly kind: "pixels"; readonly picture: Slot; readonly dtype: "u8" | "f32"; readonly resize?: readonly [number, number]; readonly slot: Slot }
+  | { readonly kind: "pixels"; readonly picture: Slot; readonly dtype: "u8" | "f32"; readonly resize?: readonly [number, number]; readonly slot: Slot; readonly span?: Span | null }
   | { readonly kind: "list_new"; readonly list: Slot; readonly dtype: DType }
   | { readonly kind: "list_push"; readonly list: Slot; readonly value: { readonly scalar: ScalarExpr } | { readonly tensor: Slot; readonly count?: ScalarExpr } }
   | { readonly kind: "list_clear"; readonly list: Slot }

@@ -24,9 +24,10 @@ export interface ScheduleBuffer {
     | { readonly kind: "constant"; readonly index: number };
 }
 
+/** Spans that may be missing are for traces. */
 export type Step =
   | { readonly kind: "launch"; readonly kernel: number; readonly buffers: readonly BufferId[]; readonly tasks: Size }
-  | { readonly kind: "copy"; readonly from: BufferId; readonly to: BufferId }
+  | { readonly kind: "copy"; readonly from: BufferId; readonly to: BufferId; readonly span?: Span | null }
   /** `index` (i32 scalar) counts 0 … trips − 1. After the body, `until` (bool scalar) may end the loop. */
   | { readonly kind: "loop"; readonly trips: Size; readonly index: BufferId; readonly until: BufferId | null; readonly body: readonly Step[] }
   | { readonly kind: "print"; readonly buffer: BufferId; readonly label: string; readonly span: Span | null }
@@ -44,6 +45,8 @@ export interface Schedule {
   readonly steps: readonly Step[];
   /** Bytes of the arena; all offsets are multiples of 64. */
   readonly arena: Size;
+  /** The entry's own place, or that of the state whose first value it makes. */
+  readonly span?: Span | null;
 }
 
 export interface Constant {

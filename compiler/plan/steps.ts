@@ -7,6 +7,7 @@ import { isSource } from "../fusion/partition.ts";
 import type { Draft, ValueId } from "../fusion/scope.ts";
 import { type Graph, inputsOf, type NodeId, type TensorType } from "../graph/graph.ts";
 import { productSize } from "../base/sizes.ts";
+import type { Span } from "../base/span.ts";
 import type { Kernel } from "../kernel/ir.ts";
 import type { SimdMachine } from "../kernel/machines.ts";
 import { Order } from "./order.ts";
@@ -169,7 +170,7 @@ class GraphPlan {
     const steps: Step[] = [];
     for (const i of this.#order.sorted()) this.#emit(this.#works[i]!, steps);
     for (const { value, target } of this.#targets) {
-      if (this.#home(value) !== target.buffer) steps.push({ kind: "copy", from: this.#home(value), to: target.buffer });
+      if (this.#home(value) !== target.buffer) steps.push({ kind: "copy", from: this.#home(value), to: target.buffer, span: this.#spanOf(target.value) });
     }
     return steps;
   }
@@ -180,10 +181,10 @@ class GraphPlan {
         steps.push(this.#launch(w.draft));
         break;
       case "copy":
-        steps.push({ kind: "copy", from: this.#home(w.from), to: this.#home(w.to) });
+        steps.push({ kind: "copy", from: this.#home(w.from), to: this.#home(w.to), span: this.#spanOf(w.from) });
         break;
       case "update":
-        if (!this.#inPlace.has(w)) steps.push({ kind: "copy", from: this.#home(w.x), to: this.#home(w.to) });
+        if (!this.#inPlace.has(w)) steps.push({ kind: "copy", from: this.#home(w.x), to: this.#home(w.to), span: this.#spanOf(w.x, w.to) });
         steps.push(this.#launch(w.draft));
         break;
       case "effect": {
@@ -196,6 +197,11 @@ class GraphPlan {
       case "loop":
         this.#emitLoop(w, steps);
     }
+  }
+
+  /** Where a value was written; what no line of the user made is there for what needs it. */
+  #spanOf(value: ValueId, neededBy?: ValueId): Span | null {
+    return this.#graph.nodes[value]?.span ?? (neededBy === undefined ? null : this.#spanOf(neededBy));
   }
 
   #launch(draft: Draft): Step {
@@ -211,7 +217,7 @@ class GraphPlan {
     const { body, trips, until } = node.attrs;
     const index = this.#plan.buffer({ dtype: "i32", shape: [] });
     const held = carries.map(v => this.#home(v));
-    node.inputs.slice(0, carries.length).forEach((v, i) => steps.push({ kind: "copy", from: this.#home(v), to: held[i]! }));
+    node.inputs.slice(0, carries.length).forEach((v, i) => steps.push({ kind: "copy", from: this.#home(v), to: held[i]!, span: this.#spanOf(v, id) }));
     const parameters = inputsOf(body);
     const places = [index, ...held, ...node.inputs.slice(carries.length).map(v => this.#home(v))];
     const stop = until ? this.#plan.buffer({ dtype: "bool", shape: [] }) : null;

@@ -25,6 +25,12 @@ export type Effect =
   /** Float results of a launch, to be searched for NaN. */
   | { readonly kind: "nan"; readonly kernel: number; readonly values: readonly Placed[] };
 
+/** What a trace shows of a copy. */
+export interface Copy {
+  readonly bytes: number;
+  readonly span: Span | null;
+}
+
 /** Where things lie in memory. */
 export interface Places {
   readonly arena: Block;
@@ -38,6 +44,7 @@ export interface Bound {
   /** Where the tape starts, in words. */
   readonly tapeStart: number;
   readonly effects: readonly Effect[];
+  readonly copies: readonly Copy[];
   readonly inputs: ReadonlyMap<string, Placed>;
   readonly outputs: ReadonlyMap<string, Placed>;
 }
@@ -85,6 +92,7 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
   /** Positions on the tape that hold a word offset into `args`, to be made an address. */
   const argPositions: number[] = [];
   const effects: Effect[] = [];
+  const copies: Copy[] = [];
   const addEffect = (e: Effect): void => {
     tape.push(EFFECT, effects.length);
     effects.push(e);
@@ -113,7 +121,10 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
           break;
         case "copy":
           if (at(s.from).bytes !== at(s.to).bytes) throw misfit(schedule.entry, "a copy is between buffers of different sizes");
-          if (at(s.from).bytes > 0) tape.push(COPY, at(s.from).address | 0, at(s.to).address | 0, at(s.from).bytes | 0);
+          if (at(s.from).bytes > 0) {
+            tape.push(COPY, at(s.from).address | 0, at(s.to).address | 0, at(s.from).bytes | 0, copies.length);
+            copies.push({ bytes: at(s.from).bytes, span: s.span ?? null });
+          }
           break;
         case "loop": {
           if (at(s.index).bytes !== 4) throw misfit(schedule.entry, "a loop's index is no i32");
@@ -139,5 +150,5 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
   for (const position of argPositions) tape[position] = (block.address + tape[position]! * 4) | 0;
   const words = Int32Array.from([...args, ...tape]);
   const ports = (list: Schedule["inputs"]): Map<string, Placed> => new Map(list.map(p => [p.name, at(p.buffer)]));
-  return { words, tapeStart: args.length, effects, inputs: ports(schedule.inputs), outputs: ports(schedule.outputs), block };
+  return { words, tapeStart: args.length, effects, copies, inputs: ports(schedule.inputs), outputs: ports(schedule.outputs), block };
 }

@@ -24,11 +24,11 @@ export const CONTROL_BYTES = 512;
 
 /** What stands on a tape: an opcode and its words. Addresses are bytes. */
 export const LAUNCH = 0; // kernel, args, tasks, tasks claimed at once
-export const COPY = 1; // from, to, bytes
+export const COPY = 1; // from, to, bytes, number of the copy
 export const LOOP = 2; // trips, address of the index, address of `until` or 0, words of the body that follows
 export const EFFECT = 3; // number of the effect, which the leader performs
 
-/** Told of each step that all are done with: its opcode, the kernel of a launch or the bytes of a copy, and when it began. */
+/** Told of each step that all are done with: its opcode, the kernel of a launch or the number of a copy, and when it began. */
 export type RecordStep = (opcode: number, subject: number, begin: number) => void;
 
 /** About 40 µs: longer than what happens between two launches or two calls of a procedure, shorter than a time slice. */
@@ -126,7 +126,7 @@ export class Crew {
           break;
         case COPY:
           this.#copy(words[at + 1]! >>> 0, words[at + 2]! >>> 0, words[at + 3]! >>> 0);
-          at += 4;
+          at += 5;
           break;
         case EFFECT:
           if (this.#worker === 0) effect(words[at + 1]!);
@@ -149,7 +149,7 @@ export class Crew {
           throw new Error(`the tape holds no opcode at word ${at}`);
       }
       if (!this.#barrier()) return false;
-      this.#record?.(words[step]!, words[words[step] === COPY ? step + 3 : step + 1]! >>> 0, begin);
+      this.#record?.(words[step]!, words[words[step] === COPY ? step + 4 : step + 1]!, begin);
     }
     return true;
   }

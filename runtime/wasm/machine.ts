@@ -4,7 +4,7 @@
 import { byteLength, type DType } from "../../compiler/base/dtypes.ts";
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import { type DimValues, evaluateSize, sizeText } from "../../compiler/base/sizes.ts";
-import { spanText } from "../../compiler/base/span.ts";
+import { type Span, spanText } from "../../compiler/base/span.ts";
 import type { Schedule, Step } from "../../compiler/plan/schedule.ts";
 import { checkDims, named } from "../arguments.ts";
 import type { Machine } from "../procedure.ts";
@@ -12,7 +12,7 @@ import type { KernelInfo, LoweredProgram, WasmCode } from "../program.ts";
 import { StateTable } from "../states.ts";
 import type { Trace, TraceLabel } from "../trace.ts";
 import { bytesOf, elementAt, elementCount, type HostTensor, shapeText, tensorOfBytes, tensorOfNumbers, tensorText } from "../tensor.ts";
-import { type Bound, bindSchedule, type Effect, type Placed } from "./bind.ts";
+import { type Bound, bindSchedule, type Copy, type Effect, type Placed } from "./bind.ts";
 import { COPY, type Crew, LAUNCH, type RecordStep } from "./crew.ts";
 import { type Block, Heap } from "./heap.ts";
 
@@ -58,7 +58,8 @@ export class WasmMachine implements Machine<Handle> {
   readonly #cells = new Map<string, StateCell>();
   readonly #constants: readonly Block[];
   readonly #bindings = new Map<string, Binding>();
-  readonly #record: RecordStep | null;
+  /** By kernel. */
+  readonly #launchLabels: readonly TraceLabel[];
   #arena: Block;
   #scratch: { block: Block; stride: number };
   #bytes: Uint8Array;
@@ -74,13 +75,13 @@ export class WasmMachine implements Machine<Handle> {
       this.#write(block.address, c.bytes);
       return block;
     });
-    this.#record = options.trace && recordOf(options.trace, options.program.kernels);
+    this.#launchLabels = options.program.kernels.map(({ name, summary, spans }) => ({ kind: "launch", name: summary || name, span: spans[0] ?? null }));
     this.#arena = this.#heap.allocate(0, "workspace");
     this.#scratch = { block: this.#heap.allocate(0, "scratch"), stride: 0 };
   }
 
-  call(entry: string, inputs: ReadonlyMap<string, Handle | HostTensor | number>, sizes: DimValues, wanted: readonly string[]): ReadonlyMap<string, Handle | number> {
-    const results = this.run(entry, inputs, sizes);
+  call(entry: string, inputs: ReadonlyMap<string, Handle | HostTensor | number>, sizes: DimValues, wanted: readonly string[], span?: Span | null): ReadonlyMap<string, Handle | number> {
+    const results = this.run(entry, inputs, sizes, { span });
     return new Map(wanted.map(name => {
       const result = named("output", "OUTPUT001", name, results);
       return [name, result.shape.length === 0 ? elementAt(this.read(result), 0) : this.#keep(result)];
@@ -99,9 +100,13 @@ export class WasmMachine implements Machine<Handle> {
     return this.#bind(schedule, dims);
   }
 
-  /** Runs an entry; where its outputs lie until the next run. Inputs that are not given may have been placed. */
-  run(entry: string, inputs: ReadonlyMap<string, Handle | HostTensor | number>, sizes: DimValues, othersPlaced = false): ReadonlyMap<string, Placed> {
+  /** Runs an entry; where its outputs lie until the next run. Inputs that are not given may have been placed. `span`: the line of a procedure that calls. */
+  run(
+    entry: string, inputs: ReadonlyMap<string, Handle | HostTensor | number>, sizes: DimValues,
+    { othersPlaced = false, span }: { readonly othersPlaced?: boolean; readonly span?: Span | null } = {},
+  ): ReadonlyMap<string, Placed> {
     const schedule = named("entry", "ENTRY001", entry, this.#schedules);
+    const { trace } = this.#o;
     const binding = this.#prepare(schedule, inputs, sizes);
     const begin = performance.now();
     for (const { name } of schedule.inputs) {
@@ -110,13 +115,13 @@ export class WasmMachine implements Machine<Handle> {
     try {
       const start = binding.block.address + binding.tapeStart * 4;
       const scratch = { address: this.#scratch.block.address, stride: this.#scratch.stride };
-      this.#o.crew.lead(start, binding.block.address + binding.words.length * 4, scratch, index => this.#perform(entry, binding.effects[index]!), this.#record);
+      this.#o.crew.lead(start, binding.block.address + binding.words.length * 4, scratch, index => this.#perform(entry, binding.effects[index]!), trace && recordOf(trace, this.#launchLabels, binding.copies));
     } catch (error) {
       this.#states.failed(entry, schedule.writes);
       throw error;
     }
     this.#states.wrote(schedule.writes);
-    this.#o.trace?.add({ kind: "call", name: entry, span: null }, begin);
+    trace?.add({ kind: "call", name: entry, span: span ?? schedule.span ?? null }, begin);
     return binding.outputs;
   }
 
@@ -298,16 +303,11 @@ export class WasmMachine implements Machine<Handle> {
   }
 }
 
-const COPY_LABEL: TraceLabel = { kind: "copy", name: "copy", span: null };
-
 /** Records launches and copies; loops show as what they run. */
-function recordOf(trace: Trace, kernels: readonly KernelInfo[]): RecordStep {
-  const labels = kernels.map(({ name, summary, spans }): TraceLabel => ({ kind: "launch", name: summary || name, span: spans[0] ?? null }));
-  return (opcode, subject, begin) => {
-    if (opcode === LAUNCH) trace.add(labels[subject]!, begin);
-    else if (opcode === COPY) trace.add(COPY_LABEL, begin, subject);
-  };
-}
+const recordOf = (trace: Trace, launches: readonly TraceLabel[], copies: readonly Copy[]): RecordStep => (opcode, subject, begin) => {
+  if (opcode === LAUNCH) trace.add(launches[subject]!, begin);
+  else if (opcode === COPY) trace.add({ kind: "copy", name: "copy", span: copies[subject]!.span }, begin, copies[subject]!.bytes);
+};
 
 /** Of a kernel of several ops, where the others stand and what tells them apart. */
 function nanHint({ spans, summary }: Pick<KernelInfo, "spans" | "summary">): string | undefined {

@@ -96,7 +96,7 @@ class Leader {
   #perform(job: Exclude<Job, { kind: "run" | "place" | "trace" }>) {
     switch (job.kind) {
       case "call": {
-        const outputs = this.#machine.run(job.entry, tensorsFromWire(job.inputs), job.dims, true);
+        const outputs = this.#machine.run(job.entry, tensorsFromWire(job.inputs), job.dims, { othersPlaced: true });
         return tensorsToWire([...outputs].map(([name, placed]) => [name, this.#machine.read(placed)] as const));
       }
       case "get_state":
@@ -152,7 +152,7 @@ class Leader {
 
 function labelOf(effect: Exclude<HostEffect, { kind: "pause" }>): TraceLabel {
   const name = effect.kind !== "pixels" ? effect.path : typeof effect.picture === "string" ? effect.picture : "picture";
-  return { kind: effect.kind === "write" || effect.kind === "save" ? "write" : "read", name, span: null };
+  return { kind: effect.kind === "write" || effect.kind === "save" ? "write" : "read", name, span: effect.span ?? null };
 }
 
 const replyOf = (answer: Answer): EffectReply => ("tensors" in answer ? tensorsFromWire(answer.tensors) : "tensor" in answer ? fromWire(answer.tensor) : undefined);

@@ -173,8 +173,9 @@ describe("an executable", () => {
     expect(output("noiser", "enhance", "--bench", "--runs", "2", "--image", "rgb.png")).toMatch(/^enhance\(image u8 \[18, 24, 3\]\): best [\d.]+ ms, median [\d.]+ ms of 2 runs\n$/);
   });
 
+  const events = async (): Promise<{ cat: string; name: string; args: { line?: string } }[]> => JSON.parse(await readFile(at("trace.json"), "utf8")).traceEvents;
+
   test("traces every launch with the user's line, as `sluice run` does, and a run that fails too", async () => {
-    const events = async (): Promise<{ cat: string; name: string; args: object }[]> => JSON.parse(await readFile(at("trace.json"), "utf8")).traceEvents;
     output("noiser", "enhance", "--image", "rgb.png", "--out", "t.png", "--states", "net=a.safetensors", "--trace", "trace.json");
     const ours = await events();
     expect(ours.filter(e => e.cat === "call").map(e => e.name)).toContain("enhance");
@@ -185,6 +186,16 @@ describe("an executable", () => {
     expect(untimed(await events())).toEqual(untimed(ours));
     refusal("running", "root", "--x", "negative.npy", "--check", "nan", "--trace", "trace.json");
     expect((await events()).map(e => e.cat)).toContain("launch");
+  });
+
+  test.each([
+    ["train", ["--steps", "2", "--to", "b.safetensors"], ["call", "copy", "launch", "write"]],
+    ["brighten", ["--weights", "a.safetensors", "--photo", "rgb.png", "--to", "t.png"], ["call", "launch", "read", "write"]],
+  ])("the trace of %s has the user's line for every launch, copy, call, read and write", async (procedure, args, kinds) => {
+    output("noiser", procedure, ...args, "--trace", "trace.json");
+    const all = await events();
+    expect([...new Set(all.map(e => e.cat))].toSorted()).toEqual(kinds);
+    expect(all.filter(e => !/dsl-examples\/noiser\/index\.ts:\d+:\d+$/.test(e.args.line ?? ""))).toEqual([]);
   });
 
   test("Ctrl-C ends a procedure between two calls, and nothing is saved", async () => {

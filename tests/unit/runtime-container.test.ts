@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import { type DType, byteLength } from "../../compiler/base/dtypes.ts";
 import { addSize, dimSize, floorDivSize, maxSize, minSize, modSize, mulSize, type Size } from "../../compiler/base/sizes.ts";
+import type { Span } from "../../compiler/base/span.ts";
 import { crc32c } from "../../compiler/container/checksum.ts";
 import { readContainer } from "../../compiler/container/read.ts";
 import { writeContainer } from "../../compiler/container/write.ts";
@@ -42,32 +43,36 @@ const kernel = fc.record<Kernel>({
   grid: fc.array(fc.record({ name, extent: size }), { maxLength: 2 }), threads: fc.constant([]), body: fc.array(stmt, { maxLength: 3 }),
   spans: fc.constant([{ file: "a.ts", line: 1, column: 2 }]), summary: name, flops: size,
 });
-const schedule = (kernels: number) => fc.record({ shapes: fc.array(fc.tuple(dtype, fc.array(size, { maxLength: 2 })), { minLength: 1, maxLength: 4 }), tasks: size, arena: size, name }).map(
-  ({ shapes, tasks, arena, name }): Schedule => {
-    const step: Step = kernels > 0 ? { kind: "launch", kernel: kernels - 1, buffers: [0], tasks } : { kind: "copy", from: 0, to: 0 };
+/** Of a step: it may be missing, or null. */
+const span = fc.option(fc.option(fc.record({ file: name, line: fc.nat(), column: fc.nat() }), { nil: null }).map(s => ({ span: s })), { nil: {} });
+const schedule = (kernels: number) => fc.record({ at: span, copied: span, shapes: fc.array(fc.tuple(dtype, fc.array(size, { maxLength: 2 })), { minLength: 1, maxLength: 4 }), tasks: size, arena: size, name }).map(
+  ({ at, copied, shapes, tasks, arena, name }): Schedule => {
+    const copy: Step = { kind: "copy", from: 0, to: 0, ...copied };
+    const step: Step = kernels > 0 ? { kind: "launch", kernel: kernels - 1, buffers: [0], tasks } : copy;
     return {
       entry: name, dims: [{ name: "H", binding: "call", min: 1, max: 9, multipleOf: 1 }], inputs: [],
       outputs: [{ name: "y", type: { dtype: shapes[0]![0], shape: shapes[0]![1], axes: shapes[0]![1].map(() => null) }, buffer: 0 }],
-      reads: ["s"], writes: [], arena,
+      reads: ["s"], writes: [], arena, ...at,
       buffers: shapes.map(([dtype, shape], i) => ({ dtype, shape, place: i === 0 ? { kind: "arena", offset: arena } : { kind: "state", name: "s" } })),
-      steps: [step, { kind: "loop", trips: tasks, index: 0, until: null, body: [step] }, { kind: "print", buffer: 0, label: "", span: null }],
+      steps: [step, { kind: "loop", trips: tasks, index: 0, until: null, body: [step, copy] }, { kind: "print", buffer: 0, label: "", span: null }],
     };
   });
 const scalar: ScalarExpr = { kind: "binary", op: "lt", a: { kind: "slot", slot: 0 }, b: { kind: "const", value: Infinity } };
-const steps: ProcedureStep[] = [
-  { kind: "call", entry: "e", inputs: [{ name: "x", tensor: 1 }, { name: "y", scalar }], sizes: [{ dim: "H", value: scalar }], outputs: [] },
+const steps = (span: { readonly span?: Span | null }): ProcedureStep[] => [
+  { kind: "call", entry: "e", inputs: [{ name: "x", tensor: 1 }, { name: "y", scalar }], sizes: [{ dim: "H", value: scalar }], outputs: [], ...span },
   { kind: "repeat", count: scalar, index: 0, body: [{ kind: "if", condition: scalar, yes: [{ kind: "log", values: [{ name: "loss", value: scalar }] }], no: [] }] },
-  { kind: "write", path: ["a", { slot: 1 }, { number: scalar }], tensor: 2 },
-  { kind: "save", path: [], states: [{ name: "w", state: "net.w" }] },
-  { kind: "load", path: [], states: [] },
+  { kind: "write", path: ["a", { slot: 1 }, { number: scalar }], tensor: 2, ...span },
+  { kind: "save", path: [], states: [{ name: "w", state: "net.w" }], ...span },
+  { kind: "load", path: [], states: [], ...span },
+  { kind: "read", path: ["r"], tensors: [{ name: "t", dtype: "f32", shape: [2, dimSize("H")], slot: 1 }], ...span },
   { kind: "emit", name: "t", value: { text: ["x"] } },
-  { kind: "pixels", picture: 0, dtype: "u8", resize: [4, 5], slot: 1 },
+  { kind: "pixels", picture: 0, dtype: "u8", resize: [4, 5], slot: 1, ...span },
   { kind: "list_push", list: 0, value: { tensor: 1 } },
 ];
-const procedure: Procedure = {
-  name: "train", slots: 3, body: steps,
+const procedure = span.map((at): Procedure => ({
+  name: "train", slots: 3, body: steps(at),
   args: [{ name: "steps", kind: "int", help: "steps", init: 5, slot: 0 }, { name: "to", kind: "file", help: "", slot: 1 }],
-};
+}));
 const lowering = (machine: MachineName) => fc.array(kernel, { maxLength: 2 }).chain(kernels => fc.record<Lowering>({
   machine: fc.constant(machine), kernels: fc.constant(kernels), schedules: schedule(kernels.length).map(s => [{ ...s, entry: "run" }]),
 }));
@@ -75,7 +80,7 @@ const program = fc.record<CompiledProgram>({
   name, lowerings: fc.tuple(lowering("simd128"), lowering("v3")), constants: fc.array(constant, { maxLength: 3 }),
   dims: fc.constant([{ name: "B", binding: "instance", min: 1, max: 8, multipleOf: 1 }]),
   states: fc.constant([{ name: "s", type: { dtype: "f32", shape: [3], axes: [null] }, init: "init:s", span: { file: "a.ts", line: 3, column: 1 } }]),
-  procedures: fc.constantFrom<Procedure[]>([], [procedure]),
+  procedures: fc.array(procedure, { maxLength: 1 }),
 });
 const modulesOf = ({ lowerings }: CompiledProgram): Module[] => lowerings.map(({ kernels }, lowering): Module => {
   const code = { lowering, bytes: Uint8Array.of(0, 97, 115, 109), scratch: kernels.map((_, i) => i) };
@@ -152,6 +157,7 @@ describe("containers", () => {
       [text => text.replace('"bytes":68', '"bytes":1000000'), /section constants does not fit/],
       [text => text.replace('"states":[]', '"state":[]'), /header\.program: expected no field "state"/],
       [text => text.replace('"procedures":[]', `"procedures":${"[".repeat(3000)}${"]".repeat(3000)}`), /procedures/],
+      [text => text.replace('"procedures":[]', '"procedures":[{"name":"p","args":[],"slots":1,"body":[{"kind":"save","path":[],"states":[],"span":{"file":"a.ts","line":1}}]}]'), /procedures\[0\]\.body\[0\]\.span: expected a field "column"/],
       [text => text.slice(1), /header cannot be read/],
     ];
     for (const [edit, message] of refusals) {

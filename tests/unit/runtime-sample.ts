@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import binaryen from "binaryen";
 import type { DType } from "../../compiler/base/dtypes.ts";
 import { addSize, dimSize, floorDivSize, mulSize, productSize, type Size } from "../../compiler/base/sizes.ts";
+import type { Span } from "../../compiler/base/span.ts";
 import { requireCompiler } from "../../compiler/emit/cpu/compiler.ts";
 import { tensorType } from "../../compiler/graph/graph.ts";
 import type { Kernel, Param } from "../../compiler/kernel/ir.ts";
@@ -96,6 +97,7 @@ const schedule = (entry: string, parts: Partial<Schedule> & Pick<Schedule, "buff
 const launch = (kernel: number, buffers: number[], tasks: Size = 1): Step => ({ kind: "launch", kernel, buffers, tasks });
 const counter: ScheduleBuffer = { dtype: "f32", shape: [4], place: { kind: "state", name: "counter" } };
 
+const at = (line: number): Span => ({ file: "sample.ts", line, column: 3 });
 const slot = (s: number): ScalarExpr => ({ kind: "slot", slot: s });
 const train: Procedure = {
   name: "train", slots: 6,
@@ -104,20 +106,20 @@ const train: Procedure = {
     { kind: "list_new", list: 5, dtype: "f32" },
     {
       kind: "repeat", count: slot(0), index: 1, body: [
-        { kind: "call", entry: "count", inputs: [], sizes: [], outputs: [{ name: "value", slot: 2 }] },
-        { kind: "call", entry: "total", inputs: [{ name: "x", tensor: 2 }], sizes: [], outputs: [{ name: "sum", slot: 3 }] },
+        { kind: "call", entry: "count", inputs: [], sizes: [], outputs: [{ name: "value", slot: 2 }], span: at(40) },
+        { kind: "call", entry: "total", inputs: [{ name: "x", tensor: 2 }], sizes: [], outputs: [{ name: "sum", slot: 3 }], span: at(41) },
         { kind: "log", values: [{ name: "sum", value: slot(3) }] },
         { kind: "list_push", list: 5, value: { scalar: slot(3) } },
       ],
     },
     { kind: "emit", name: "last", value: { tensor: 2 } },
     { kind: "emit", name: "note", value: { text: ["after ", { number: { kind: "list_length", list: 5 } }, " steps"] } },
-    { kind: "save", path: [{ slot: 4 }], states: [{ name: "c", state: "counter" }] },
+    { kind: "save", path: [{ slot: 4 }], states: [{ name: "c", state: "counter" }], span: at(42) },
   ],
 };
 const resume: Procedure = {
   name: "resume", slots: 1, args: [{ name: "from", kind: "file", help: "", slot: 0 }],
-  body: [{ kind: "load", path: [{ slot: 0 }], states: [{ name: "c", state: "counter" }] }],
+  body: [{ kind: "load", path: [{ slot: 0 }], states: [{ name: "c", state: "counter" }], span: at(50) }],
 };
 const forever: Procedure = {
   name: "forever", slots: 2, args: [],
@@ -153,10 +155,10 @@ export const sample: CompiledProgram = {
     schedule("weigh", {
       outputs: [port("y", [4], 1)], buffers: [{ dtype: "f32", shape: [4], place: { kind: "constant", index: 0 } }, f32([4], 0)], steps: [launch(8, [0, 1], 4)],
     }),
-    schedule("counter.init", { outputs: [port("value", [4], 0)], buffers: [f32([4], 0)], steps: [launch(5, [0], 4)] }),
+    schedule("counter.init", { outputs: [port("value", [4], 0)], buffers: [f32([4], 0)], steps: [launch(5, [0], 4)], span: at(2) }),
     schedule("count", {
       reads: ["counter"], writes: ["counter"], outputs: [port("value", [4], 1)], buffers: [counter, f32([4], 0)],
-      steps: [launch(2, [0], 4), { kind: "copy", from: 0, to: 1 }],
+      steps: [launch(2, [0], 4), { kind: "copy", from: 0, to: 1, span: at(20) }],
     }),
     schedule("loop", {
       reads: ["counter"], writes: ["counter"], outputs: [port("value", [4], 1)],

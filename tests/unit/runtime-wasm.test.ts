@@ -118,11 +118,14 @@ for (const [name, options, modules] of kinds) describe(name, () => {
     await withSample({ ...options, trace: true }, async p => {
       await p.run("train", { steps: 2, to });
       await p.run("resume", { from: to });
+      await p.call("weigh");
       expect(await message(p.call("fails", { ok: 0 }))).toMatch(/ASSERT001/);
       const { traceEvents } = JSON.parse(await p.trace()) as { traceEvents: { cat: string; name: string; ts: number; dur: number; args: { line?: string; bytes?: number } }[] };
-      const step = ["launch increment sample.ts:12:3", "copy copy 16", "call count", "launch sum sample.ts:11:3", "call total"];
-      expect(traceEvents.map(({ cat, name, args }) => [cat, name, args.line ?? args.bytes ?? ""].join(" ").trim())).toEqual(
-        ["launch ten sample.ts:15:3", "call counter.init", ...step, ...step, `write ${to}`, `read ${to}`, "launch increment sample.ts:12:3"]);
+      const step = ["launch increment sample.ts:12:3", "copy copy sample.ts:20:3 16", "call count sample.ts:40:3", "launch sum sample.ts:11:3", "call total sample.ts:41:3"];
+      expect(traceEvents.map(({ cat, name, args }) => [cat, name, args.line, args.bytes].filter(x => x !== undefined).join(" "))).toEqual([
+        "launch ten sample.ts:15:3", "call counter.init sample.ts:2:3", ...step, ...step, `write ${to} sample.ts:42:3`, `read ${to} sample.ts:50:3`,
+        "launch double four sample.ts:18:3", "call weigh", "launch increment sample.ts:12:3",
+      ]);
       const ends = traceEvents.map(e => e.ts + e.dur);
       expect(ends).toEqual(ends.toSorted((a, b) => a - b));
       expect(traceEvents[0]!.ts).toBeLessThan(traceEvents.at(-1)!.ts);

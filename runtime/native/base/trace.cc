@@ -29,9 +29,10 @@ std::string quoted(const std::string& text) {
 
 int64_t Trace::now() { return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-LabelId Trace::label(std::string kind, std::string name, std::optional<Span> span) {
-  labels_.push_back({std::move(kind), std::move(name), std::move(span)});
-  return static_cast<LabelId>(labels_.size() - 1);
+LabelId Trace::label(const std::string& kind, const std::string& name, const std::optional<Span>& span) {
+  const auto [at, isNew] = known_.try_emplace(kind + '\0' + name + '\0' + (span ? spanText(*span) : ""), static_cast<LabelId>(labels_.size()));
+  if (isNew) labels_.push_back({kind, name, span});
+  return at->second;
 }
 
 void Trace::add(LabelId label, int64_t begin, int64_t end, int64_t bytes) { events_.push_back({label, begin, end, bytes}); }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/error.h"
@@ -20,8 +21,8 @@ class Trace {
   /** Nanoseconds on the clock that events are recorded with. */
   static int64_t now();
 
-  /** `kind` groups: launch, copy, read, write, call. */
-  LabelId label(std::string kind, std::string name, std::optional<Span> span);
+  /** `kind` groups: launch, copy, read, write, call. What was asked for before keeps its label. */
+  LabelId label(const std::string& kind, const std::string& name, const std::optional<Span>& span);
   void add(LabelId label, int64_t begin, int64_t end, int64_t bytes = 0);
   /** All of it; times are microseconds since the first event. */
   std::string json() const;
@@ -39,6 +40,7 @@ class Trace {
     int64_t bytes;
   };
   std::vector<Label> labels_;
+  std::unordered_map<std::string, LabelId> known_;
   std::vector<Event> events_;
 };
 

@@ -95,6 +95,8 @@ class Decoder {
     return {c["file"].text(), c["line"].integer(), c["column"].integer()};
   }
   static std::optional<Span> spanOrNull(const Cursor& c) { return c.nullable(span); }
+  /** Of a form where traces alone ask for it. */
+  static std::optional<Span> tracedSpan(const Cursor& c) { return c.has("span") ? spanOrNull(c["span"]) : std::nullopt; }
   static std::vector<std::string> texts(const Cursor& c) {
     return c.list([](const Cursor& t) { return t.text(); });
   }
@@ -138,8 +140,8 @@ class Decoder {
         return {LaunchStep{kernel, c["buffers"].list([&](const Cursor& b) { return bufferId(b); }), size(c["tasks"])}};
       }
       case 1:
-        c.record({"kind", "from", "to"});
-        return {CopyStep{bufferId(c["from"]), bufferId(c["to"])}};
+        c.record({"kind", "from", "to"}, {"span"});
+        return {CopyStep{bufferId(c["from"]), bufferId(c["to"]), tracedSpan(c)}};
       case 2:
         c.record({"kind", "trips", "index", "until", "body"});
         return {LoopStep{size(c["trips"]), bufferId(c["index"]), c["until"].nullable([&](const Cursor& b) { return bufferId(b); }), steps(c["body"])}};
@@ -158,7 +160,7 @@ class Decoder {
     });
   }
   Schedule schedule(const Cursor& c) {
-    c.record({"entry", "dims", "inputs", "outputs", "reads", "writes", "buffers", "steps", "arena"});
+    c.record({"entry", "dims", "inputs", "outputs", "reads", "writes", "buffers", "steps", "arena"}, {"span"});
     Schedule s;
     s.buffers = c["buffers"].list([&](const Cursor& b) { return buffer(b); });
     buffers_ = static_cast<int64_t>(s.buffers.size());
@@ -170,6 +172,7 @@ class Decoder {
     s.writes = texts(c["writes"]);
     s.steps = steps(c["steps"]);
     s.arena = size(c["arena"]);
+    s.span = tracedSpan(c);
     return s;
   }
   KernelInfo kernel(const Cursor& c) {
@@ -261,7 +264,7 @@ class Decoder {
     return c.list([&](const Cursor& s) { return procedureStep(s); });
   }
   CallStep call(const Cursor& c) {
-    c.record({"kind", "entry", "inputs", "sizes", "outputs"});
+    c.record({"kind", "entry", "inputs", "sizes", "outputs"}, {"span"});
     CallStep s;
     s.entry = c["entry"].text();
     s.inputs = c["inputs"].list([&](const Cursor& i) -> decltype(s.inputs)::value_type {
@@ -276,6 +279,7 @@ class Decoder {
       o.record({"name", "slot"});
       return std::pair(o["name"].text(), slot(o["slot"]));
     });
+    s.span = tracedSpan(c);
     return s;
   }
   ProcedureStep procedureStep(const Cursor& c) {
@@ -300,19 +304,19 @@ class Decoder {
         else s.value = scalar(v.record({"scalar"})["scalar"]);
         return {std::move(s)};
       }
-      case 7: c.record({"kind", "path", "tensor"}); return {WriteStep{textExpr(c["path"]), slot(c["tensor"])}};
-      case 8: c.record({"kind", "path", "states"}); return {SaveStep{textExpr(c["path"]), stateNames(c["states"])}};
-      case 9: c.record({"kind", "path", "states"}); return {LoadStep{textExpr(c["path"]), stateNames(c["states"])}};
+      case 7: c.record({"kind", "path", "tensor"}, {"span"}); return {WriteStep{textExpr(c["path"]), slot(c["tensor"]), tracedSpan(c)}};
+      case 8: c.record({"kind", "path", "states"}, {"span"}); return {SaveStep{textExpr(c["path"]), stateNames(c["states"]), tracedSpan(c)}};
+      case 9: c.record({"kind", "path", "states"}, {"span"}); return {LoadStep{textExpr(c["path"]), stateNames(c["states"]), tracedSpan(c)}};
       case 10: {
-        c.record({"kind", "path", "tensors"});
+        c.record({"kind", "path", "tensors"}, {"span"});
         return {ReadStep{textExpr(c["path"]), c["tensors"].list([&](const Cursor& t) {
           t.record({"name", "dtype", "shape", "slot"});
           return ReadStep::Tensor{t["name"].text(), {dtype(t["dtype"]), sizes(t["shape"])}, slot(t["slot"])};
-        })}};
+        }), tracedSpan(c)}};
       }
       case 11: {
-        c.record({"kind", "picture", "dtype", "slot"}, {"resize"});
-        PixelsStep s{slot(c["picture"]), c["dtype"].oneOf({"u8", "f32"}) == 0 ? DType::u8 : DType::f32, std::nullopt, slot(c["slot"])};
+        c.record({"kind", "picture", "dtype", "slot"}, {"resize", "span"});
+        PixelsStep s{slot(c["picture"]), c["dtype"].oneOf({"u8", "f32"}) == 0 ? DType::u8 : DType::f32, std::nullopt, slot(c["slot"]), tracedSpan(c)};
         if (c.has("resize")) {
           const Cursor r = c["resize"];
           if (r.size() != 2) r.refuse("two items");

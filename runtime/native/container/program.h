@@ -49,6 +49,8 @@ struct LaunchStep {
 struct CopyStep {
   BufferId from = 0;
   BufferId to = 0;
+  /** For traces, as those of entries and of procedures' steps are. */
+  std::optional<Span> span;
 };
 struct LoopStep {
   Size trips;
@@ -86,6 +88,7 @@ struct Schedule {
   std::vector<ScheduleBuffer> buffers;
   std::vector<Step> steps;
   Size arena;
+  std::optional<Span> span;
 };
 
 // Procedures
@@ -132,6 +135,7 @@ struct CallStep {
   std::vector<std::pair<std::string, std::variant<TensorRef, ScalarExpr>>> inputs;
   std::vector<std::pair<DimId, ScalarExpr>> sizes;
   std::vector<std::pair<std::string, Slot>> outputs;
+  std::optional<Span> span;
 };
 struct RepeatStep {
   ScalarExpr count;
@@ -157,16 +161,19 @@ struct EmitStep {
 struct WriteStep {
   TextExpr path;
   Slot tensor = 0;
+  std::optional<Span> span;
 };
 /** Names in the file, and the states that they are. */
 using StateNames = std::vector<std::pair<std::string, std::string>>;
 struct SaveStep {
   TextExpr path;
   StateNames states;
+  std::optional<Span> span;
 };
 struct LoadStep {
   TextExpr path;
   StateNames states;
+  std::optional<Span> span;
 };
 struct ReadStep {
   struct Tensor {
@@ -176,12 +183,14 @@ struct ReadStep {
   };
   TextExpr path;
   std::vector<Tensor> tensors;
+  std::optional<Span> span;
 };
 struct PixelsStep {
   Slot picture = 0;
   DType dtype = DType::u8;
   std::optional<std::array<int64_t, 2>> resize;
   Slot slot = 0;
+  std::optional<Span> span;
 };
 struct ListNewStep {
   Slot list = 0;

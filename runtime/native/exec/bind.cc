@@ -70,6 +70,10 @@ class Binder {
     return placed;
   }
 
+  LabelId label(const std::string& kind, const std::string& name, const std::optional<Span>& span) const {
+    return o_.trace == nullptr ? NO_LABEL : o_.trace->label(kind, name, span);
+  }
+
   void addSteps(const std::vector<Step>& steps, std::vector<Command>& into) {
     for (const Step& s : steps) std::visit([&](const auto& step) { add(step, into); }, s.as);
   }
@@ -82,7 +86,9 @@ class Binder {
     const auto k = static_cast<size_t>(step.kernel);
     if (k >= o_.lowering.kernels.size() || o_.lowering.kernels[k].params.size() != step.buffers.size()) misfit("a launch does not fit kernel " + std::to_string(step.kernel));
     const KernelInfo& info = o_.lowering.kernels[k];
-    LaunchCommand launch{.kernel = step.kernel, .operands = {}, .dims = {}, .tasks = size(step.tasks), .scratch = size(o_.scratch[k]), .label = o_.kernelLabels[k]};
+    const auto span = info.spans.empty() ? std::nullopt : std::optional(info.spans[0]);
+    LaunchCommand launch{.kernel = step.kernel, .operands = {}, .dims = {}, .tasks = size(step.tasks), .scratch = size(o_.scratch[k]),
+        .label = label("launch", info.summary.empty() ? info.name : info.summary, span)};
     if (launch.tasks == 0) return;
     if (launch.tasks >= TASK_LIMIT) misfit("a launch of " + info.name + " has " + std::to_string(launch.tasks) + " tasks");
     NanEffect nan{step.kernel, {}};
@@ -108,7 +114,7 @@ class Binder {
     if (from.bytes == 0 || from.address == to.address) return;
     const uint64_t gap = from.address < to.address ? to.address - from.address : from.address - to.address;
     if (gap < static_cast<uint64_t>(from.bytes)) misfit("a copy is between buffers that overlap");
-    into.push_back({CopyCommand{from, to, o_.copyLabel}});
+    into.push_back({CopyCommand{from, to, label("copy", "copy", step.span)}});
   }
   void add(const LoopStep& step, std::vector<Command>& into) {
     if (written(step.index).range.bytes != 4) misfit("a loop's index is no i32");

@@ -54,9 +54,8 @@ struct BindOptions {
   /** By index. */
   const std::vector<Range>& constants;
   bool checkNan = false;
-  /** By kernel. */
-  const std::vector<LabelId>& kernelLabels;
-  LabelId copyLabel = NO_LABEL;
+  /** Gets the labels of launches and copies; null: they need none. */
+  Trace* trace = nullptr;
 };
 
 Bound bindSchedule(const BindOptions& options);

@@ -87,14 +87,6 @@ Machine::Machine(MachineOptions options)
     for (const std::string& state : s.reads) entries_[i].reads.push_back(states_.index(state));
     for (const std::string& state : s.writes) entries_[i].writes.push_back(states_.index(state));
   }
-  for (const KernelInfo& k : lowering_.kernels) {
-    const auto span = k.spans.empty() ? std::nullopt : std::optional(k.spans[0]);
-    kernelLabels_.push_back(options_.trace == nullptr ? NO_LABEL : options_.trace->label("launch", k.summary.empty() ? k.name : k.summary, span));
-  }
-  if (options_.trace != nullptr) {
-    copyLabel_ = options_.trace->label("copy", "copy", std::nullopt);
-    for (size_t i = 0; i < entries_.size(); i++) entries_[i].label = options_.trace->label("call", lowering_.schedules[i].entry, std::nullopt);
-  }
   for (size_t i = 0; i < options_.container.constants.size(); i++) constants_.push_back(options_.device.share(options_.container.constants[i], "constant " + std::to_string(i)));
 }
 
@@ -113,7 +105,7 @@ size_t Machine::entry(std::string_view name) const {
   throw unknownName("entry", "ENTRY001", name, names);
 }
 
-const std::vector<Placed>& Machine::run(size_t index, std::span<const NamedInput> inputs, std::span<const DimValue> sizes) {
+const std::vector<Placed>& Machine::run(size_t index, std::span<const NamedInput> inputs, std::span<const DimValue> sizes, const std::optional<Span>& caller) {
   const Schedule& schedule = lowering_.schedules[index];
   Entry& entry = entries_[index];
   bindDims(schedule, inputs, sizes);
@@ -137,7 +129,7 @@ const std::vector<Placed>& Machine::run(size_t index, std::span<const NamedInput
     throw;
   }
   for (const size_t state : entry.writes) states_.wrote(state);
-  if (options_.trace != nullptr) options_.trace->add(entry.label, begin, Trace::now());
+  if (options_.trace != nullptr) options_.trace->add(options_.trace->label("call", schedule.entry, caller ? caller : schedule.span), begin, Trace::now());
   return binding.bound.outputs;
 }
 
@@ -179,7 +171,7 @@ Machine::Binding& Machine::bind(size_t index) {
   binding->arena = arena_.address;
   binding->bound = bindSchedule({.lowering = lowering_, .schedule = schedule, .dims = callDims_, .scratch = options_.module.scratch, .arena = arena_,
       .state = [&](const std::string& name) { return cell(states_.index(name)).range; }, .constants = constants_, .checkNan = options_.checkNan,
-      .kernelLabels = kernelLabels_, .copyLabel = copyLabel_});
+      .trace = options_.trace});
   binding->tape = options_.device.record(*module_, binding->bound.commands);
   binding->bound.commands.clear();
   if (bindings.size() == BINDINGS) bindings.pop_back();

@@ -61,8 +61,8 @@ class Machine {
 
   /** By the name of the entry. Throws ENTRY001. */
   size_t entry(std::string_view name) const;
-  /** Runs it; dims that inputs bind need not be in `sizes`. The outputs, in the order of its ports, lie there until the next run. */
-  const std::vector<Placed>& run(size_t entry, std::span<const NamedInput> inputs, std::span<const DimValue> sizes);
+  /** Runs it; dims that inputs bind need not be in `sizes`. The outputs, in the order of its ports, lie there until the next run. `caller`: the line of a procedure. */
+  const std::vector<Placed>& run(size_t entry, std::span<const NamedInput> inputs, std::span<const DimValue> sizes, const std::optional<Span>& caller = std::nullopt);
   /** The position of an output among an entry's. Throws OUTPUT001. */
   size_t output(size_t entry, std::string_view name) const;
 
@@ -91,7 +91,6 @@ class Machine {
     /** States by number. */
     std::vector<size_t> reads;
     std::vector<size_t> writes;
-    LabelId label = NO_LABEL;
   };
   class Performer;
 
@@ -120,8 +119,6 @@ class Machine {
   /** Of the call that is being made. */
   DimValues callDims_;
   Range arena_;
-  std::vector<LabelId> kernelLabels_;
-  LabelId copyLabel_ = NO_LABEL;
 };
 
 }  // namespace sluice

@@ -158,7 +158,7 @@ class Interpreter {
       // What is no integer in any bounds is refused as out of them.
       sizes_.push_back({dim, x == std::floor(x) && std::fabs(x) <= static_cast<double>(LARGEST_SIZE) ? static_cast<int64_t>(x) : -1});
     }
-    const std::vector<Placed>& outputs = machine_.run(entry, inputs_, sizes_);
+    const std::vector<Placed>& outputs = machine_.run(entry, inputs_, sizes_, s.span);
     for (const auto& [name, slot] : s.outputs) {
       const Placed& placed = outputs[machine_.output(entry, name)];
       if (placed.shape.empty()) at(slot) = machine_.number(placed);
@@ -207,14 +207,14 @@ class Interpreter {
   bool perform(const WriteStep& s) {
     const std::string path = text(s.path);
     const HostTensor value = toHost(s.tensor);
-    timed("write", path, [&] { host_.write(path, value); });
+    timed("write", path, s.span, [&] { host_.write(path, value); });
     return true;
   }
   bool perform(const SaveStep& s) {
     const std::string path = text(s.path);
     NamedTensors tensors;
     for (const auto& [name, state] : s.states) tensors.emplace_back(name, machine_.getState(state));
-    timed("write", path, [&] { host_.save(path, tensors); });
+    timed("write", path, s.span, [&] { host_.save(path, tensors); });
     return true;
   }
   bool perform(const LoadStep& s) {
@@ -225,7 +225,7 @@ class Interpreter {
       wanted.push_back({name, type.dtype, type.shape});
     }
     std::vector<HostTensor> found;
-    timed("read", path, [&] { found = host_.load(path, wanted); });
+    timed("read", path, s.span, [&] { found = host_.load(path, wanted); });
     for (size_t i = 0; i < s.states.size(); i++) machine_.setState(s.states[i].second, found.at(i));
     return true;
   }
@@ -238,7 +238,7 @@ class Interpreter {
       wanted.push_back(std::move(w));
     }
     std::vector<HostTensor> found;
-    timed("read", path, [&] { found = host_.read(path, wanted); });
+    timed("read", path, s.span, [&] { found = host_.read(path, wanted); });
     for (size_t i = 0; i < s.tensors.size(); i++) put(s.tensors[i].slot, found.at(i));
     return true;
   }
@@ -249,7 +249,7 @@ class Interpreter {
     else if (const auto* picture = std::get_if<std::shared_ptr<const Picture>>(&value)) source = *picture;
     else fail("uses slot " + std::to_string(s.picture) + " as a picture before it is one");
     HostTensor pixels;
-    timed("read", source.index() == 0 ? std::get<std::string>(source) : "picture", [&] { pixels = host_.pixels(source, s.dtype, s.resize); });
+    timed("read", source.index() == 0 ? std::get<std::string>(source) : "picture", s.span, [&] { pixels = host_.pixels(source, s.dtype, s.resize); });
     put(s.slot, pixels);
     return true;
   }
@@ -285,11 +285,11 @@ class Interpreter {
   }
 
   template <typename Work>
-  void timed(const char* kind, const std::string& name, Work&& work) {
+  void timed(const char* kind, const std::string& name, const std::optional<Span>& span, Work&& work) {
     Trace* const trace = machine_.trace();
     const int64_t begin = trace == nullptr ? 0 : Trace::now();
     work();
-    if (trace != nullptr) trace->add(trace->label(kind, name, std::nullopt), begin, Trace::now());
+    if (trace != nullptr) trace->add(trace->label(kind, name, span), begin, Trace::now());
   }
 
   const Procedure& procedure_;

@@ -50,6 +50,11 @@ TEST_CASE("a container is read: constants, modules, entries, procedures") {
   CHECK(typeText(l.schedules[0].inputs[0].type, c.program.dimNames) == "f32 [N]");
   CHECK(text(l.schedules[0].arena, c.program.dimNames) == "128*floordiv(4*N + 63, 64)");
   CHECK(c.program.procedures[0].args[1].kind == ProcedureArg::Kind::file);
+  const Schedule& count = l.schedules[5];
+  REQUIRE(count.entry == "count");
+  CHECK_FALSE(count.span);
+  CHECK(std::get<CopyStep>(count.steps[1].as).span.value().line == 20);
+  CHECK(std::get<SaveStep>(c.program.procedures[0].body[4].as).span.value().line == 42);
 }
 
 TEST_CASE("every truncation is refused") {
@@ -103,7 +108,7 @@ TEST_CASE("a header whose checksum fits but whose content does not is refused, n
   }
 }
 
-TEST_CASE("references to what is not there are refused") {
+TEST_CASE("references to what is not there, and lines that are none, are refused") {
   const std::tuple<std::function<void(Json&)>, const char*> edits[] = {
       {[](Json& h) { scheduleOf(h, "double")["steps"][0]["kernel"] = 6; }, "steps[0].kernel: expected an integer from 0 to 5"},
       {[](Json& h) { scheduleOf(h, "double")["steps"][0]["buffers"][0] = 2; }, "steps[0].buffers[0]: expected an integer from 0 to 1"},
@@ -112,6 +117,9 @@ TEST_CASE("references to what is not there are refused") {
       {[](Json& h) { h["program"]["procedures"][0]["slots"] = 1e15; }, "slots: expected an integer from 0"},
       {[](Json& h) { scheduleOf(h, "double")["arena"] = Json{{"sum", {{1, {"pow", 2, 3}}}}}; }, "arena.sum[0][1][0]: expected one of floordiv, mod, min, max"},
       {[](Json& h) { h["program"]["dims"][0]["multipleOf"] = 0; }, "dims[0].multipleOf: expected an integer of at least 1"},
+      {[](Json& h) { scheduleOf(h, "count")["steps"][1]["span"] = Json{{"file", "a.ts"}, {"line", 1}}; }, "steps[1].span: expected a field \"column\""},
+      {[](Json& h) { scheduleOf(h, "count")["span"] = "a.ts:1:2"; }, ".span: expected an object"},
+      {[](Json& h) { h["program"]["procedures"][1]["body"][0]["span"]["line"] = "1"; }, "procedures[1].body[0].span.line: expected an integer"},
   };
   for (const auto& [edit, message] : edits) {
     const auto file = sampleFile(edit);

@@ -266,16 +266,18 @@ TEST_CASE("on the null device every entry binds and stays in memory") {
   CHECK(std::isnan(p.call("loop")[3]));
 }
 
-TEST_CASE("a trace shows calls, launches, copies and files") {
+TEST_CASE("a trace shows calls, launches, copies and files, with the lines that the container has") {
   Trace trace;
   Opened p({.threads = 2, .trace = &trace});
   Memory memory;
   runProcedure(procedureNamed(p.machine.program(), "train"), {{0, 1.0}, {4, std::string("w.safetensors")}}, p.machine, memory, memory);
+  runProcedure(procedureNamed(p.machine.program(), "resume"), {{0, std::string("w.safetensors")}}, p.machine, memory, memory);
   std::string seen;
   const Json json = Json::parse(trace.json());
   for (const Json& e : json["traceEvents"]) seen += e["cat"].get<std::string>() + " " + e["name"].get<std::string>() + " " + e["args"].value("line", "") + "\n";
   CHECK(seen ==
-        "launch ten sample.ts:15:3\ncall counter.init \nlaunch increment sample.ts:12:3\ncopy copy \ncall count \nlaunch sum sample.ts:11:3\ncall total \nwrite w.safetensors \n");
+        "launch ten sample.ts:15:3\ncall counter.init sample.ts:2:1\nlaunch increment sample.ts:12:3\ncopy copy sample.ts:20:3\ncall count sample.ts:40:3\n"
+        "launch sum sample.ts:11:3\ncall total \nwrite w.safetensors sample.ts:42:3\nread w.safetensors sample.ts:50:3\n");
 }
 
 TEST_CASE("ten thousand runs leave no memory behind") {

@@ -61,15 +61,15 @@ inline Json sampleHeader() {
         {"name": "train", "slots": 6, "args": [{"name": "steps", "kind": "int", "help": "how many", "init": 3, "slot": 0}, {"name": "to", "kind": "file", "help": "weights", "slot": 4}], "body": [
           {"kind": "list_new", "list": 5, "dtype": "f32"},
           {"kind": "repeat", "count": {"kind": "slot", "slot": 0}, "index": 1, "body": [
-            {"kind": "call", "entry": "count", "inputs": [], "sizes": [], "outputs": [{"name": "value", "slot": 2}]},
-            {"kind": "call", "entry": "total", "inputs": [{"name": "x", "tensor": 2}], "sizes": [], "outputs": [{"name": "sum", "slot": 3}]},
+            {"kind": "call", "entry": "count", "inputs": [], "sizes": [], "outputs": [{"name": "value", "slot": 2}], "span": {"file": "sample.ts", "line": 40, "column": 3}},
+            {"kind": "call", "entry": "total", "inputs": [{"name": "x", "tensor": 2}], "sizes": [], "outputs": [{"name": "sum", "slot": 3}], "span": null},
             {"kind": "log", "values": [{"name": "sum", "value": {"kind": "slot", "slot": 3}}]},
             {"kind": "list_push", "list": 5, "value": {"scalar": {"kind": "slot", "slot": 3}}}]},
           {"kind": "emit", "name": "last", "value": {"tensor": 2}},
           {"kind": "emit", "name": "note", "value": {"text": ["after ", {"number": {"kind": "list_length", "list": 5}}, " steps"]}},
-          {"kind": "save", "path": [{"slot": 4}], "states": [{"name": "c", "state": "counter"}]}]},
+          {"kind": "save", "path": [{"slot": 4}], "states": [{"name": "c", "state": "counter"}], "span": {"file": "sample.ts", "line": 42, "column": 3}}]},
         {"name": "resume", "slots": 1, "args": [{"name": "from", "kind": "file", "help": "", "slot": 0}], "body": [
-          {"kind": "load", "path": [{"slot": 0}], "states": [{"name": "c", "state": "counter"}]}]},
+          {"kind": "load", "path": [{"slot": 0}], "states": [{"name": "c", "state": "counter"}], "span": {"file": "sample.ts", "line": 50, "column": 3}}]},
         {"name": "forever", "slots": 2, "args": [], "body": [{"kind": "while", "condition": {"kind": "const", "value": 1}, "body": [
           {"kind": "call", "entry": "count", "inputs": [], "sizes": [], "outputs": [{"name": "value", "slot": 0}]},
           {"kind": "log", "values": [{"name": "tick", "value": {"kind": "seconds"}}]}]}]}
@@ -86,10 +86,10 @@ inline Json sampleHeader() {
         {"entry": "total", "dims": ["N"], "inputs": [["x", ["N"], 0]], "outputs": [["sum", [], 1]], "buffers": [["N"], []], "steps": [[1, [0, 1], 1]]},
         {"entry": "root", "dims": ["N"], "inputs": [["x", ["N"], 0]], "outputs": [["y", ["N"], 1]], "buffers": [["N"], ["N"]],
           "steps": [[3, [0, 1], "N"], {"kind": "print", "buffer": 1, "label": "roots", "span": null}]},
-        {"entry": "counter.init", "outputs": [["value", [4], 0]], "buffers": [[4]], "steps": [[5, [0], 4]]},
+        {"entry": "counter.init", "outputs": [["value", [4], 0]], "buffers": [[4]], "steps": [[5, [0], 4]], "span": {"file": "sample.ts", "line": 2, "column": 1}},
         {"entry": "constant", "outputs": [["value", [4], 1]], "buffers": [{"constant": 0}, [4]], "steps": [{"kind": "copy", "from": 0, "to": 1}]},
         {"entry": "count", "reads": ["counter"], "writes": ["counter"], "outputs": [["value", [4], 1]], "buffers": [{"state": "counter"}, [4]],
-          "steps": [[2, [0], 4], {"kind": "copy", "from": 0, "to": 1}]},
+          "steps": [[2, [0], 4], {"kind": "copy", "from": 0, "to": 1, "span": {"file": "sample.ts", "line": 20, "column": 3}}]},
         {"entry": "loop", "reads": ["counter"], "writes": ["counter"], "outputs": [["value", [4], 1]],
           "buffers": [{"state": "counter"}, [4], {"dtype": "i32", "shape": []}, {"dtype": "bool", "shape": []}],
           "steps": [{"kind": "loop", "trips": 100, "index": 2, "until": 3, "body": [[2, [0], 4], [4, [2, 3], 1]]}, {"kind": "copy", "from": 0, "to": 1}]},
