@@ -85,19 +85,20 @@ function scheduleOf(graph: Graph, machine: SimdMachine, kernels: KernelPool, con
     ...graph.updates.map(u => ({ value: u.id, buffer: stateBuffer(u.name, typeOf(u.id)), old: nodeOfState.get(u.name) ?? null, state: u.name })),
     ...outputs.map(o => ({ value: o.id, buffer: o.buffer, old: null, state: null })),
   ];
+  // An entry's inputs come first and stand where it does; without them it begins with its first line.
+  const span = graph.nodes.find(n => n.span !== null)?.span ?? null;
   const steps = planGraph({
     machine,
     kernel: k => kernels.add(k),
     constant: (type, value) => add(type, { kind: "constant", index: constants.add(type, value) }),
     buffer: type => add(type, null),
-  }, graph, bound, targets);
+  }, graph, bound, targets, span);
   const { offsets, arena } = placeArena(buffers, b => buffers[b]!.place === null, steps, inputs.map(i => i.buffer), outputs.map(o => o.buffer), graph.dims);
   return {
     entry: graph.name, dims: graph.dims, inputs, outputs: outputs.map(({ name, type, buffer }) => ({ name, type, buffer })),
     reads: [...nodeOfState.keys()], writes: graph.updates.map(u => u.name),
     buffers: buffers.map(({ dtype, shape, place }, i) => ({ dtype, shape, place: place ?? { kind: "arena", offset: offsets.get(i) ?? 0 } })),
-    // An entry's inputs come first and stand where it does; without them it begins with its first line.
-    steps, arena, span: graph.nodes.find(n => n.span !== null)?.span ?? null,
+    steps, arena, span,
   };
 }
 

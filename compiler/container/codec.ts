@@ -29,7 +29,7 @@ const buffer: Decoder<ScheduleBuffer> = record({
 const stepsOf = (buffers: number, kernels: number): Decoder<Step[]> => {
   const id = index(buffers);
   const step: Decoder<Step> = union<Step>({
-    launch: { kernel: index(kernels), buffers: list(id), tasks: size },
+    launch: { kernel: index(kernels), buffers: list(id), tasks: size, span: traced },
     copy: { from: id, to: id, span: traced },
     loop: { trips: size, index: id, until: nullable(id), body: lazy(() => list(step)) },
     print: { buffer: id, label: text, span: nullable(span) },

@@ -60,7 +60,7 @@ function traceEntry(e: EntryBody): Graph {
     const outputs = (e.body as (x: object) => Outputs)(values) ?? {};
     for (const [name, value] of Object.entries(outputs)) {
       if (!hasSource(value)) throw new SluiceError({ code: "TRACE004", message: `output ${name} of ${e.name ?? "an entry"} is not a tensor`, span: e.span, found: typeof value, expected: "a tensor" });
-      t.b.outputs.push({ name, id: tensorNode(value) });
+      t.b.outputs.push({ name, id: t.standingAt(e.span, () => tensorNode(value)) });
     }
     for (const last of t.atEnd) last();
   });
@@ -74,19 +74,16 @@ function traceFirst(s: DeclaredState): Graph | undefined {
   if (!s.first) return undefined;
   const t = new Trace(`init:${s.name}`, null);
   t.initial = s.name;
-  within(t, () => t.b.outputs.push({ name: "value", id: tensorNode(s.first!()) }));
-  return declaredAt(s.span, t.finish());
+  within(t, () => t.b.outputs.push({ name: "value", id: t.standingAt(s.span, () => tensorNode(s.first!())) }));
+  return t.finish();
 }
 
 /** A graph whose one output is a key of two words. */
 function keyGraph(name: string, span: Span | null, value: (t: Trace) => number): Graph {
   const t = new Trace(name, null);
-  t.b.outputs.push({ name: "value", id: value(t) });
-  return declaredAt(span, t.finish());
+  t.b.outputs.push({ name: "value", id: t.standingAt(span, () => value(t)) });
+  return t.finish();
 }
-
-/** First values are traced when the program is, where whoever opens the program is on the stack: the declaration stands for it. */
-const declaredAt = (span: Span | null, graph: Graph): Graph => ({ ...graph, nodes: graph.nodes.map(n => ({ ...n, span: span ?? n.span })) });
 
 /** Runs the functions of everything that a program exports. Throws SluiceError at the user's line where it is wrong. */
 export function traceProgram(exports: { readonly [name: string]: unknown }, name: string): Program {

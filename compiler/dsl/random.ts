@@ -52,7 +52,10 @@ export function random(name: string): RandomStream {
     const owner = root.initial ?? name;
     const call = root.draws.get(owner) ?? 0;
     root.draws.set(owner, call + 1);
-    if (call === 0 && root.initial === null) root.atEnd.push(() => tensor.set(tensor.add(constant([0, 1], u32(2)))));
+    if (call === 0 && root.initial === null) {
+      const span = userSpan();
+      root.atEnd.push(() => root.standingAt(span, () => tensor.set(tensor.add(constant([0, 1], u32(2))))));
+    }
     return wrap(build().node("random", [key], { kind, stream: owner, call, shape, axes }));
   };
   const draw = (kind: Kind, spec: Spec): Tensor => {

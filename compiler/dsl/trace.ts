@@ -93,6 +93,16 @@ export class Trace {
     if (!known) this.b.declareDim(d);
   }
 
+  /** Nodes made by `f`, which runs when no line of theirs is on the stack but that of whoever opens the program, stand at the span. */
+  standingAt<R>(span: Span | null, f: () => R): R {
+    const first = this.b.nodes.length;
+    const result = f();
+    this.b.nodes.forEach((n, i) => {
+      if (i >= first) this.b.nodes[i] = { ...n, span: span ?? n.span };
+    });
+    return result;
+  }
+
   /** The states written so far become the graph's updates. */
   finish(): Graph {
     for (const s of this.#written) this.b.updates.push({ name: s.name!, id: this.#states.get(s)! });

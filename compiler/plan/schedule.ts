@@ -24,9 +24,9 @@ export interface ScheduleBuffer {
     | { readonly kind: "constant"; readonly index: number };
 }
 
-/** Spans that may be missing are for traces. */
+/** Spans that may be missing are for traces. A launch has its own, since equal kernels are one; without it, its kernel's first stands for it. */
 export type Step =
-  | { readonly kind: "launch"; readonly kernel: number; readonly buffers: readonly BufferId[]; readonly tasks: Size }
+  | { readonly kind: "launch"; readonly kernel: number; readonly buffers: readonly BufferId[]; readonly tasks: Size; readonly span?: Span | null }
   | { readonly kind: "copy"; readonly from: BufferId; readonly to: BufferId; readonly span?: Span | null }
   /** `index` (i32 scalar) counts 0 … trips − 1. After the body, `until` (bool scalar) may end the loop. */
   | { readonly kind: "loop"; readonly trips: Size; readonly index: BufferId; readonly until: BufferId | null; readonly body: readonly Step[] }

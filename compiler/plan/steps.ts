@@ -33,13 +33,15 @@ export interface Target {
   readonly state: string | null;
 }
 
-export function planGraph(plan: Plan, graph: Graph, bound: ReadonlyMap<NodeId, BufferId>, targets: readonly Target[]): Step[] {
-  return new GraphPlan(plan, graph, bound, targets.filter(t => t.value !== t.old)).steps();
+/** `span`: of the entry or the loop, where no line of the graph made a value. */
+export function planGraph(plan: Plan, graph: Graph, bound: ReadonlyMap<NodeId, BufferId>, targets: readonly Target[], span: Span | null): Step[] {
+  return new GraphPlan(plan, graph, bound, targets.filter(t => t.value !== t.old), span).steps();
 }
 
 class GraphPlan {
   readonly #plan: Plan;
   readonly #graph: Graph;
+  readonly #span: Span | null;
   readonly #drafted: Drafted;
   readonly #works: Work[];
   readonly #homes = new Map<ValueId, BufferId>();
@@ -50,9 +52,10 @@ class GraphPlan {
   /** Updates that find x in their own buffer. */
   readonly #inPlace = new Set<Work>();
 
-  constructor(plan: Plan, graph: Graph, bound: ReadonlyMap<NodeId, BufferId>, targets: readonly Target[]) {
+  constructor(plan: Plan, graph: Graph, bound: ReadonlyMap<NodeId, BufferId>, targets: readonly Target[], span: Span | null) {
     this.#plan = plan;
     this.#graph = graph;
+    this.#span = span;
     const wanted = [...targets.map(t => t.value), ...graph.effects.map(id => graph.nodes[id]!.inputs[0]!)];
     this.#drafted = draftKernels(graph, wanted, plan.machine);
     this.#works = [...this.#drafted.works];
@@ -199,15 +202,15 @@ class GraphPlan {
     }
   }
 
-  /** Where a value was written; what no line of the user made is there for what needs it. */
-  #spanOf(value: ValueId, neededBy?: ValueId): Span | null {
-    return this.#graph.nodes[value]?.span ?? (neededBy === undefined ? null : this.#spanOf(neededBy));
+  /** Where the first of the values was written that a line of the user made. */
+  #spanOf(...values: readonly ValueId[]): Span | null {
+    return values.map(v => this.#graph.nodes[v]?.span).find(s => s) ?? this.#span;
   }
 
   #launch(draft: Draft): Step {
     return {
       kind: "launch", kernel: this.#plan.kernel(draft.kernel), buffers: draft.operands.map(o => this.#home(o.value)),
-      tasks: productSize(draft.kernel.grid.map(g => g.extent)),
+      tasks: productSize(draft.kernel.grid.map(g => g.extent)), span: draft.kernel.spans[0] ?? this.#span,
     };
   }
 
@@ -223,6 +226,6 @@ class GraphPlan {
     const stop = until ? this.#plan.buffer({ dtype: "bool", shape: [] }) : null;
     const targets: Target[] = body.outputs.slice(0, carries.length).map((o, i) => ({ value: o.id, buffer: held[i]!, old: parameters[i + 1]!.id, state: null }));
     if (stop !== null) targets.push({ value: body.outputs[carries.length]!.id, buffer: stop, old: null, state: null });
-    steps.push({ kind: "loop", trips, index, until: stop, body: planGraph(this.#plan, body, new Map(parameters.map((p, i) => [p.id, places[i]!])), targets) });
+    steps.push({ kind: "loop", trips, index, until: stop, body: planGraph(this.#plan, body, new Map(parameters.map((p, i) => [p.id, places[i]!])), targets, this.#spanOf(id)) });
   }
 }

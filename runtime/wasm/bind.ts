@@ -7,6 +7,7 @@ import { type DimValues, dimSize, evaluateSize, type Size } from "../../compiler
 import type { Span } from "../../compiler/base/span.ts";
 import type { Schedule, Step } from "../../compiler/plan/schedule.ts";
 import type { LoweredProgram } from "../program.ts";
+import type { TraceLabel } from "../trace.ts";
 import { COPY, EFFECT, LAUNCH, LOOP } from "./crew.ts";
 import type { Block } from "./heap.ts";
 
@@ -25,10 +26,10 @@ export type Effect =
   /** Float results of a launch, to be searched for NaN. */
   | { readonly kind: "nan"; readonly kernel: number; readonly values: readonly Placed[] };
 
-/** What a trace shows of a copy. */
-export interface Copy {
+/** What a trace shows of a launch or a copy. */
+export interface Shown {
+  readonly label: TraceLabel;
   readonly bytes: number;
-  readonly span: Span | null;
 }
 
 /** Where things lie in memory. */
@@ -44,7 +45,7 @@ export interface Bound {
   /** Where the tape starts, in words. */
   readonly tapeStart: number;
   readonly effects: readonly Effect[];
-  readonly copies: readonly Copy[];
+  readonly shown: readonly Shown[];
   readonly inputs: ReadonlyMap<string, Placed>;
   readonly outputs: ReadonlyMap<string, Placed>;
 }
@@ -92,20 +93,22 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
   /** Positions on the tape that hold a word offset into `args`, to be made an address. */
   const argPositions: number[] = [];
   const effects: Effect[] = [];
-  const copies: Copy[] = [];
+  const shown: Shown[] = [];
   const addEffect = (e: Effect): void => {
     tape.push(EFFECT, effects.length);
     effects.push(e);
   };
 
-  const addLaunch = (kernel: number, ids: readonly number[], tasks: number): void => {
+  const addLaunch = ({ kernel, buffers: ids, tasks: extent, span }: Extract<Step, { kind: "launch" }>): void => {
+    const tasks = size(extent);
     const info = program.kernels[kernel];
     if (!info || info.params.length !== ids.length) throw misfit(schedule.entry, `a launch does not fit kernel ${kernel}`);
     if (tasks === 0) return;
     if (tasks >= 2 ** 30) throw misfit(schedule.entry, `a launch of ${info.name} has ${tasks} tasks`);
     while (args.length % (64 / 4) !== 0) args.push(0);
-    tape.push(LAUNCH, kernel, args.length, tasks, Math.max(1, Math.floor(tasks / (options.workers * PIECES_PER_WORKER))));
-    argPositions.push(tape.length - 3);
+    tape.push(LAUNCH, kernel, args.length, tasks, Math.max(1, Math.floor(tasks / (options.workers * PIECES_PER_WORKER))), shown.length);
+    argPositions.push(tape.length - 4);
+    shown.push({ label: { kind: "launch", name: info.summary || info.name, span: span ?? info.spans[0] ?? null }, bytes: 0 });
     for (const id of ids) args.push(at(id).address | 0);
     for (const d of info.dims) args.push(size(dimSize(d.name)));
     if (!options.checkNan) return;
@@ -117,13 +120,13 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
     for (const s of steps) {
       switch (s.kind) {
         case "launch":
-          addLaunch(s.kernel, s.buffers, size(s.tasks));
+          addLaunch(s);
           break;
         case "copy":
           if (at(s.from).bytes !== at(s.to).bytes) throw misfit(schedule.entry, "a copy is between buffers of different sizes");
           if (at(s.from).bytes > 0) {
-            tape.push(COPY, at(s.from).address | 0, at(s.to).address | 0, at(s.from).bytes | 0, copies.length);
-            copies.push({ bytes: at(s.from).bytes, span: s.span ?? null });
+            tape.push(COPY, at(s.from).address | 0, at(s.to).address | 0, at(s.from).bytes | 0, shown.length);
+            shown.push({ label: { kind: "copy", name: "copy", span: s.span ?? null }, bytes: at(s.from).bytes });
           }
           break;
         case "loop": {
@@ -150,5 +153,5 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
   for (const position of argPositions) tape[position] = (block.address + tape[position]! * 4) | 0;
   const words = Int32Array.from([...args, ...tape]);
   const ports = (list: Schedule["inputs"]): Map<string, Placed> => new Map(list.map(p => [p.name, at(p.buffer)]));
-  return { words, tapeStart: args.length, effects, copies, inputs: ports(schedule.inputs), outputs: ports(schedule.outputs), block };
+  return { words, tapeStart: args.length, effects, shown, inputs: ports(schedule.inputs), outputs: ports(schedule.outputs), block };
 }

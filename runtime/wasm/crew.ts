@@ -23,13 +23,13 @@ const STOPPED = 112;
 export const CONTROL_BYTES = 512;
 
 /** What stands on a tape: an opcode and its words. Addresses are bytes. */
-export const LAUNCH = 0; // kernel, args, tasks, tasks claimed at once
-export const COPY = 1; // from, to, bytes, number of the copy
+export const LAUNCH = 0; // kernel, args, tasks, tasks claimed at once, number among what traces show
+export const COPY = 1; // from, to, bytes, number among what traces show
 export const LOOP = 2; // trips, address of the index, address of `until` or 0, words of the body that follows
 export const EFFECT = 3; // number of the effect, which the leader performs
 
-/** Told of each step that all are done with: its opcode, the kernel of a launch or the number of a copy, and when it began. */
-export type RecordStep = (opcode: number, subject: number, begin: number) => void;
+/** Told of each launch and copy that all are done with: its number among what traces show, and when it began. */
+export type RecordStep = (shown: number, begin: number) => void;
 
 /** About 40 µs: longer than what happens between two launches or two calls of a procedure, shorter than a time slice. */
 const SPINS = 1500;
@@ -122,7 +122,7 @@ export class Crew {
       switch (words[step]) {
         case LAUNCH:
           this.#launch(words[at + 1]!, words[at + 2]!, words[at + 3]!, words[at + 4]!);
-          at += 5;
+          at += 6;
           break;
         case COPY:
           this.#copy(words[at + 1]! >>> 0, words[at + 2]! >>> 0, words[at + 3]! >>> 0);
@@ -149,7 +149,7 @@ export class Crew {
           throw new Error(`the tape holds no opcode at word ${at}`);
       }
       if (!this.#barrier()) return false;
-      this.#record?.(words[step]!, words[words[step] === COPY ? step + 4 : step + 1]!, begin);
+      if (words[step] === LAUNCH || words[step] === COPY) this.#record?.(words[at - 1]!, begin);
     }
     return true;
   }

@@ -10,10 +10,10 @@ import { checkDims, named } from "../arguments.ts";
 import type { Machine } from "../procedure.ts";
 import type { KernelInfo, LoweredProgram, WasmCode } from "../program.ts";
 import { StateTable } from "../states.ts";
-import type { Trace, TraceLabel } from "../trace.ts";
+import type { Trace } from "../trace.ts";
 import { bytesOf, elementAt, elementCount, type HostTensor, shapeText, tensorOfBytes, tensorOfNumbers, tensorText } from "../tensor.ts";
-import { type Bound, bindSchedule, type Copy, type Effect, type Placed } from "./bind.ts";
-import { COPY, type Crew, LAUNCH, type RecordStep } from "./crew.ts";
+import { type Bound, bindSchedule, type Effect, type Placed } from "./bind.ts";
+import type { Crew, RecordStep } from "./crew.ts";
 import { type Block, Heap } from "./heap.ts";
 
 /** A tensor kept for a procedure, in a block of its own. */
@@ -58,8 +58,6 @@ export class WasmMachine implements Machine<Handle> {
   readonly #cells = new Map<string, StateCell>();
   readonly #constants: readonly Block[];
   readonly #bindings = new Map<string, Binding>();
-  /** By kernel. */
-  readonly #launchLabels: readonly TraceLabel[];
   #arena: Block;
   #scratch: { block: Block; stride: number };
   #bytes: Uint8Array;
@@ -75,7 +73,6 @@ export class WasmMachine implements Machine<Handle> {
       this.#write(block.address, c.bytes);
       return block;
     });
-    this.#launchLabels = options.program.kernels.map(({ name, summary, spans }) => ({ kind: "launch", name: summary || name, span: spans[0] ?? null }));
     this.#arena = this.#heap.allocate(0, "workspace");
     this.#scratch = { block: this.#heap.allocate(0, "scratch"), stride: 0 };
   }
@@ -114,8 +111,9 @@ export class WasmMachine implements Machine<Handle> {
     }
     try {
       const start = binding.block.address + binding.tapeStart * 4;
+      const record: RecordStep | null = trace && ((shown, since) => trace.add(binding.shown[shown]!.label, since, binding.shown[shown]!.bytes));
       const scratch = { address: this.#scratch.block.address, stride: this.#scratch.stride };
-      this.#o.crew.lead(start, binding.block.address + binding.words.length * 4, scratch, index => this.#perform(entry, binding.effects[index]!), trace && recordOf(trace, this.#launchLabels, binding.copies));
+      this.#o.crew.lead(start, binding.block.address + binding.words.length * 4, scratch, index => this.#perform(entry, binding.effects[index]!), record);
     } catch (error) {
       this.#states.failed(entry, schedule.writes);
       throw error;
@@ -303,11 +301,6 @@ export class WasmMachine implements Machine<Handle> {
   }
 }
 
-/** Records launches and copies; loops show as what they run. */
-const recordOf = (trace: Trace, launches: readonly TraceLabel[], copies: readonly Copy[]): RecordStep => (opcode, subject, begin) => {
-  if (opcode === LAUNCH) trace.add(launches[subject]!, begin);
-  else if (opcode === COPY) trace.add({ kind: "copy", name: "copy", span: copies[subject]!.span }, begin, copies[subject]!.bytes);
-};
 
 /** Of a kernel of several ops, where the others stand and what tells them apart. */
 function nanHint({ spans, summary }: Pick<KernelInfo, "spans" | "summary">): string | undefined {

@@ -45,10 +45,10 @@ const kernel = fc.record<Kernel>({
 });
 /** Of a step: it may be missing, or null. */
 const span = fc.option(fc.option(fc.record({ file: name, line: fc.nat(), column: fc.nat() }), { nil: null }).map(s => ({ span: s })), { nil: {} });
-const schedule = (kernels: number) => fc.record({ at: span, copied: span, shapes: fc.array(fc.tuple(dtype, fc.array(size, { maxLength: 2 })), { minLength: 1, maxLength: 4 }), tasks: size, arena: size, name }).map(
-  ({ at, copied, shapes, tasks, arena, name }): Schedule => {
-    const copy: Step = { kind: "copy", from: 0, to: 0, ...copied };
-    const step: Step = kernels > 0 ? { kind: "launch", kernel: kernels - 1, buffers: [0], tasks } : copy;
+const schedule = (kernels: number) => fc.record({ at: span, done: span, shapes: fc.array(fc.tuple(dtype, fc.array(size, { maxLength: 2 })), { minLength: 1, maxLength: 4 }), tasks: size, arena: size, name }).map(
+  ({ at, done, shapes, tasks, arena, name }): Schedule => {
+    const copy: Step = { kind: "copy", from: 0, to: 0, ...done };
+    const step: Step = kernels > 0 ? { kind: "launch", kernel: kernels - 1, buffers: [0], tasks, ...done } : copy;
     return {
       entry: name, dims: [{ name: "H", binding: "call", min: 1, max: 9, multipleOf: 1 }], inputs: [],
       outputs: [{ name: "y", type: { dtype: shapes[0]![0], shape: shapes[0]![1], axes: shapes[0]![1].map(() => null) }, buffer: 0 }],

@@ -94,7 +94,7 @@ const port = (name: string, shape: readonly Size[], buffer: number) => ({ name, 
 const schedule = (entry: string, parts: Partial<Schedule> & Pick<Schedule, "buffers" | "steps">): Schedule => ({
   entry, dims: [], inputs: [], outputs: [], reads: [], writes: [], arena: 4096, ...parts,
 });
-const launch = (kernel: number, buffers: number[], tasks: Size = 1): Step => ({ kind: "launch", kernel, buffers, tasks });
+const launch = (kernel: number, buffers: number[], tasks: Size = 1, span?: Span): Step => ({ kind: "launch", kernel, buffers, tasks, span });
 const counter: ScheduleBuffer = { dtype: "f32", shape: [4], place: { kind: "state", name: "counter" } };
 
 const at = (line: number): Span => ({ file: "sample.ts", line, column: 3 });
@@ -158,7 +158,7 @@ export const sample: CompiledProgram = {
     schedule("counter.init", { outputs: [port("value", [4], 0)], buffers: [f32([4], 0)], steps: [launch(5, [0], 4)], span: at(2) }),
     schedule("count", {
       reads: ["counter"], writes: ["counter"], outputs: [port("value", [4], 1)], buffers: [counter, f32([4], 0)],
-      steps: [launch(2, [0], 4), { kind: "copy", from: 0, to: 1, span: at(20) }],
+      steps: [launch(2, [0], 4, at(19)), { kind: "copy", from: 0, to: 1, span: at(20) }],
     }),
     schedule("loop", {
       reads: ["counter"], writes: ["counter"], outputs: [port("value", [4], 1)],

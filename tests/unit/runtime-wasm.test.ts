@@ -121,7 +121,7 @@ for (const [name, options, modules] of kinds) describe(name, () => {
       await p.call("weigh");
       expect(await message(p.call("fails", { ok: 0 }))).toMatch(/ASSERT001/);
       const { traceEvents } = JSON.parse(await p.trace()) as { traceEvents: { cat: string; name: string; ts: number; dur: number; args: { line?: string; bytes?: number } }[] };
-      const step = ["launch increment sample.ts:12:3", "copy copy sample.ts:20:3 16", "call count sample.ts:40:3", "launch sum sample.ts:11:3", "call total sample.ts:41:3"];
+      const step = ["launch increment sample.ts:19:3", "copy copy sample.ts:20:3 16", "call count sample.ts:40:3", "launch sum sample.ts:11:3", "call total sample.ts:41:3"];
       expect(traceEvents.map(({ cat, name, args }) => [cat, name, args.line, args.bytes].filter(x => x !== undefined).join(" "))).toEqual([
         "launch ten sample.ts:15:3", "call counter.init sample.ts:2:3", ...step, ...step, `write ${to} sample.ts:42:3`, `read ${to} sample.ts:50:3`,
         "launch double four sample.ts:18:3", "call weigh", "launch increment sample.ts:12:3",

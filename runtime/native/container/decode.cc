@@ -135,9 +135,9 @@ class Decoder {
   Step step(const Cursor& c) {
     switch (c.kind({"launch", "copy", "loop", "print", "assert"})) {
       case 0: {
-        c.record({"kind", "kernel", "buffers", "tasks"});
+        c.record({"kind", "kernel", "buffers", "tasks"}, {"span"});
         const auto kernel = static_cast<int32_t>(c["kernel"].index(kernels_));
-        return {LaunchStep{kernel, c["buffers"].list([&](const Cursor& b) { return bufferId(b); }), size(c["tasks"])}};
+        return {LaunchStep{kernel, c["buffers"].list([&](const Cursor& b) { return bufferId(b); }), size(c["tasks"]), tracedSpan(c)}};
       }
       case 1:
         c.record({"kind", "from", "to"}, {"span"});

@@ -45,11 +45,12 @@ struct LaunchStep {
   int32_t kernel = 0;
   std::vector<BufferId> buffers;
   Size tasks;
+  /** For traces, as those of copies, of entries and of procedures' steps are. Without it the kernel's first stands for it. */
+  std::optional<Span> span;
 };
 struct CopyStep {
   BufferId from = 0;
   BufferId to = 0;
-  /** For traces, as those of entries and of procedures' steps are. */
   std::optional<Span> span;
 };
 struct LoopStep {

@@ -86,7 +86,7 @@ class Binder {
     const auto k = static_cast<size_t>(step.kernel);
     if (k >= o_.lowering.kernels.size() || o_.lowering.kernels[k].params.size() != step.buffers.size()) misfit("a launch does not fit kernel " + std::to_string(step.kernel));
     const KernelInfo& info = o_.lowering.kernels[k];
-    const auto span = info.spans.empty() ? std::nullopt : std::optional(info.spans[0]);
+    const auto span = step.span || info.spans.empty() ? step.span : info.spans[0];
     LaunchCommand launch{.kernel = step.kernel, .operands = {}, .dims = {}, .tasks = size(step.tasks), .scratch = size(o_.scratch[k]),
         .label = label("launch", info.summary.empty() ? info.name : info.summary, span)};
     if (launch.tasks == 0) return;

@@ -53,6 +53,7 @@ TEST_CASE("a container is read: constants, modules, entries, procedures") {
   const Schedule& count = l.schedules[5];
   REQUIRE(count.entry == "count");
   CHECK_FALSE(count.span);
+  CHECK(std::get<LaunchStep>(count.steps[0].as).span.value().line == 19);
   CHECK(std::get<CopyStep>(count.steps[1].as).span.value().line == 20);
   CHECK(std::get<SaveStep>(c.program.procedures[0].body[4].as).span.value().line == 42);
 }

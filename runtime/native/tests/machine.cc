@@ -276,7 +276,7 @@ TEST_CASE("a trace shows calls, launches, copies and files, with the lines that 
   const Json json = Json::parse(trace.json());
   for (const Json& e : json["traceEvents"]) seen += e["cat"].get<std::string>() + " " + e["name"].get<std::string>() + " " + e["args"].value("line", "") + "\n";
   CHECK(seen ==
-        "launch ten sample.ts:15:3\ncall counter.init sample.ts:2:1\nlaunch increment sample.ts:12:3\ncopy copy sample.ts:20:3\ncall count sample.ts:40:3\n"
+        "launch ten sample.ts:15:3\ncall counter.init sample.ts:2:1\nlaunch increment sample.ts:19:3\ncopy copy sample.ts:20:3\ncall count sample.ts:40:3\n"
         "launch sum sample.ts:11:3\ncall total \nwrite w.safetensors sample.ts:42:3\nread w.safetensors sample.ts:50:3\n");
 }
 

@@ -89,7 +89,7 @@ inline Json sampleHeader() {
         {"entry": "counter.init", "outputs": [["value", [4], 0]], "buffers": [[4]], "steps": [[5, [0], 4]], "span": {"file": "sample.ts", "line": 2, "column": 1}},
         {"entry": "constant", "outputs": [["value", [4], 1]], "buffers": [{"constant": 0}, [4]], "steps": [{"kind": "copy", "from": 0, "to": 1}]},
         {"entry": "count", "reads": ["counter"], "writes": ["counter"], "outputs": [["value", [4], 1]], "buffers": [{"state": "counter"}, [4]],
-          "steps": [[2, [0], 4], {"kind": "copy", "from": 0, "to": 1, "span": {"file": "sample.ts", "line": 20, "column": 3}}]},
+          "steps": [[2, [0], 4, {"file": "sample.ts", "line": 19, "column": 3}], {"kind": "copy", "from": 0, "to": 1, "span": {"file": "sample.ts", "line": 20, "column": 3}}]},
         {"entry": "loop", "reads": ["counter"], "writes": ["counter"], "outputs": [["value", [4], 1]],
           "buffers": [{"state": "counter"}, [4], {"dtype": "i32", "shape": []}, {"dtype": "bool", "shape": []}],
           "steps": [{"kind": "loop", "trips": 100, "index": 2, "until": 3, "body": [[2, [0], 4], [4, [2, 3], 1]]}, {"kind": "copy", "from": 0, "to": 1}]},
@@ -123,9 +123,12 @@ inline Json expanded(Json header) {
     return Json{{"name", p[0]}, {"type", {{"dtype", p.size() > 3 ? p[3] : Json("f32")}, {"shape", shape(p[1])}, {"axes", axes}}}, {"buffer", p[2]}};
   };
   const std::function<Json(const Json&)> step = [&](const Json& s) {
-    if (s.is_array()) return Json{{"kind", "launch"}, {"kernel", s[0]}, {"buffers", s[1]}, {"tasks", size(s[2])}};
     Json out = s;
-    if (s.contains("body")) {
+    if (s.is_array()) {
+      out = {{"kind", "launch"}, {"kernel", s[0]}, {"buffers", s[1]}, {"tasks", size(s[2])}};
+      if (s.size() > 3) out["span"] = s[3];
+    }
+    if (out.contains("body")) {
       out["body"] = Json::array();
       for (const Json& b : s["body"]) out["body"].push_back(step(b));
     }
