@@ -1,5 +1,5 @@
-// NoiSER's two convolutions alone, between states, so that a call moves no data in or out; of a strip so low that all of
-// it stays in the second cache, as the rows that `enhance` works on do.
+// NoiSER's two convolutions alone, between states, so that a call moves no data in or out; of a picture so low that
+// caches hold all of it, as they do the rows that `enhance` works on.
 import { conv2d, entry, f32, int, procedure, repeat, state } from "sluice";
 
 export const [height, width, hidden] = [8, 600, 32];
