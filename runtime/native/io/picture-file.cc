@@ -129,10 +129,21 @@ PictureFile inspectPng(const std::string& path, Bytes bytes) {
   return file;
 }
 
+/** The decoder would write past the end of a table with more codes than there are bytes. */
+void requireHuffmanTables(const std::string& path, Bytes data) {
+  constexpr size_t LENGTHS = 16, MOST_CODES = 256;
+  while (!data.empty()) {
+    size_t codes = 0;
+    for (size_t i = 1; i <= LENGTHS && i < data.size(); i++) codes += byteAt(data, i);
+    if (codes > MOST_CODES || 1 + LENGTHS + codes > data.size()) damaged(path, "a damaged Huffman table");
+    data = data.subspan(1 + LENGTHS + codes);
+  }
+}
+
 PictureFile inspectJpeg(const std::string& path, Bytes bytes) {
   PictureFile file{.format = PictureFile::Format::jpeg};
   std::vector<std::byte> profile;
-  constexpr uint8_t SCAN = 0xda, END = 0xd9, EXIF = 0xe1, PROFILE = 0xe2;
+  constexpr uint8_t TABLES = 0xc4, SCAN = 0xda, END = 0xd9, EXIF = 0xe1, PROFILE = 0xe2;
   bool framed = false;
   for (size_t at = 2;;) {
     while (at < bytes.size() && byteAt(bytes, at) != 0xff) at++;  // the data of a scan
@@ -146,12 +157,14 @@ PictureFile inspectJpeg(const std::string& path, Bytes bytes) {
     const size_t length = big(bytes, at, 2);
     if (length < 2 || length > bytes.size() - at) damaged(path, "the file is cut short");
     const Bytes data = bytes.subspan(at + 2, length - 2);
-    const bool frame = marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+    const bool frame = marker >= 0xc0 && marker <= 0xcf && marker != TABLES && marker != 0xc8 && marker != 0xcc;
     if (frame) {
       if (data.size() < 6) damaged(path, "a damaged header");
       limitPixels(path, big(data, 3, 2), big(data, 1, 2));
       if (byteAt(data, 5) == 4) refuse(path, "the picture is in CMYK", "4 channels", "RGB or grey", "convert it to sRGB, or read it with `sluice run`, which converts");
       framed = true;
+    } else if (marker == TABLES) {
+      requireHuffmanTables(path, data);
     } else if (marker == EXIF && textOf(data).starts_with(std::string_view("Exif\0\0", 6))) {
       file.orientation = exifOrientation(data.subspan(6));
     } else if (marker == PROFILE && textOf(data).starts_with(std::string_view("ICC_PROFILE\0", 12)) && data.size() > 14) {

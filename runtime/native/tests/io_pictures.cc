@@ -71,6 +71,12 @@ TEST_CASE("flipped bits of a JPEG are refused or give a picture of a size that i
   }
 }
 
+TEST_CASE("a JPEG with a Huffman table of more codes than there are bytes is refused") {
+  std::string jpeg = encoded("p.jpg", sample(9, 9, false));
+  jpeg.replace(jpeg.find("\xff\xc4") + 5, 2, "\xff\xff");
+  CHECK(refused(jpeg) == "error IMAGE001: p: not a picture that can be read\n  found:    a damaged Huffman table\n  expected: PNG or JPEG");
+}
+
 TEST_CASE("other formats are named, and other things are no pictures") {
   CHECK(refused("GIF89a......") == "error IMAGE001: p: pictures of this format are not read\n  found:    gif\n  expected: PNG or JPEG");
   CHECK(refused("RIFF\1\1\1\1WEBPVP8L").find("found:    webp") != std::string::npos);
