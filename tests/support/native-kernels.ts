@@ -22,7 +22,7 @@ export const TEST_CACHE = fileURLToPath(new URL("../../build/tests/kernels", imp
 const require = createRequire(import.meta.url);
 let loaded: NativeKernels | undefined;
 
-function nativeKernels(): NativeKernels {
+export function nativeKernels(): NativeKernels {
   if (loaded) return loaded;
   const source = fileURLToPath(new URL("native-kernels.cc", import.meta.url));
   const folder = fileURLToPath(new URL("../../build/tests", import.meta.url));

@@ -1,0 +1,105 @@
+// Statements about matrix fragments, which the header's templates hold and multiply. What a thread loads or stores of one
+// is told by a lambda of row and column.
+import { InternalError } from "../../base/diagnostics.ts";
+import { addSize, dimSize, type Size } from "../../base/sizes.ts";
+import { indexSize } from "../../kernel/indices.ts";
+import type { Expr, Stmt } from "../../kernel/ir.ts";
+import { type Code, literal, SCALAR_TYPE } from "./code.ts";
+import type { Expressions } from "./expressions.ts";
+import { type Home, type Place, placeOf, STORAGE_TYPE, storeLanes, withNames } from "./memory.ts";
+import { I32, type Sizes } from "./sizes.ts";
+
+type FragmentStmt = Stmt & { readonly kind: "fragment" | "fragment_fill" | "fragment_load" | "fragment_mma" | "fragment_store" };
+type Declared = Stmt & { readonly kind: "fragment" };
+
+const FACTORS: ReadonlySet<string> = new Set(["f16", "bf16", "f32", "i8"]);
+const SUMS: ReadonlySet<string> = new Set(["f32", "i32"]);
+
+export class Fragments {
+  readonly #code: Code;
+  readonly #sizes: Sizes;
+  readonly #expressions: Expressions;
+  readonly #declared = new Map<string, Declared>();
+
+  constructor(code: Code, sizes: Sizes, expressions: Expressions) {
+    this.#code = code;
+    this.#sizes = sizes;
+    this.#expressions = expressions;
+  }
+
+  statement(s: FragmentStmt): void {
+    const code = this.#code;
+    switch (s.kind) {
+      case "fragment": this.#declare(s); return;
+      case "fragment_fill": {
+        const { dtype } = this.#of(s.fragment);
+        const value = dtype === "i32" || dtype === "i8" ? `(${STORAGE_TYPE[dtype]})${literal("i32", s.value)}` : dtype === "f32" ? literal("f32", s.value) : `${dtype}_of_f32(${literal("f32", s.value)})`;
+        code.line(`load_fragment(${code.name(s.fragment)}, [](int, int) { return ${value}; });`);
+        return;
+      }
+      case "fragment_mma": code.line(`mma(${[s.d, s.a, s.b].map(f => code.name(f)).join(", ")});`); return;
+      case "fragment_load": {
+        const home = this.#expressions.memory(s.buffer);
+        const { dtype } = this.#of(s.fragment);
+        if (home.buffer.dtype !== dtype) throw new InternalError(`fragment ${s.fragment} of ${dtype} is loaded from ${s.buffer}, which is ${home.buffer.dtype}`);
+        code.group(() => {
+          const place = this.#place(home, s.index, s.order === "row" ? ["row", "column"] : ["column", "row"]);
+          code.line(`load_fragment(${code.name(s.fragment)}, [&](int row, int column) { return ${home.base}[${place.at(0)}]; });`);
+        });
+        return;
+      }
+      case "fragment_store": {
+        const home = this.#expressions.memory(s.buffer);
+        const { dtype, role } = this.#of(s.fragment);
+        if (role !== "accumulator") throw new InternalError(`fragment ${s.fragment} is stored and is no accumulator`);
+        code.group(() => {
+          const place = this.#place(home, s.index, ["row", "column"]);
+          code.block(`store_fragment(${code.name(s.fragment)}, [&](int row, int column, ${STORAGE_TYPE[dtype]} value)`, () => storeLanes(code, home, place, ["value"]), "});");
+        });
+        return;
+      }
+    }
+  }
+
+  #declare(s: Declared): void {
+    const { role, dtype, m, n, k } = s;
+    const depth = dtype === "i8" ? 32 : dtype === "f32" ? 8 : 16;
+    const fits = role === "accumulator" ? SUMS.has(dtype) && m % 16 === 0 && n % 8 === 0 : FACTORS.has(dtype) && k % depth === 0 && (role === "a" ? m % 16 : n % 8) === 0;
+    if (!fits) throw new InternalError(`no fragment ${role} of ${dtype} ${m} by ${n} by ${k} on CUDA`);
+    const [name, rows, columns] = role === "a" ? ["FragmentA", m, k] : role === "b" ? ["FragmentB", k, n] : ["Accumulator", m, n];
+    this.#declared.set(s.name, s);
+    this.#code.declare(`${name}<${STORAGE_TYPE[dtype]}, ${rows}, ${columns}> ${this.#code.name(s.name)};`);
+  }
+  #of(fragment: string): Declared {
+    const declared = this.#declared.get(fragment);
+    if (!declared) throw new InternalError(`no fragment ${fragment}`);
+    return declared;
+  }
+
+  /** Where an element lies, in the two names of the lambda: `along` the last axes. */
+  #place(home: Home, index: readonly Expr[], along: readonly [string, string]): Place {
+    const { names } = this.#sizes;
+    const [first, second] = along;
+    const inside = ["row", "column"];
+    const before = inside.map(name => names.get(name));
+    const offsets = index.map(e => this.#symbol(e));
+    for (const name of inside) names.set(name, { kind: "variable", text: name, bits: 32, range: { min: 0, max: 255 }, multipleOf: 1 });
+    const at = offsets.map((size, axis): Expr => ({ kind: "size", size: axis === index.length - 2 ? addSize(size, dimSize(first)) : axis === index.length - 1 ? addSize(size, dimSize(second)) : size }));
+    const place = placeOf(this.#sizes, home.buffer, at, e => this.#expressions.scalar(e));
+    const text = place.at(0);
+    inside.forEach((name, i) => {
+      const known = before[i];
+      if (known) names.set(name, known);
+      else names.delete(name);
+    });
+    return { at: () => text, multipleOf: () => 1 };
+  }
+  /** Data is held before the lambda. */
+  #symbol(e: Expr): Size {
+    const size = indexSize(withNames(this.#sizes, e));
+    if (size !== undefined) return this.#sizes.resolve(size);
+    const name = this.#code.held(SCALAR_TYPE.i32, this.#expressions.scalar(e), "t");
+    this.#sizes.names.set(name, { kind: "variable", text: name, bits: 32, range: I32, multipleOf: 1 });
+    return dimSize(name);
+  }
+}

@@ -1,0 +1,54 @@
+// Runs emitted CUDA C++ without a GPU, for tests: each thread of a block is a fiber, blocks go one after the other. What the
+// code does to memory is told by the hooks that g++ -fsanitize=thread puts before every access; the sanitizer's own library
+// is not used. The first fault ends the launch with a sentence about it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace shim {
+
+struct Index {
+  unsigned x;
+};
+Index thread_index();
+Index block_index();
+Index block_size();
+
+/** Memory of the block, the same for all of its threads; `site` tells declarations apart. */
+void *shared(const char *name, std::size_t bytes, int site);
+
+/** Until all threads of the block, or of the warp, are here. */
+void block_barrier();
+void warp_barrier();
+/** What thread `from` of the warp gives. */
+void shuffle(unsigned mask, const void *mine, void *theirs, std::size_t bytes, int from);
+
+/** Before an atomic operation; bytes that the mask leaves out are not touched. */
+void atomic_access(const void *address, std::size_t bytes, unsigned mask = ~0u);
+
+void async_copy(void *to, const void *from, std::size_t bytes);
+void async_commit();
+void async_wait(int pending);
+
+struct Buffer {
+  const char *name;
+  char *data;
+  std::int64_t bytes;
+  bool is_written;
+};
+struct Launch {
+  std::vector<Buffer> buffers;
+  std::int64_t blocks;
+  std::int64_t threads;
+  std::int64_t scratch_bytes;
+  /** Whether the last block and the last thread go first. */
+  bool is_reversed;
+};
+using Kernel = void (*)(void *context, char *const *buffers, char *scratch);
+
+/** Runs all blocks; what the kernel writes is copied back. Empty, or what went wrong. */
+std::string launch(const Launch &launch, Kernel kernel, void *context);
+
+}  // namespace shim
