@@ -19,6 +19,13 @@ const packages = [
   { name: "libstb-dev", file: "/usr/include/stb/stb_image.h", why: "pictures in executables" },
   { name: "libcli11-dev", file: "/usr/include/CLI/CLI.hpp", why: "the command line of executables" },
   { name: "liburing-dev", file: "/usr/include/liburing.h", why: "the fastest way to a disk" },
+  { name: "libvulkan-dev", file: "/usr/include/vulkan/vulkan.h", why: "--target vulkan in the native runtime" },
+  { name: "libvulkan-volk-dev", file: "/usr/include/volk.h", why: "--target vulkan in the native runtime" },
+  { name: "libvulkan1", file: "/usr/lib/x86_64-linux-gnu/libvulkan.so.1", why: "--target vulkan" },
+  { name: "mesa-vulkan-drivers", file: "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json", why: "--target vulkan where there is no GPU" },
+  { name: "vulkan-validationlayers", file: "/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json", why: "the tests of --target vulkan" },
+  { name: "glslang-tools", file: "/usr/bin/glslangValidator", why: "the tests of --target vulkan" },
+  { name: "spirv-tools", file: "/usr/bin/spirv-val", why: "the tests of --target vulkan" },
 ];
 if (process.argv.includes("--peers")) {
   packages.push(

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "device/crew.h"
+#include "device/memory-error.h"
 
 namespace sluice {
 namespace {
@@ -22,12 +23,6 @@ constexpr int64_t ALIGNMENT = 64;
 constexpr int64_t HUGE_PAGE = int64_t{2} << 20;
 /** Tasks claimed at once are so few that each worker comes back about this many times. */
 constexpr int64_t PIECES_PER_WORKER = 4;
-
-std::string mebibytes(int64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f", static_cast<double>(bytes) / (1 << 20));
-  return std::to_string(bytes) + " bytes (" + text + " MiB)";
-}
 
 template <typename T>
 T* pointer(uint64_t address) { return reinterpret_cast<T*>(address); }
@@ -244,10 +239,7 @@ class Cpu final : public Device, public Stream {
     const int64_t alignment = alignmentOf(wanted);
     return std::max(ALIGNMENT, (wanted + alignment - 1) / alignment * alignment);
   }
-  [[noreturn]] void refuse(int64_t wanted, std::string_view purpose) const {
-    throw Error({.code = "MEM001", .message = "not enough memory for " + std::string(purpose), .found = "it needs " + mebibytes(wanted) + "; " + mebibytes(used_) + " are in use",
-        .expected = "at most " + mebibytes(limit_) + " in all", .hint = "use smaller sizes, or close programs that are no longer needed"});
-  }
+  [[noreturn]] void refuse(int64_t wanted, std::string_view purpose) const { throw notEnoughMemory(purpose, wanted, used_, limit_); }
 
   Crew crew_;
   const std::string level_;

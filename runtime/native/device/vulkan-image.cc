@@ -1,0 +1,135 @@
+// Reads module images, and trusts nothing in them that a driver would trust: bounds, counts, and what SPIR-V declares.
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "device/vulkan-module.h"
+
+namespace sluice {
+namespace {
+
+constexpr size_t HEADER = 3;
+constexpr size_t ROW = 4;
+constexpr uint32_t SPIRV_MAGIC = 0x07230203;
+constexpr uint32_t SPIRV_VERSION = 0x00010500;
+constexpr size_t SPIRV_HEADER = 5;
+enum Opcode : uint32_t { ENTRY_POINT = 15, EXECUTION_MODE = 16, CAPABILITY = 17 };
+constexpr uint32_t GL_COMPUTE = 5;
+constexpr uint32_t LOCAL_SIZE = 17;
+
+static_assert(std::endian::native == std::endian::little);
+
+Error damaged(std::string message, std::string found = "", std::string expected = "") {
+  return Error({.code = "GPU003", .message = "the program's Vulkan code is damaged: " + std::move(message), .found = std::move(found), .expected = std::move(expected), .hint = "build the program again"});
+}
+
+/** What a module declares before its functions; each instruction lies within it. */
+void readDeclarations(VulkanKernel& kernel, const std::string& name) {
+  const std::vector<uint32_t>& code = kernel.code;
+  if (code.size() < SPIRV_HEADER || code[0] != SPIRV_MAGIC) throw damaged(name + " is no SPIR-V");
+  if (code[1] > SPIRV_VERSION) throw damaged(name + " is SPIR-V of another version", "1." + std::to_string((code[1] >> 8) & 0xff), "1.5 or older");
+  bool hasEntry = false;
+  std::optional<std::array<uint32_t, 3>> size;
+  for (size_t at = SPIRV_HEADER; at < code.size();) {
+    const uint32_t words = code[at] >> 16;
+    if (words == 0 || words > code.size() - at) throw damaged(name + " has an instruction that does not fit", std::to_string(words) + " words at " + std::to_string(at));
+    const uint32_t* const operand = code.data() + at + 1;
+    switch (code[at] & 0xffff) {
+      case CAPABILITY:
+        if (words == 2) kernel.capabilities.push_back(operand[0]);
+        break;
+      case ENTRY_POINT: {
+        constexpr char MAIN[8] = "main";
+        hasEntry = hasEntry || (words >= 5 && operand[0] == GL_COMPUTE && std::memcmp(operand + 2, MAIN, sizeof MAIN) == 0);
+        break;
+      }
+      case EXECUTION_MODE:
+        if (words == 6 && operand[1] == LOCAL_SIZE) size = {operand[2], operand[3], operand[4]};
+        break;
+      default: break;
+    }
+    at += words;
+  }
+  if (!hasEntry) throw damaged(name + " has no entry point `main`");
+  if (!size || *size != std::array<uint32_t, 3>{kernel.threads, 1, 1}) {
+    throw damaged(name + " has another workgroup", size ? std::to_string((*size)[0]) + " × " + std::to_string((*size)[1]) + " × " + std::to_string((*size)[2]) + " threads" : "no LocalSize",
+        std::to_string(kernel.threads) + " threads");
+  }
+}
+
+/** Why a device does not take a capability; empty if it does. */
+std::string lacking(uint32_t capability, const VulkanFeatures& f) {
+  struct Row {
+    uint32_t capability;
+    const char* name;
+    bool isThere;
+  };
+  const auto subgroup = [&](VkSubgroupFeatureFlags bit) { return (f.subgroupOperations & bit) != 0; };
+  const Row rows[] = {{0, "matrices", true}, {1, "shaders", true}, {9, "float16", f.float16}, {10, "float64", f.float64}, {11, "int64", true}, {22, "int16", f.int16}, {39, "int8", f.int8},
+      {61, "subgroups", subgroup(VK_SUBGROUP_FEATURE_BASIC_BIT)}, {62, "subgroup votes", subgroup(VK_SUBGROUP_FEATURE_VOTE_BIT)}, {63, "subgroup arithmetic", subgroup(VK_SUBGROUP_FEATURE_ARITHMETIC_BIT)},
+      {64, "subgroup ballots", subgroup(VK_SUBGROUP_FEATURE_BALLOT_BIT)}, {65, "subgroup shuffles", subgroup(VK_SUBGROUP_FEATURE_SHUFFLE_BIT)},
+      {66, "relative subgroup shuffles", subgroup(VK_SUBGROUP_FEATURE_SHUFFLE_RELATIVE_BIT)}, {67, "clustered subgroups", subgroup(VK_SUBGROUP_FEATURE_CLUSTERED_BIT)},
+      {68, "subgroup quads", subgroup(VK_SUBGROUP_FEATURE_QUAD_BIT)}, {4433, "16-bit storage", true}, {4448, "8-bit storage", true}, {4464, "denormal floats", f.denormals},
+      {4466, "signed zeros, infinities and NaN", f.specialFloats}, {4467, "rounding to nearest", f.roundToNearest}, {5345, "the Vulkan memory model", f.memoryModel},
+      {5346, "the Vulkan memory model", f.memoryModel}, {5347, "buffer addresses", true}, {5357, "cooperative matrices (NV)", f.cooperativeMatrixNv},
+      {6016, "8-bit dot products", f.dot8}, {6017, "8-bit dot products", f.dot8}, {6018, "8-bit dot products", f.dot8}, {6019, "8-bit dot products", f.dot8},
+      {6022, "cooperative matrices (KHR)", f.cooperativeMatrixKhr}, {6033, "atomic addition of floats", f.atomicAddF32}};
+  for (const Row& row : rows)
+    if (row.capability == capability) return row.isThere ? "" : row.name;
+  return "SPIR-V capability " + std::to_string(capability);
+}
+
+}  // namespace
+
+std::vector<VulkanKernel> readVulkanImage(std::span<const std::byte> bytes, int32_t kernels) {
+  if (bytes.size() % 4 != 0 || bytes.size() < HEADER * 4) throw damaged("it is no list of words", std::to_string(bytes.size()) + " bytes");
+  const auto word = [&](size_t at) {
+    uint32_t value = 0;
+    std::memcpy(&value, bytes.data() + at * 4, sizeof value);
+    return value;
+  };
+  const size_t words = bytes.size() / 4;
+  if (word(0) != VULKAN_IMAGE_MAGIC) throw damaged("it has another magic number");
+  if (word(1) != VULKAN_IMAGE_VERSION) throw damaged("it has another version", std::to_string(word(1)), std::to_string(VULKAN_IMAGE_VERSION));
+  const size_t count = word(2);
+  if (kernels < 0 || count != static_cast<size_t>(kernels)) throw damaged("it has another number of kernels", std::to_string(count), std::to_string(kernels));
+  if (count > (words - HEADER) / ROW) throw damaged("its table is cut short");
+  const size_t codeBegin = HEADER + count * ROW;
+  std::vector<VulkanKernel> all(count);
+  for (size_t k = 0; k < count; k++) {
+    const std::string name = "k" + std::to_string(k);
+    const size_t row = HEADER + k * ROW;
+    VulkanKernel& kernel = all[k];
+    kernel.threads = word(row);
+    kernel.tasks = word(row + 1);
+    const size_t first = word(row + 2);
+    const size_t length = word(row + 3);
+    if (kernel.threads == 0 || kernel.tasks == 0) throw damaged(name + " has an empty workgroup");
+    if (first > words - codeBegin || length > words - codeBegin - first) throw damaged(name + " does not lie in it", std::to_string(length) + " words at " + std::to_string(first), "at most " + std::to_string(words - codeBegin));
+    kernel.code.resize(length);
+    if (length > 0) std::memcpy(kernel.code.data(), bytes.data() + (codeBegin + first) * 4, length * 4);
+    readDeclarations(kernel, name);
+  }
+  return all;
+}
+
+void requireSupport(const std::vector<VulkanKernel>& kernels, const Adapter& adapter) {
+  const auto refuse = [&](size_t k, std::string what, std::string expected) {
+    throw Error({.code = "GPU004", .message = "kernel k" + std::to_string(k) + " does not run on the Vulkan device " + adapter.name + ", which has no " + std::move(what), .found = adapter.driver,
+        .expected = std::move(expected), .hint = "build the program for this device, update its driver, or choose another: sluice doctor lists what each has"});
+  };
+  for (size_t k = 0; k < kernels.size(); k++) {
+    std::vector<std::string> missing;
+    for (const uint32_t capability : kernels[k].capabilities) {
+      const std::string name = lacking(capability, adapter.features);
+      if (!name.empty() && std::find(missing.begin(), missing.end(), name) == missing.end()) missing.push_back(name);
+    }
+    if (!missing.empty()) refuse(k, joined(missing), "");
+    if (kernels[k].threads > adapter.features.threads) refuse(k, "workgroups of " + std::to_string(kernels[k].threads) + " threads", "at most " + std::to_string(adapter.features.threads));
+  }
+}
+
+}  // namespace sluice

@@ -1,0 +1,33 @@
+// Self-tests of a Vulkan device: tiny kernels whose results are known exactly.
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "device/device.h"
+#include "device/vulkan.h"
+
+namespace sluice {
+
+struct Probe {
+  std::string name;
+  std::span<const uint32_t> code;
+  /** 64 results of 8 bytes, then 64 floats; those that the kernel has. */
+  std::vector<int64_t> wide;
+  std::vector<float> real;
+  /** What goes if it fails; null: the device is of no use. */
+  void (*switchOff)(VulkanFeatures&) = nullptr;
+  /** It finds something out: that it fails is no fault. */
+  bool isQuestion = false;
+};
+
+/** Of what the device says that it has. */
+std::vector<Probe> vulkanProbes(const VulkanFeatures& features);
+
+/** Whether the kernel gives its results. */
+bool passes(Device& device, const Probe& probe);
+
+/** Runs them, and switches off what fails. What is named is told to the user. Throws GPU001 where the device is of no use. */
+std::vector<std::string> runSelfTests(Device& device, const std::vector<Probe>& probes, VulkanFeatures& features);
+
+}  // namespace sluice
