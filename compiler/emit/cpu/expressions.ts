@@ -4,6 +4,7 @@ import { InternalError } from "../../base/diagnostics.ts";
 import { dimSize } from "../../base/sizes.ts";
 import { type Buffer, type Expr, type ScalarType, typeOf } from "../../kernel/ir.ts";
 import { isComparison, isFloatScalar } from "../../kernel/scalar.ts";
+import { registerElement } from "../names.ts";
 import { type Code, literal, partsOf, SCALAR_TYPE, vectorType } from "./code.ts";
 import { castPart, castScalar, constantPart, multiplyAdd, partOfScalars, scalarBinary, scalarUnary, splatPart, vectorBinary, vectorUnary } from "./lanes.ts";
 import { type AccessShape, accessShape, type Address, addressOf, loadElement, loadVector } from "./memory.ts";
@@ -171,16 +172,7 @@ export class Expressions {
   }
   /** The names of a register buffer's element. */
   registers(home: BufferHome & { kind: "register" }, index: readonly Expr[]): readonly string[] {
-    let flat = 0;
-    index.forEach((e, axis) => {
-      const i = e.kind === "size" ? this.#sizes.constant(e.size) : e.kind === "const" ? e.value : undefined;
-      const extent = home.buffer.shape[axis];
-      if (i === undefined || typeof extent !== "number") throw new InternalError(`registers ${home.buffer.name} are indexed by what is no constant`);
-      flat = flat * extent + i;
-    });
-    const element = home.elements[flat];
-    if (!element) throw new InternalError(`registers ${home.buffer.name} have no element ${flat}`);
-    return element;
+    return registerElement(home, index, size => this.#sizes.constant(size));
   }
   address(home: BufferHome & { kind: "memory" }, index: readonly Expr[]): Address {
     let shape = this.#shapes.get(index);

@@ -7,11 +7,12 @@ import { spanText } from "../../base/span.ts";
 import { indexSize } from "../../kernel/indices.ts";
 import { type Buffer, type Expr, type Kernel, REGISTER_TYPE, type Stmt, typeOf } from "../../kernel/ir.ts";
 import { mapOperands } from "../../kernel/share.ts";
+import { Definitions } from "../names.ts";
 import { ScratchLayout } from "../scratch.ts";
 import { Code, type Machine, partsOf } from "./code.ts";
 import { Expressions } from "./expressions.ts";
 import { roundTo, storeElement, storeVector } from "./memory.ts";
-import { type SizeName, Sizes } from "./sizes.ts";
+import { Sizes } from "./sizes.ts";
 import { usesOf } from "./uses.ts";
 
 const I32: Range = { min: -(2 ** 31), max: 2 ** 31 - 1 };
@@ -36,8 +37,7 @@ class KernelFunction {
   readonly #expressions: Expressions;
   readonly #scratch: ScratchLayout;
   readonly #uses: ReadonlyMap<string, number>;
-  /** How to take back what the current block has defined. */
-  #undo: (() => void)[] = [];
+  readonly #defined = new Definitions();
 
   constructor(machine: Machine, kernel: Kernel) {
     if (kernel.machine !== "simd") throw new InternalError(`kernel ${kernel.name} is for ${kernel.machine} machines`);
@@ -76,29 +76,17 @@ class KernelFunction {
 
   #bindVariable(name: string, bits: 32 | 64, { min, max }: Range, even = false): void {
     this.#code.rebind(this.#code.name(name));
-    this.#define<SizeName>(this.#sizes.names, name, { kind: "variable", text: this.#code.name(name), bits, range: { min, max }, even });
-    this.#define(this.#expressions.values, name, undefined);
+    this.#defined.define(this.#sizes.names, name, { kind: "variable", text: this.#code.name(name), bits, range: { min, max }, even });
+    this.#defined.define(this.#expressions.values, name, undefined);
   }
   #bindConstant(name: string, value: number): void {
-    this.#define<SizeName>(this.#sizes.names, name, { kind: "constant", value });
-    this.#define(this.#expressions.values, name, undefined);
+    this.#defined.define(this.#sizes.names, name, { kind: "size", size: value });
+    this.#defined.define(this.#expressions.values, name, undefined);
   }
   #bindValue(name: string, parts: readonly string[]): void {
-    this.#define(this.#expressions.values, name, parts);
-    this.#define(this.#sizes.names, name, undefined);
+    this.#defined.define(this.#expressions.values, name, parts);
+    this.#defined.define(this.#sizes.names, name, undefined);
   }
-  #define<T>(map: Map<string, T>, name: string, value: T | undefined): void {
-    const before = map.get(name);
-    if (value === undefined) {
-      if (before === undefined) return;
-      map.delete(name);
-    } else map.set(name, value);
-    this.#undo.push(() => {
-      if (before === undefined) map.delete(name);
-      else map.set(name, before);
-    });
-  }
-
   #tasks(): void {
     const code = this.#code;
     const { grid, body } = this.#kernel;
@@ -106,13 +94,13 @@ class KernelFunction {
     if (grid.length === 1) {
       const [v] = grid as [typeof grid[0] & object];
       const name = code.name(v.name);
-      code.block(`for (int64_t ${name} = low; ${name} < high; ${name}++)`, () => this.#scope(() => {
+      code.block(`for (int64_t ${name} = low; ${name} < high; ${name}++)`, () => this.#defined.block(() => {
         bind(v.name, v.extent);
         this.#statements(body);
       }));
       return;
     }
-    code.block("for (int64_t task = low; task < high; task++)", () => this.#scope(() => {
+    code.block("for (int64_t task = low; task < high; task++)", () => this.#defined.block(() => {
       if (grid.length > 1) code.declare("int64_t rest = task;");
       for (let g = grid.length - 1; g > 0; g--) {
         const extent = this.#sizes.text(grid[g]!.extent);
@@ -125,21 +113,13 @@ class KernelFunction {
     }));
   }
 
-  /** What is defined within is taken back after it. */
-  #scope(write: () => void): void {
-    const outer = this.#undo;
-    this.#undo = [];
-    write();
-    for (const undo of this.#undo.reverse()) undo();
-    this.#undo = outer;
-  }
   #statements(block: readonly Stmt[]): void {
     this.#scratch.block(() => {
       for (const s of block) this.#statement(s);
     });
   }
   #block(block: readonly Stmt[]): void {
-    this.#scope(() => this.#statements(block));
+    this.#defined.block(() => this.#statements(block));
   }
 
   #statement(s: Stmt): void {
@@ -209,7 +189,7 @@ class KernelFunction {
     if (s.mode === "unroll" && (from === undefined || to === undefined)) throw new InternalError(`loop ${s.variable} cannot be unrolled`);
     if (from !== undefined && to !== undefined && (s.mode === "unroll" || to <= from + s.step)) {
       for (let i = from; i < to; i += s.step) {
-        code.group(() => this.#scope(() => {
+        code.group(() => this.#defined.block(() => {
           this.#bindConstant(s.variable, i);
           this.#statements(s.body);
         }));
@@ -219,7 +199,7 @@ class KernelFunction {
     const name = code.name(s.variable);
     const range = { min: this.#sizes.range(s.from).min, max: this.#sizes.range(subSize(s.to, 1)).max };
     const even = s.step % 2 === 0 && this.#sizes.isEven(s.from);
-    code.block(`for (int64_t ${name} = ${this.#sizes.open(s.from)}; ${name} < ${this.#sizes.text(s.to)}; ${s.step === 1 ? `${name}++` : `${name} += ${s.step}`})`, () => this.#scope(() => {
+    code.block(`for (int64_t ${name} = ${this.#sizes.open(s.from)}; ${name} < ${this.#sizes.text(s.to)}; ${s.step === 1 ? `${name}++` : `${name} += ${s.step}`})`, () => this.#defined.block(() => {
       this.#bindVariable(s.variable, 64, range, even);
       this.#statements(s.body);
     }));
@@ -246,7 +226,7 @@ class KernelFunction {
     if (isKept) for (const n of names) code.line(`KEEP(${n});`);
     if (isIndex) {
       this.#bindVariable(name, 32, I32);
-      this.#define(this.#expressions.values, name, names);
+      this.#defined.define(this.#expressions.values, name, names);
     } else this.#bindValue(name, names);
   }
   /** Bound i32 names as symbols. */
@@ -263,7 +243,7 @@ class KernelFunction {
       const type = { scalar: REGISTER_TYPE[buffer.dtype], lanes: buffer.lanes };
       const elements = Array.from({ length: count }, (_, i) => this.#partNames(`${buffer.name}_${i}`, code.typesOf(type).length));
       code.typesOf(type).forEach((t, p) => { code.declare(`${t} ${elements.map(e => e[p]!).join(", ")};`); });
-      this.#define(this.#expressions.buffers, buffer.name, { kind: "register", buffer, elements });
+      this.#defined.define(this.#expressions.buffers, buffer.name, { kind: "register", buffer, elements });
       return;
     }
     if (buffer.space !== "local") throw new InternalError(`${buffer.space} memory in a simd kernel`);
@@ -278,7 +258,7 @@ class KernelFunction {
       const offset = this.#sizes.text(this.#scratch.place(buffer.name, buffer.dtype, shape));
       code.declare(`char *const ${base} = ${offset === "0" ? "scratch" : `scratch + ${offset}`};`);
     }
-    this.#define(this.#expressions.buffers, buffer.name, { kind: "memory", buffer, base });
+    this.#defined.define(this.#expressions.buffers, buffer.name, { kind: "memory", buffer, base });
   }
 
   #store(s: Stmt & { kind: "store" }): void {

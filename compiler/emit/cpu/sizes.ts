@@ -1,47 +1,22 @@
 // Sizes as 64-bit C arithmetic in the names that are in scope. Unrolled variables are constants by then. Divisors are
 // positive; division and remainder round down, and are shifts and masks for powers of two.
-import { type Atom, dimsOf, type Range, type Size, type SizeExpr, sizeRange, substituteSize, type Term } from "../../base/sizes.ts";
+import type { Atom, Range, Size, SizeExpr, Term } from "../../base/sizes.ts";
 import { InternalError } from "../../base/diagnostics.ts";
+import { SizeNames } from "../names.ts";
 
-/** What a name means in a size. */
-export type SizeName =
-  /** A variable of type int64_t, or of type int32_t. */
-  | { readonly kind: "variable"; readonly text: string; readonly bits: 32 | 64; readonly range: Range; readonly even: boolean }
-  | { readonly kind: "constant"; readonly value: number };
+/** A variable of type int64_t, or of type int32_t. */
+export interface Variable {
+  readonly text: string;
+  readonly bits: 32 | 64;
+  readonly even: boolean;
+}
 
 const isPowerOfTwo = (x: Size): x is number => typeof x === "number" && x > 0 && Number.isInteger(Math.log2(x));
 const fits32 = (r: Range): boolean => r.min >= 0 && r.max < 2 ** 32;
 
-export class Sizes {
-  readonly names: Map<string, SizeName> = new Map();
-
-  #name(name: string): SizeName {
-    const known = this.names.get(name);
-    if (!known) throw new InternalError(`${name} is used in a size before it is defined`);
-    return known;
-  }
-
-  /** The size with constants in place of names that are constant. */
-  resolve(s: Size): Size {
-    if (typeof s === "number") return s;
-    for (const name of dimsOf(s)) {
-      if (this.#name(name).kind === "constant") return substituteSize(s, n => {
-        const known = this.#name(n);
-        return known.kind === "constant" ? known.value : undefined;
-      });
-    }
-    return s;
-  }
-  constant(s: Size): number | undefined {
-    const resolved = this.resolve(s);
-    return typeof resolved === "number" ? resolved : undefined;
-  }
-
-  range(s: Size): Range {
-    return sizeRange(this.resolve(s), name => {
-      const known = this.#name(name);
-      return known.kind === "variable" ? known.range : { min: known.value, max: known.value };
-    });
+export class Sizes extends SizeNames<Variable> {
+  override range(s: Size): Range {
+    return super.range(this.resolve(s));
   }
 
   /** Whether the size is a multiple of two, whatever its names stand for. */
@@ -49,7 +24,7 @@ export class Sizes {
     const resolved = this.resolve(s);
     if (typeof resolved === "number") return resolved % 2 === 0;
     return resolved.terms.every(t => t.coefficient % 2 === 0 || t.atoms.some(a => {
-      const known = a.kind === "dim" ? this.#name(a.name) : undefined;
+      const known = a.kind === "dim" ? this.meaning(a.name) : undefined;
       return known?.kind === "variable" && known.even;
     }));
   }
@@ -80,8 +55,8 @@ export class Sizes {
 
   #atom(atom: Atom): string {
     if (atom.kind === "dim") {
-      const known = this.#name(atom.name);
-      if (known.kind === "constant") throw new InternalError(`${atom.name} is a constant`);
+      const known = this.meaning(atom.name);
+      if (known.kind === "size") throw new InternalError(`${atom.name} is no variable`);
       return known.bits === 64 ? known.text : `(int64_t)${known.text}`;
     }
     const [a, b] = [this.text(atom.a), this.text(atom.b)];

@@ -3,6 +3,7 @@ import { InternalError } from "../../base/diagnostics.ts";
 import { dimSize } from "../../base/sizes.ts";
 import { type Buffer, type Expr, type ScalarType, typeOf } from "../../kernel/ir.ts";
 import { isComparison, isFloatScalar } from "../../kernel/scalar.ts";
+import { registerElement } from "../names.ts";
 import type { Addresses } from "./addresses.ts";
 import { bitcastParts, castParts, widenMask } from "./casts.ts";
 import { type Code, lanesPerPart, partCount } from "./code.ts";
@@ -157,16 +158,7 @@ export class Expressions {
 
   /** The locals of a register buffer's element. */
   registers(home: BufferHome & { kind: "register" }, index: readonly Expr[]): readonly number[] {
-    let flat = 0;
-    index.forEach((e, axis) => {
-      const i = e.kind === "size" ? this.#sizes.constant(e.size) : e.kind === "const" ? e.value : undefined;
-      const extent = home.buffer.shape[axis];
-      if (i === undefined || typeof extent !== "number") throw new InternalError(`registers ${home.buffer.name} are indexed by what is no constant`);
-      flat = flat * extent + i;
-    });
-    const element = home.elements[flat];
-    if (!element) throw new InternalError(`registers ${home.buffer.name} have no element ${flat}`);
-    return element;
+    return registerElement(home, index, size => this.#sizes.constant(size));
   }
   home(name: string): BufferHome {
     return this.#home(name);

@@ -5,13 +5,14 @@ import { addSize, dimSize, type Range, type Size, subSize } from "../../base/siz
 import { indexSize } from "../../kernel/indices.ts";
 import { type Buffer, type Expr, type Kernel, REGISTER_TYPE, type Stmt, typeOf, type ValueType } from "../../kernel/ir.ts";
 import { isFloatScalar } from "../../kernel/scalar.ts";
+import { Definitions } from "../names.ts";
 import { ScratchLayout } from "../scratch.ts";
 import { Addresses, baseName } from "./addresses.ts";
 import { emitAtomic } from "./atomics.ts";
 import { Code, type Items, lanesPerPart, PARAMS } from "./code.ts";
 import { Expressions, type Held } from "./expressions.ts";
 import { roundTo, storeElement, storeVector } from "./memory.ts";
-import { type SizeName, Sizes } from "./sizes.ts";
+import { Sizes } from "./sizes.ts";
 import { namesWithOneUse } from "./uses.ts";
 import * as m from "./instructions.ts";
 import type { Ref, WasmFunction } from "./instructions.ts";
@@ -32,8 +33,7 @@ class KernelFunction {
   readonly #sizes: Sizes;
   readonly #expressions: Expressions;
   readonly #uses: ReturnType<typeof namesWithOneUse>;
-  /** How to take back what the current block has defined. */
-  #undo: (() => void)[] = [];
+  readonly #defined = new Definitions();
   #labels = 0;
   readonly #scratch: ScratchLayout;
 
@@ -78,29 +78,17 @@ class KernelFunction {
 
   /** The name is an i32 known from the innermost level on. */
   #bindLocal(name: string, local: number, { min, max }: Range): void {
-    this.#define(this.#sizes.names, name, { kind: "local", local, level: this.#code.levels.length - 1, range: { min, max } });
-    this.#define(this.#expressions.values, name, undefined);
+    this.#defined.define(this.#sizes.names, name, { kind: "variable", local, level: this.#code.levels.length - 1, range: { min, max } });
+    this.#defined.define(this.#expressions.values, name, undefined);
   }
   #bindSize(name: string, size: Size): void {
-    this.#define<SizeName>(this.#sizes.names, name, { kind: "size", size });
-    this.#define(this.#expressions.values, name, undefined);
+    this.#defined.define(this.#sizes.names, name, { kind: "size", size });
+    this.#defined.define(this.#expressions.values, name, undefined);
   }
   #bindValue(name: string, held: Held): void {
-    this.#define(this.#expressions.values, name, held);
-    this.#define(this.#sizes.names, name, undefined);
+    this.#defined.define(this.#expressions.values, name, held);
+    this.#defined.define(this.#sizes.names, name, undefined);
   }
-  #define<T>(map: Map<string, T>, name: string, value: T | undefined): void {
-    const before = map.get(name);
-    if (value === undefined) {
-      if (before === undefined) return;
-      map.delete(name);
-    } else map.set(name, value);
-    this.#undo.push(() => {
-      if (before === undefined) map.delete(name);
-      else map.set(name, before);
-    });
-  }
-
   #tasks(): void {
     const code = this.#code;
     const { grid, body } = this.#kernel;
@@ -158,11 +146,10 @@ class KernelFunction {
     code.set(local, this.#sizes.value(from));
     const loop = { variable, from, step, before: [] as Items, after: [] as Items };
     const round = code.block(loop, () => {
-      const outer = this.#undo;
-      this.#undo = [];
-      this.#bindLocal(variable, local, range);
-      this.#statements(body);
-      this.#takeBack(outer);
+      this.#defined.block(() => {
+        this.#bindLocal(variable, local, range);
+        this.#statements(body);
+      });
     });
     const isBelow = (): Ref => m.i32.lt_s(code.get(local), to());
     const end: Items = [];
@@ -174,11 +161,6 @@ class KernelFunction {
     code.emit(m.if(isBelow(), code.sequence([loop.before, m.loop(label, code.sequence([round, loop.after, end]))])));
   }
 
-  #takeBack(outer: (() => void)[]): void {
-    for (const undo of this.#undo.reverse()) undo();
-    this.#undo = outer;
-  }
-
   #statements(block: readonly Stmt[]): void {
     this.#scratch.block(() => {
       for (const s of block) this.#code.statement(() => { this.#statement(s); });
@@ -186,13 +168,10 @@ class KernelFunction {
   }
   /** The statements with a scope of their own, written here. */
   #block(block: readonly Stmt[], define?: () => void): void {
-    const outer = this.#undo;
-    this.#undo = [];
-    this.#code.emit(this.#code.block(null, () => {
+    this.#defined.block(() => this.#code.emit(this.#code.block(null, () => {
       define?.();
       this.#statements(block);
-    }));
-    this.#takeBack(outer);
+    })));
   }
   #nested(block: readonly Stmt[]): Ref {
     return this.#code.apart(() => { this.#block(block); });
@@ -299,12 +278,12 @@ class KernelFunction {
       const count = shape.reduce<number>((n, s) => n * (typeof s === "number" ? s : Number.NaN), 1);
       if (Number.isNaN(count)) throw new InternalError(`registers ${buffer.name} have no constant shape`);
       const elements = Array.from({ length: count }, () => this.#code.scoped({ scalar: REGISTER_TYPE[buffer.dtype], lanes: buffer.lanes }));
-      this.#define(buffers, buffer.name, { kind: "register", buffer, elements });
+      this.#defined.define(buffers, buffer.name, { kind: "register", buffer, elements });
       return;
     }
     if (buffer.space !== "local") throw new InternalError(`${buffer.space} memory in a simd kernel`);
     this.#bindSize(baseName(buffer.name), addSize(dimSize(SCRATCH), this.#scratch.place(buffer.name, buffer.dtype, shape)));
-    this.#define(buffers, buffer.name, { kind: "memory", buffer: { ...buffer, shape } });
+    this.#defined.define(buffers, buffer.name, { kind: "memory", buffer: { ...buffer, shape } });
   }
 
   #store(s: Stmt & { kind: "store" }): void {

@@ -1,57 +1,28 @@
 // Sizes as i32 arithmetic. Each distinct size is computed once, at the outermost level where all of its symbols are known.
 // Divisors are positive; division and remainder round down, and become shifts and masks for powers of two.
-import { addSize, type Atom, atomSize, dimsOf, floorDivSize, productOf, type Range, type Size, type SizeExpr, sizeRange, substituteSize, type Term } from "../../base/sizes.ts";
+import { addSize, type Atom, atomSize, floorDivSize, productOf, type Size, type SizeExpr, type Term } from "../../base/sizes.ts";
 import { InternalError } from "../../base/diagnostics.ts";
+import { SizeNames } from "../names.ts";
 import type { Code } from "./code.ts";
 import * as m from "./instructions.ts";
 import type { Ref } from "./instructions.ts";
 
-/** A name that sizes may use: a local that is set at a level, or another size. */
-export type SizeName =
-  | { readonly kind: "local"; readonly local: number; readonly level: number; readonly range: Range }
-  | { readonly kind: "size"; readonly size: Size };
+/** A local that is set at a level. */
+export interface Local {
+  readonly local: number;
+  readonly level: number;
+}
 
 export const sumOf = (terms: readonly Term[]): Size => terms.reduce<Size>((sum, t) => addSize(sum, productOf(t.coefficient, t.atoms)), 0);
 
 const powerOfTwo = (x: Size): number | undefined => (typeof x === "number" && x > 0 && (x & (x - 1)) === 0 ? Math.log2(x) : undefined);
 
-export class Sizes {
-  readonly names = new Map<string, SizeName>();
+export class Sizes extends SizeNames<Local> {
   readonly #code: Code;
 
   constructor(code: Code) {
+    super();
     this.#code = code;
-  }
-
-  /** The size in names that are locals. */
-  resolve(s: Size): Size {
-    if (typeof s === "number") return s;
-    for (const name of dimsOf(s)) {
-      if (this.#name(name).kind === "size") return substituteSize(s, n => {
-        const known = this.#name(n);
-        return known.kind === "size" ? known.size : undefined;
-      });
-    }
-    return s;
-  }
-
-  #name(name: string): SizeName {
-    const known = this.names.get(name);
-    if (!known) throw new InternalError(`${name} is used in a size before it is defined`);
-    return known;
-  }
-
-  /** The constant that the size is; undefined if it is none. */
-  constant(s: Size): number | undefined {
-    const resolved = this.resolve(s);
-    return typeof resolved === "number" ? resolved : undefined;
-  }
-
-  range(resolved: Size): Range {
-    return sizeRange(resolved, name => {
-      const known = this.#name(name);
-      return known.kind === "local" ? known.range : undefined;
-    });
   }
 
   /** The innermost level that a resolved size's symbols belong to. */
@@ -63,8 +34,8 @@ export class Sizes {
   }
   #levelOfAtom(atom: Atom): number {
     if (atom.kind !== "dim") return Math.max(this.level(atom.a), this.level(atom.b));
-    const known = this.#name(atom.name);
-    return known.kind === "local" ? known.level : this.level(known.size);
+    const known = this.meaning(atom.name);
+    return known.kind === "variable" ? known.level : this.level(known.size);
   }
 
   value(s: Size): Ref {
@@ -77,8 +48,8 @@ export class Sizes {
     const [term] = s.terms;
     const atom = term!.atoms[0];
     if (s.terms.length === 1 && term!.coefficient === 1 && term!.atoms.length === 1 && atom?.kind === "dim") {
-      const known = this.#name(atom.name);
-      if (known.kind === "local") return code.get(known.local);
+      const known = this.meaning(atom.name);
+      if (known.kind === "variable") return code.get(known.local);
     }
     const number = this.level(s);
     const level = code.levels[number]!;

@@ -1,0 +1,85 @@
+// What the names of a kernel stand for while it is written, for every emitter: symbols of sizes are variables of the target
+// or other sizes, and blocks take back what they have defined.
+import { InternalError } from "../base/diagnostics.ts";
+import { dimsOf, type Range, type Size, sizeRange, substituteSize } from "../base/sizes.ts";
+import type { Buffer, Expr } from "../kernel/ir.ts";
+
+/** A name that sizes may use: a variable, of which the target knows more, or another size. */
+export type SizeName<V> = ({ readonly kind: "variable"; readonly range: Range } & V) | { readonly kind: "size"; readonly size: Size };
+
+export class SizeNames<V> {
+  readonly names = new Map<string, SizeName<V>>();
+
+  /** Throws InternalError for a name that is not defined here. */
+  protected meaning(name: string): SizeName<V> {
+    const known = this.names.get(name);
+    if (!known) throw new InternalError(`${name} is used in a size before it is defined`);
+    return known;
+  }
+
+  /** The size in names that are variables. */
+  resolve(s: Size): Size {
+    if (typeof s === "number") return s;
+    for (const name of dimsOf(s)) {
+      if (this.meaning(name).kind === "size") return substituteSize(s, n => {
+        const known = this.meaning(n);
+        return known.kind === "size" ? known.size : undefined;
+      });
+    }
+    return s;
+  }
+  /** The constant that the size is; undefined if it is none. */
+  constant(s: Size): number | undefined {
+    const resolved = this.resolve(s);
+    return typeof resolved === "number" ? resolved : undefined;
+  }
+  /** Of a size in variables alone. */
+  range(resolved: Size): Range {
+    return sizeRange(resolved, name => {
+      const known = this.meaning(name);
+      return known.kind === "variable" ? known.range : undefined;
+    });
+  }
+}
+
+/** Definitions of names, in blocks. */
+export class Definitions {
+  /** How to take back what the current block has defined. */
+  #undo: (() => void)[] = [];
+
+  /** From here on the name has the value, or none. */
+  define<T>(map: Map<string, T>, name: string, value: T | undefined): void {
+    const before = map.get(name);
+    if (value === undefined) {
+      if (before === undefined) return;
+      map.delete(name);
+    } else map.set(name, value);
+    this.#undo.push(() => {
+      if (before === undefined) map.delete(name);
+      else map.set(name, before);
+    });
+  }
+
+  /** What is defined within is taken back after it. */
+  block(write: () => void): void {
+    const outer = this.#undo;
+    this.#undo = [];
+    write();
+    for (const undo of this.#undo.reverse()) undo();
+    this.#undo = outer;
+  }
+}
+
+/** The element of a register buffer at an index, whose parts are constants by now. */
+export function registerElement<E>({ buffer, elements }: { readonly buffer: Buffer; readonly elements: readonly E[] }, index: readonly Expr[], constant: (s: Size) => number | undefined): E {
+  let flat = 0;
+  index.forEach((e, axis) => {
+    const i = e.kind === "size" ? constant(e.size) : e.kind === "const" ? e.value : undefined;
+    const extent = buffer.shape[axis];
+    if (i === undefined || typeof extent !== "number") throw new InternalError(`registers ${buffer.name} are indexed by what is no constant`);
+    flat = flat * extent + i;
+  });
+  const element = elements[flat];
+  if (element === undefined) throw new InternalError(`registers ${buffer.name} have no element ${flat}`);
+  return element;
+}
