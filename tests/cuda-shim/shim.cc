@@ -6,6 +6,8 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "fiber.h"
 #include "shadow.h"
@@ -212,7 +214,7 @@ void async_wait(int pending) {
   }
 }
 
-std::string launch(const Launch &launch, Kernel kernel, void *context) {
+void launch(const Launch &launch, Kernel kernel, void *context, char *report, std::size_t report_bytes) {
   Machine m{};
   m.launch = &launch;
   m.kernel = kernel;
@@ -221,13 +223,14 @@ std::string launch(const Launch &launch, Kernel kernel, void *context) {
   m.stacks = std::make_unique<Stacks>(m.threads.size());
   const std::size_t scratch_bytes = static_cast<std::size_t>(launch.scratch_bytes * launch.blocks * launch.threads);
   std::size_t total = scratch_bytes + 64;
-  for (const Buffer &b : launch.buffers) total += static_cast<std::size_t>(b.bytes) + 64;
-  Arena global(total + GUARD * (launch.buffers.size() + 3)), shared(SHARED_BYTES);
+  const std::vector<Buffer> buffers(launch.buffers, launch.buffers + launch.buffer_count);
+  for (const Buffer &b : buffers) total += static_cast<std::size_t>(b.bytes) + 64;
+  Arena global(total + GUARD * (buffers.size() + 3)), shared(SHARED_BYTES);
   m.shared_arena = &shared;
 
   m.shadow.arena(reinterpret_cast<std::uintptr_t>(global.base()), global.bytes());
   m.shadow.arena(reinterpret_cast<std::uintptr_t>(shared.base()), shared.bytes());
-  for (const Buffer &b : launch.buffers) {
+  for (const Buffer &b : buffers) {
     m.buffers.push_back(global.take(static_cast<std::size_t>(b.bytes)));
     std::memcpy(m.buffers.back(), b.data, static_cast<std::size_t>(b.bytes));
     m.shadow.region(b.name, m.buffers.back(), static_cast<std::size_t>(b.bytes), b.is_written, Content::WRITTEN);
@@ -244,12 +247,12 @@ std::string launch(const Launch &launch, Kernel kernel, void *context) {
     m.shared.clear();
     m.shadow.keep(lasting);
   }
-  for (std::size_t i = 0; i < launch.buffers.size(); i++) {
-    const Buffer &b = launch.buffers[i];
+  for (std::size_t i = 0; i < buffers.size(); i++) {
+    const Buffer &b = buffers[i];
     if (b.is_written) std::memcpy(b.data, m.buffers[i], static_cast<std::size_t>(b.bytes));
   }
   machine = nullptr;
-  return m.fault;
+  report[m.fault.copy(report, report_bytes - 1)] = '\0';
 }
 
 }  // namespace shim

@@ -2,10 +2,8 @@
 // code does to memory is told by the hooks that g++ -fsanitize=thread puts before every access; the sanitizer's own library
 // is not used. The first fault ends the launch with a sentence about it.
 #pragma once
-#include <cstddef>
-#include <cstdint>
-#include <string>
-#include <vector>
+#include <stddef.h>
+#include <stdint.h>
 
 namespace shim {
 
@@ -17,38 +15,39 @@ Index block_index();
 Index block_size();
 
 /** Memory of the block, the same for all of its threads; `site` tells declarations apart. */
-void *shared(const char *name, std::size_t bytes, int site);
+void *shared(const char *name, size_t bytes, int site);
 
 /** Until all threads of the block, or of the warp, are here. */
 void block_barrier();
 void warp_barrier();
 /** What thread `from` of the warp gives. */
-void shuffle(unsigned mask, const void *mine, void *theirs, std::size_t bytes, int from);
+void shuffle(unsigned mask, const void *mine, void *theirs, size_t bytes, int from);
 
 /** Before an atomic operation; bytes that the mask leaves out are not touched. */
-void atomic_access(const void *address, std::size_t bytes, unsigned mask = ~0u);
+void atomic_access(const void *address, size_t bytes, unsigned mask = ~0u);
 
-void async_copy(void *to, const void *from, std::size_t bytes);
+void async_copy(void *to, const void *from, size_t bytes);
 void async_commit();
 void async_wait(int pending);
 
 struct Buffer {
   const char *name;
   char *data;
-  std::int64_t bytes;
+  int64_t bytes;
   bool is_written;
 };
 struct Launch {
-  std::vector<Buffer> buffers;
-  std::int64_t blocks;
-  std::int64_t threads;
-  std::int64_t scratch_bytes;
+  const Buffer *buffers;
+  int buffer_count;
+  int64_t blocks;
+  int64_t threads;
+  int64_t scratch_bytes;
   /** Whether the last block and the last thread go first. */
   bool is_reversed;
 };
 using Kernel = void (*)(void *context, char *const *buffers, char *scratch);
 
-/** Runs all blocks; what the kernel writes is copied back. Empty, or what went wrong. */
-std::string launch(const Launch &launch, Kernel kernel, void *context);
+/** Runs all blocks; what the kernel writes is copied back. The report is empty, or what went wrong. */
+void launch(const Launch &launch, Kernel kernel, void *context, char *report, size_t report_bytes);
 
 }  // namespace shim

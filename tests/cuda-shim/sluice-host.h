@@ -1,8 +1,5 @@
 // The twins of the instructions in sluice.cuh, and what CUDA C++ knows by itself, for a host. Same names, same results.
 #pragma once
-#include <cmath>
-#include <cstring>
-
 #include "shim.h"
 
 // Inlined even where nothing is optimised: what a call itself reads or writes has no hooks.
@@ -35,8 +32,8 @@ DEVICE float mul_f32(float a, float b) { return a * b; }
 DEVICE double mul_f64(double a, double b) { return a * b; }
 DEVICE float div_f32(float a, float b) { return a / b; }
 DEVICE double div_f64(double a, double b) { return a / b; }
-DEVICE float sqrt_f32(float x) { return std::sqrt(x); }
-DEVICE double sqrt_f64(double x) { return std::sqrt(x); }
+DEVICE float sqrt_f32(float x) { return __builtin_sqrtf(x); }
+DEVICE double sqrt_f64(double x) { return __builtin_sqrt(x); }
 DEVICE float fma_f32(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 DEVICE double fma_f64(double a, double b, double c) { return __builtin_fma(a, b, c); }
 
@@ -65,7 +62,7 @@ DEVICE uint16_t half_bits_f64(double x) {
   // The f32 between is rounded to odd, so that nothing is rounded twice.
   const float near = (float)x;
   if ((double)near == x || x != x) return half_bits_f32(near);
-  return half_bits_f32(float_u32((bits_f32(near) - (std::fabs((double)near) > std::fabs(x))) | 1));
+  return half_bits_f32(float_u32((bits_f32(near) - (__builtin_fabs((double)near) > __builtin_fabs(x))) | 1));
 }
 DEVICE float float_half_bits(uint16_t x) {
   const uint32_t sign = (uint32_t)(x & 0x8000) << 16, exponent = x >> 10 & 31, mantissa = x & 1023;
@@ -102,16 +99,17 @@ template <class T, class F> UNHOOKED T atomic(T *p, F next) {
   *p = next(was);
   return was;
 }
-template <class T> DEVICE T atomicAdd(T *p, T x) { return atomic(p, [=](T was) { return std::is_same<T, int>() ? (T)((uint32_t)was + (uint32_t)x) : was + x; }); }
+template <class T> DEVICE T atomicAdd(T *p, T x) { return atomic(p, [=](T was) { return was + x; }); }
+DEVICE int atomicAdd(int *p, int x) { return (int)atomicAdd((uint32_t *)p, (uint32_t)x); }
 template <class T> DEVICE T atomicMin(T *p, T x) { return atomic(p, [=](T was) { return x < was ? x : was; }); }
 template <class T> DEVICE T atomicMax(T *p, T x) { return atomic(p, [=](T was) { return x > was ? x : was; }); }
 template <class T> DEVICE T atomicCAS(T *p, T expected, T next) { return atomic(p, [=](T was) { return was == expected ? next : was; }); }
 /* Bytes that do not change may lie outside of the buffer. */
 UNHOOKED void atomicAnd(uint32_t *p, uint32_t x) {
   shim::atomic_access(p, 4, ~x);
-  for (int i = 0; i < 4; i++) if (uint8_t bits = (uint8_t)(x >> 8 * i); bits != 0xff) ((uint8_t *)p)[i] &= bits;
+  for (int i = 0; i < 4; i++) if ((uint8_t)(x >> 8 * i) != 0xff) ((uint8_t *)p)[i] &= x >> 8 * i;
 }
 UNHOOKED void atomicOr(uint32_t *p, uint32_t x) {
   shim::atomic_access(p, 4, x);
-  for (int i = 0; i < 4; i++) if (uint8_t bits = (uint8_t)(x >> 8 * i); bits != 0) ((uint8_t *)p)[i] |= bits;
+  for (int i = 0; i < 4; i++) if ((uint8_t)(x >> 8 * i) != 0) ((uint8_t *)p)[i] |= x >> 8 * i;
 }

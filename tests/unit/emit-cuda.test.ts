@@ -18,11 +18,17 @@ import { verifyKernel } from "../../compiler/kernel/verify.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
 import { cudaRunner } from "../support/cuda-kernels.ts";
 import { emitterSuite, probe } from "../support/emitter-suite.ts";
-import { type Case, compare, elementsOf, integers, poisoned, reals } from "../support/kernel-cases.ts";
+import { type Case, compare, elementsOf, integers, poisoned, randomKernel, reals } from "../support/kernel-cases.ts";
 import { TEST_CACHE } from "../support/native-kernels.ts";
 
 const emitter = { runner: (kernels: readonly Kernel[]) => cudaRunner(kernels), fused: "all" } as const;
 describe("tasks", () => emitterSuite({ ...emitter, lanes: [1, 4], roundsTwice: false, batch: 30 }));
+
+it("statements of random kernels have no undefined behaviour", async () => {
+  const flags = ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"];
+  const kernels = Array.from({ length: 12 }, (_, seed) => randomKernel(seed, [1, 4, 8][seed % 3]!));
+  await compare(kernels.map(kernel => ({ kernel, dims: { n: 3 } })), { ...emitter, runner: all => cudaRunner(all, { flags }) });
+});
 
 const simt = (name: string, dims: Kernel["dims"] = []): KernelBuilder => new KernelBuilder({ name, machine: "simt", summary: "", dims });
 const small = (d: DType, count: number, seed: number): Uint8Array => elementsOf(d, [...integers(count, seed)]);
@@ -166,7 +172,7 @@ async function planted(name: string, [from, to]: readonly [string, string], buff
     return whole.replace(from, to);
   };
   const kernel = await parseKernel(where === "kernel" ? replaced(text) : text, name);
-  (await cudaRunner([kernel], where === "text" ? replaced : undefined))(0, buffers, dims);
+  (await cudaRunner([kernel], where === "text" ? { edit: replaced } : {}))(0, buffers, dims);
 }
 const flash = (from: string, to: string, where?: "text"): Promise<void> => planted("flash-attention", [from, to], flashBuffers({ ...FLASH_DIMS, A: 1 }), { ...FLASH_DIMS, A: 1 }, where);
 const gemm = (from: string, to: string, where?: "text"): Promise<void> => planted("gemm-fragments", [from, to], gemmBuffers(), GEMM_DIMS, where);
@@ -226,7 +232,7 @@ extern "C" __global__ void __launch_bounds__(256) k0(
   *(float4 *)&y[4 * i] = make_float4(mul_f32(v.x, 3.0f), mul_f32(v.y, 3.0f), mul_f32(v.z, 3.0f), mul_f32(v.w, 3.0f));
 }
 `]);
-    expect(kernels).toEqual([{ name: "k0", unit: 0, threads: 256, scratch: 0 }]);
+    expect(kernels).toEqual([{ name: "k0", unit: 0, threads: 256, tasks: 256, scratch: 0 }]);
   });
 
   it("counts elements in 64 bits where 32 may not hold their numbers", () => {

@@ -92,7 +92,7 @@ export class Fragments {
       if (known) names.set(name, known);
       else names.delete(name);
     });
-    return { at: () => text, multipleOf: () => 1 };
+    return { at: () => text, multipleOf: () => 1, width: null };
   }
   /** Data is held before the lambda. */
   #symbol(e: Expr): Size {

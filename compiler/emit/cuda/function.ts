@@ -2,7 +2,7 @@
 // workgroups has a block for each. Loops that the kernel wants copied out are left to nvcc where their bounds are numbers.
 import { byteLength } from "../../base/dtypes.ts";
 import { InternalError } from "../../base/diagnostics.ts";
-import { dimSize, floorDivSize, modSize, productSize, sameSize, type Size, sizeText, subSize } from "../../base/sizes.ts";
+import { dimSize, floorDivSize, modSize, productSize, type Range, sameSize, type Size, sizeText, subSize } from "../../base/sizes.ts";
 import { spanText } from "../../base/span.ts";
 import { indexSize } from "../../kernel/indices.ts";
 import { type Buffer, type Expr, type Kernel, type Param, REGISTER_TYPE, type Stmt, typeOf } from "../../kernel/ir.ts";
@@ -16,16 +16,17 @@ import { loadLanes, rounded, STORAGE_TYPE, storeLanes, withNames } from "./memor
 import { Scope } from "./scope.ts";
 import { fits, I32, powerOfTwoIn, Sizes } from "./sizes.ts";
 
-/** Threads of a block of independent tasks, at most. */
-export const TASK_THREADS = 256;
+/** Threads of a block of independent tasks. */
+const TASK_THREADS = 256;
 /** Bytes of a local buffer that is an array of the thread. Memory is set aside for those of all threads that a GPU can run. */
 const MOST_IN_ARRAY = 1024;
 const ATOMIC: ReadonlySet<string> = new Set(["i32", "u32", "f32", "f64"]);
 
 export interface EmittedKernel {
   readonly text: string;
-  /** Threads of a block: exactly so many for workgroups, at most for tasks. */
+  /** Of a block. */
   readonly threads: number;
+  readonly tasks: number;
   /** Bytes of scratch that each task needs. */
   readonly scratch: Size;
 }
@@ -78,16 +79,16 @@ class KernelFunction {
     code.line(`${this.#parameters().map(group => `  ${group.join(", ")}`).join(",\n")}) {`);
     code.add(body);
     code.line("}");
-    return { text: code.text, threads: block, scratch: this.#scratch.bytes };
+    return { text: code.text, threads: block, tasks: isTasks ? block : 1, scratch: this.#scratch.bytes };
   }
 
   /** A line each of pointers, of dims, and of what a launch adds. */
   #parameters(): string[][] {
-    const { params, dims, machine } = this.#kernel;
+    const { params, dims } = this.#kernel;
     return [
       params.map(p => `${p.access === "read" ? "const " : ""}${STORAGE_TYPE[p.dtype]} *${this.#isApart(p) ? "__restrict__ " : ""}${this.#code.name(p.name)}`),
       dims.map(d => `int64_t ${this.#dimParameter(d.name, fits(d))}`),
-      machine === "simd" ? ["int64_t low", "int64_t high", "char *scratch", "int64_t scratch_bytes"] : [],
+      ["int64_t low", "int64_t high", "char *scratch", "int64_t scratch_bytes"],
     ].filter(group => group.length > 0);
   }
   /** Whether nothing that is written can lie where it does: new values may be given the place of old ones of their size. */
@@ -122,7 +123,7 @@ class KernelFunction {
   #workgroup(): void {
     const code = this.#code;
     const { grid, threads } = this.#kernel;
-    this.#gridPoint("blockIdx.x", "block number");
+    this.#gridPoint("low + blockIdx.x", "task number");
     let rest = "(int)threadIdx.x";
     threads.forEach(({ name, extent }, i) => {
       const isLast = i === threads.length - 1;
@@ -135,29 +136,28 @@ class KernelFunction {
   /** The grid's variables at the point of that number: the last runs fastest. */
   #gridPoint(number: string, hint: string): void {
     const code = this.#code;
-    const { grid } = this.#kernel;
+    for (const { name, extent } of this.#kernel.grid) if (extent === 1) this.#scope.constant(name, 0);
+    const grid = this.#kernel.grid.filter(v => v.extent !== 1);
     if (grid.length === 0) return;
-    const points = this.#sizes.range(productSize(grid.map(v => v.extent)));
-    const range = { min: 0, max: Math.max(0, points.max - 1) };
+    const below = (extent: Size): Range => ({ min: 0, max: Math.max(0, this.#sizes.range(extent).max - 1) });
+    const range = below(productSize(grid.map(v => v.extent)));
     const bits = fits(range) ? 32 : 64;
     const type = bits === 32 ? "int" : "int64_t";
-    const [first] = grid as [typeof grid[0] & object];
-    const point = grid.length === 1 ? first.name : hint;
-    code.declare(`const ${type} ${code.name(point)} = (${type})${/^\w+(\.\w+)?$/.test(number) ? number : `(${number})`};`);
+    const point = grid.length === 1 ? grid[0]!.name : hint;
+    code.declare(`const ${type} ${code.name(point)} = (${type})(${number});`);
     this.#scope.variable(point, bits, range);
     if (grid.length === 1) return;
     let rest: Size = dimSize(hint);
-    const variables = [...grid].reverse().map(({ name, extent }, g) => {
-      const place = g === grid.length - 1 ? rest : modSize(rest, extent);
+    const places = [...grid].reverse().map(({ extent }, i) => {
+      const place = i === grid.length - 1 ? rest : modSize(rest, extent);
       rest = floorDivSize(rest, extent);
-      const most = { min: 0, max: Math.max(0, this.#sizes.range(extent).max - 1) };
-      return { name, text: this.#sizes.open(place), bits: this.#sizes.width(place), range: most };
+      return place;
+    }).reverse();
+    const texts = grid.map((v, i) => (fits(below(v.extent)) ? `const int ${code.name(v.name)} = ${opened(this.#sizes.int(places[i]!))};` : `const int64_t ${code.name(v.name)} = ${this.#sizes.open(places[i]!)};`));
+    grid.forEach((v, i) => {
+      code.declare(texts[i]!);
+      this.#scope.variable(v.name, fits(below(v.extent)) ? 32 : 64, below(v.extent));
     });
-    for (const v of variables.reverse()) {
-      const narrow = fits(v.range);
-      code.declare(`const ${narrow ? "int" : "int64_t"} ${code.name(v.name)} = ${narrow && v.bits === 64 ? `(int)(${opened(v.text)})` : opened(v.text)};`);
-    }
-    for (const v of variables) this.#scope.variable(v.name, fits(v.range) ? 32 : 64, v.range);
   }
 
   #statements(block: readonly Stmt[]): void {
@@ -353,7 +353,7 @@ class KernelFunction {
         const width = [16, 8, 4].map(bytes => (8 * bytes) / (byteLength(dtype, 8))).find(n => Number.isInteger(n) && n <= s.elements - first && aligned % n === 0);
         const at = (base: string, place: string): string => `&${base}[${dtype === "i4" ? `(${place}) >> 1` : place}]`;
         if (width !== undefined) code.line(`async_copy<${byteLength(dtype, width)}>(${at(to.base, target.at(first))}, ${at(from.base, source.at(first))});`);
-        else storeLanes(code, to, { at: i => target.at(first + i), multipleOf: () => 1 }, loadLanes(code, from, { at: i => source.at(first + i), multipleOf: () => 1 }, 1, "t"));
+        else storeLanes(code, to, { at: i => target.at(first + i), multipleOf: () => 1, width: null }, loadLanes(code, from, { at: i => source.at(first + i), multipleOf: () => 1, width: null }, 1, "t"));
         first += width ?? 1;
       }
     });

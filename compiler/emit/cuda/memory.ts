@@ -7,7 +7,7 @@ import { type Buffer, type Expr, REGISTER_TYPE } from "../../kernel/ir.ts";
 import { mapOperands } from "../../kernel/share.ts";
 import type { Code } from "./code.ts";
 import { opened } from "./arithmetic.ts";
-import type { Sizes } from "./sizes.ts";
+import type { Sizes, Width } from "./sizes.ts";
 
 /** What memory holds; two nibbles lie in a byte. */
 export const STORAGE_TYPE: { readonly [D in DType]: string } = {
@@ -32,6 +32,8 @@ export interface Place {
   at(elements: number): string;
   /** A power of two that divides that number. */
   multipleOf(elements: number): number;
+  /** Of the numbers, if they follow each other. */
+  readonly width: Width | null;
 }
 
 /** Bound i32 names as symbols. */
@@ -46,10 +48,12 @@ export function placeOf(sizes: Sizes, buffer: Buffer, index: readonly Expr[], ev
   if (units > 1) return swizzled(sizes, buffer, shape, polynomials, units, axis => evaluate(index[axis]!));
   const { size, data } = flat(sizes, shape, polynomials, axis => evaluate(index[axis]!));
   const multiple = Math.min(sizes.multipleOf(size), ...data.map(d => sizes.multipleOf(d.stride)));
+  const width = sizes.width(size) === 64 || (data.length > 0 && sizes.width(productSize(shape)) === 64) ? 64 : 32;
   return {
+    width,
     at: elements => {
       const fixed = addSize(size, elements);
-      const terms = data.map(({ text, stride }) => (stride === 1 ? text : `${sizes.width(productSize(shape)) === 64 ? `(int64_t)${text}` : text} * ${sizes.text(stride)}`));
+      const terms = data.map(({ text, stride }) => (stride === 1 ? text : `${width === 64 ? `(int64_t)${text}` : text} * ${sizes.text(stride)}`));
       return [...terms, ...(fixed === 0 && terms.length > 0 ? [] : [sizes.open(fixed)])].join(" + ").replaceAll("+ -", "- ");
     },
     multipleOf: elements => (data.length === 0 ? sizes.multipleOf(addSize(size, elements)) : Math.min(multiple, sizes.multipleOf(elements))),
@@ -93,6 +97,7 @@ function swizzled(sizes: Sizes, { swizzle }: Buffer, shape: readonly Size[], pol
   const before = [...(rows.size === 0 ? [] : [sizes.open(rows.size)]), ...rows.data.map(d => `${d.text} * ${sizes.text(d.stride)}`)];
   const column = polynomials[last];
   return {
+    width: null,
     at: elements => {
       const text = column === undefined ? `(${texts[last]} + ${elements})` : sizes.int(addSize(column, elements));
       return [...before, swizzledColumn(texts[last - 1]!, text, units, swizzle)].join(" + ");
@@ -126,21 +131,36 @@ const element = ({ buffer: { dtype }, base }: Home, place: Place, i: number): st
 
 /** So many elements at a time, from element `first` on, as alignment allows. */
 function widthOf({ dtype }: Buffer, place: Place, first: number, left: number): 1 | 2 | 4 | 8 {
-  const widths = dtype === "i4" ? [8] as const : [4, 2] as const;
+  const widths = dtype === "i4" ? [8, 4, 2] as const : [4, 2] as const;
   return widths.find(w => w <= left && w * bytesOf(dtype) <= LARGEST_ACCESS && place.multipleOf(first) % w === 0) ?? 1;
 }
 
+/** How many elements each access has. */
+function widthsOf(buffer: Buffer, place: Place, count: number, most = Infinity): number[] {
+  const widths: number[] = [];
+  for (let first = 0; first < count; first += widths.at(-1)!) widths.push(Math.min(most, widthOf(buffer, place, first, count - first)));
+  return widths;
+}
+/** The place, its number under a name if it is used several times. */
+function named(code: Code, place: Place, uses: number): Place {
+  const first = place.at(0);
+  if (uses < 2 || place.width === null || /^\w+$/.test(first)) return place;
+  const name = code.held(place.width === 64 ? "int64_t" : "int", first, "at");
+  return { ...place, at: elements => (elements === 0 ? name : `${name} + ${elements}`) };
+}
+
 /** The values of so many elements; `hint` names what is loaded in one access. */
-export function loadLanes(code: Code, home: Home, place: Place, lanes: number, hint: string): string[] {
+export function loadLanes(code: Code, home: Home, at: Place, lanes: number, hint: string): string[] {
   const { dtype } = home.buffer;
   const values: string[] = [];
-  while (values.length < lanes) {
+  const widths = widthsOf(home.buffer, at, lanes);
+  const place = named(code, at, widths.length);
+  for (const width of widths) {
     const first = values.length;
-    const width = widthOf(home.buffer, place, first, lanes - first);
     if (width === 1) values.push(element(home, place, first));
-    else if (width === 8) {
-      const word = code.held("uint32_t", `*(const uint32_t *)&${home.base}[(${place.at(first)}) >> 1]`, hint);
-      for (let i = 0; i < 8; i++) values.push(`nibble(${word}, ${i})`);
+    else if (dtype === "i4") {
+      const word = code.held("uint32_t", `*(const uint${4 * width}_t *)&${home.base}[(${place.at(first)}) >> 1]`, hint);
+      for (let i = 0; i < width; i++) values.push(`nibble(${word}, ${i})`);
     } else {
       const type = `${VECTOR_TYPE[dtype]}${width}`;
       const vector = code.held(type, `*(const ${type} *)&${home.base}[${place.at(first)}]`, hint);
@@ -150,10 +170,12 @@ export function loadLanes(code: Code, home: Home, place: Place, lanes: number, h
   return values;
 }
 
-export function storeLanes(code: Code, home: Home, place: Place, values: readonly string[]): void {
+export function storeLanes(code: Code, home: Home, at: Place, values: readonly string[]): void {
   const { buffer: { dtype, space }, base } = home;
-  for (let first = 0; first < values.length; ) {
-    const width = dtype === "i4" ? 1 : widthOf(home.buffer, place, first, values.length - first);
+  const widths = widthsOf(home.buffer, at, values.length, dtype === "i4" ? 1 : Infinity);
+  const place = named(code, at, widths.length);
+  let first = 0;
+  for (const width of widths) {
     if (dtype === "i4") code.line(`${space === "local" ? "store_i4" : "store_i4_beside_others"}(${base}, ${place.at(first)}, ${opened(values[first]!)});`);
     else if (width === 1) code.line(`${base}[${place.at(first)}] = ${narrowed(dtype, values[first]!)};`);
     else {

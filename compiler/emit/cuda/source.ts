@@ -1,16 +1,16 @@
 // Kernel IR to CUDA C++: the kernels of a program as a few translation units, and the header that they include. Each kernel
 // is one extern "C" __global__ function k<i> of these arguments, in this order:
 //
-//   one pointer for each parameter, to a multiple of 16 bytes (4 bits short of a byte count as a byte)
+//   one pointer for each parameter, to a multiple of 16 bytes
 //   one int64_t for each dim, in the order of Kernel.dims
-//   of kernels whose tasks do not depend on each other (machine "simd"), also
-//     int64_t low, high         the tasks to run, as row-major numbers of points of the grid
-//     char *scratch             memory for every task that the launch may have threads for, a multiple of 64 bytes
-//     int64_t scratch_bytes     how many of them each has: `scratch`, evaluated in the dims
+//   int64_t low, high         the tasks to run: points of the grid by their numbers in row-major order
+//   char *scratch             memory for all threads of the launch that may have a task, at a multiple of 64 bytes
+//   int64_t scratch_bytes     how many of them each has: CudaKernel.scratch, evaluated in the dims
 //
-// Such a kernel takes blocks of at most `threads` threads along x, as many as have a thread for each of high - low tasks;
-// thread number t of the launch runs task low + t in scratch + t · scratch_bytes. A kernel of workgroups (machine "simt")
-// takes exactly `threads` threads along x and one block along x for each point of its grid. Shared memory is static.
+// A launch has blocks along x only, ⌈(high - low) / tasks⌉ of them, of `threads` threads along x. Of kernels whose tasks do
+// not depend on each other (machine "simd") thread number t of the launch runs task low + t in scratch + t · scratch_bytes,
+// and threads beyond the last task do nothing; such blocks may be smaller, with as many tasks as threads. Of kernels of
+// workgroups (machine "simt") block b is task low + b, and there is no scratch. Shared memory is static.
 import type { Size } from "../../base/sizes.ts";
 import type { Kernel } from "../../kernel/ir.ts";
 import { emitKernel } from "./function.ts";
@@ -24,8 +24,9 @@ export interface CudaSource {
 export interface CudaKernel {
   readonly name: string;
   readonly unit: number;
-  /** Of a block: exactly so many for workgroups, at most for tasks. */
+  /** Of a block. */
   readonly threads: number;
+  readonly tasks: number;
   /** Bytes that each task needs. */
   readonly scratch: Size;
 }
@@ -44,6 +45,6 @@ export function emitCuda(kernels: readonly Kernel[], { units }: { readonly units
   }
   return {
     units: groups.map(g => `#include "${HEADER_FILE}"\n\n${g.texts.join("\n")}`),
-    kernels: emitted.map(({ name, threads, scratch }) => ({ name, unit: unitOf.get(name)!, threads, scratch })),
+    kernels: emitted.map(({ name, threads, tasks, scratch }) => ({ name, unit: unitOf.get(name)!, threads, tasks, scratch })),
   };
 }
