@@ -13,7 +13,11 @@ const char *word(Access access) {
   }
   return "";
 }
+}  // namespace
+
 std::string who(const Moment &m) { return "thread " + std::to_string(m.thread) + " of block " + std::to_string(m.block); }
+
+namespace {
 
 std::string race(const Region &region, std::size_t at, const char *now, const Moment &by, const char *before, const Moment &was) {
   return "race on " + region.name + " at byte " + std::to_string(at) + ": " + now + " by " + who(by) + " after a " + before + " by " + who(was) + " with no barrier between";

@@ -24,6 +24,9 @@ struct Moment {
   }
 };
 
+/** As a report names it. */
+std::string who(const Moment &m);
+
 enum class Content : std::uint8_t { WRITTEN, UNWRITTEN, COPYING };
 
 struct Byte {

@@ -90,6 +90,7 @@ void yield() { shim_switch(&machine->running->place, machine->scheduler); }
 }
 void check(std::uintptr_t address, std::size_t bytes, Access access) {
   if (machine == nullptr || machine->running == nullptr || machine->stacks->has(address)) return;
+  need_aligned(reinterpret_cast<const void *>(address), bytes);
   std::string fault = machine->shadow.check(address, bytes, access, machine->now());
   if (!fault.empty()) fail(std::move(fault));
 }
@@ -189,13 +190,16 @@ void shuffle(unsigned, const void *mine, void *theirs, std::size_t bytes, int fr
   std::memcpy(theirs, machine->threads[first + static_cast<std::size_t>(from)].slots[slot], bytes);
 }
 
+void need_aligned(const void *address, std::size_t bytes) {
+  if (reinterpret_cast<std::uintptr_t>(address) % bytes != 0) fail("misaligned: an access of " + std::to_string(bytes) + " bytes at an address that is no multiple of them, by " + who(machine->now()));
+}
+
 void atomic_access(const void *address, std::size_t bytes, unsigned mask) {
   if (mask == ~0u) check(reinterpret_cast<std::uintptr_t>(address), bytes, Access::ATOMIC);
   else for (std::size_t i = 0; i < bytes; i++) if ((mask >> 8 * i & 0xff) != 0) check(reinterpret_cast<std::uintptr_t>(address) + i, 1, Access::ATOMIC);
 }
 
 void async_copy(void *to, const void *from, std::size_t bytes) {
-  if ((reinterpret_cast<std::uintptr_t>(to) | reinterpret_cast<std::uintptr_t>(from)) % bytes != 0) fail("an asynchronous copy of " + std::to_string(bytes) + " bytes between addresses that are no multiples of them");
   check(reinterpret_cast<std::uintptr_t>(to), bytes, Access::COPY);
   check(reinterpret_cast<std::uintptr_t>(from), bytes, Access::READ);
   std::memset(to, POISON, bytes);

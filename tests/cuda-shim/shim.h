@@ -23,6 +23,8 @@ void warp_barrier();
 /** What thread `from` of the warp gives. */
 void shuffle(unsigned mask, const void *mine, void *theirs, size_t bytes, int from);
 
+/** A fault if the address is no multiple of so many bytes. */
+void need_aligned(const void *address, size_t bytes);
 /** Before an atomic operation; bytes that the mask leaves out are not touched. */
 void atomic_access(const void *address, size_t bytes, unsigned mask = ~0u);
 

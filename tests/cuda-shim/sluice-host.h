@@ -93,6 +93,18 @@ template <class T> DEVICE T __shfl_sync(unsigned mask, T x, int from) {
 }
 template <class T> DEVICE T __shfl_xor_sync(unsigned mask, T x, int lanes) { return __shfl_sync(mask, x, (int)(threadIdx.x % 32) ^ lanes); }
 
+template <bool TURNED, int COUNT> DEVICE void load_matrices(uint32_t (&words)[COUNT], const void *row) {
+  shim::need_aligned(row, 16);
+  const int g = (int)threadIdx.x % 32 / 4, t = (int)threadIdx.x % 4;
+  for (int i = 0; i < COUNT; i++) {
+    if (TURNED) {
+      uint32_t halves[2];
+      for (int e = 0; e < 2; e++) halves[e] = ((const uint16_t *)__shfl_sync(~0u, row, 8 * i + 2 * t + e))[g];
+      words[i] = halves[0] | halves[1] << 16;
+    } else words[i] = ((const uint32_t *)__shfl_sync(~0u, row, 8 * i + g))[t];
+  }
+}
+
 template <class T, class F> UNHOOKED T atomic(T *p, F next) {
   shim::atomic_access(p, sizeof(T));
   const T was = *p;

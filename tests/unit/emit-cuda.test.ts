@@ -10,9 +10,9 @@ import { compileCuda, usageOf } from "../../compiler/emit/cuda/compile.ts";
 import { HEADER, HEADER_FILE } from "../../compiler/emit/cuda/header.ts";
 import { requireNvcc, runNvcc } from "../../compiler/emit/cuda/nvcc.ts";
 import { emitCuda } from "../../compiler/emit/cuda/source.ts";
-import { add, binary, cast, index, mul } from "../../compiler/kernel/expr.ts";
+import { add, binary, cast, index, lt, mul } from "../../compiler/kernel/expr.ts";
 import { interpretKernel } from "../../compiler/kernel/interpret.ts";
-import { type Expr, type Kernel, REGISTER_TYPE } from "../../compiler/kernel/ir.ts";
+import { type Buffer, type Expr, type Kernel, REGISTER_TYPE } from "../../compiler/kernel/ir.ts";
 import { parseKernel } from "../../compiler/kernel/parse.ts";
 import { verifyKernel } from "../../compiler/kernel/verify.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
@@ -67,24 +67,34 @@ describe("workgroups", () => {
     expect((got["c"] as Float32Array).some(x => x !== 0)).toBe(true);
   });
 
-  it("fragments of every type, in both orders and of several tiles", () => compareAll((["f16", "bf16", "f32", "i8"] as const).flatMap(d => (["row", "column"] as const).map((order): Case => {
-    const [m, n, k] = [32, 24, 64];
-    const b = simt(`fragments of ${d} by ${order}`);
-    const shape = (rows: number, columns: number): number[] => (order === "row" ? [rows, columns] : [columns, rows]);
+  it("fragments of every type, from global and shared memory, in both orders and of several tiles", () => compareAll((["f16", "bf16", "f32", "i8"] as const).flatMap(d => (["row", "column"] as const).flatMap(order => (["global", 0, 8] as const).map((home): Case => {
+    const [m, n, k] = [32, 24, 32];
+    const b = simt(`fragments of ${d} by ${order}, ${home === "global" ? "global" : `shared swizzled by ${home}`}`);
+    const shape = (rows: number, columns: number): [number, number] => (order === "row" ? [rows, columns] : [columns, rows]);
     const sum = d === "i8" ? "i32" : "f32";
     const [x, y, z] = [b.param("x", d, shape(m, k)), b.param("y", d, shape(k, n)), b.param("z", sum, [m, n], "readwrite")];
     b.grid("i", 1);
-    b.thread("t", 32);
+    const t = b.thread("t", 32);
+    const held = (from: typeof x, [rows, columns]: [number, number]): Buffer => {
+      if (home === "global") return from;
+      const to = b.alloc(`${from.name}s`, d, [rows, columns], "shared", { swizzle: home });
+      b.for_("row", rows, row => b.for_("part", Math.ceil(columns / 32), part => b.if_(lt(index(addSize(mulSize(part, 32), t)), columns), () => {
+        b.store(to, [row, addSize(mulSize(part, 32), t)], b.load(from, [row, addSize(mulSize(part, 32), t)]));
+      })));
+      return to;
+    };
+    const [hx, hy] = [held(x, shape(m, k)), held(y, shape(k, n))];
+    b.barrier();
     const [fx, fy, fz] = [b.fragment("fx", "a", d, m, n, k), b.fragment("fy", "b", d, m, n, k), b.fragment("fz", "accumulator", sum, m, n, k)];
     b.fragmentLoad(fz, z, [0, 0]);
-    b.fragmentLoad(fx, x, [0, 0], order);
-    b.fragmentLoad(fy, y, [0, 0], order);
+    b.fragmentLoad(fx, hx, [0, 0], order);
+    b.fragmentLoad(fy, hy, [0, 0], order);
     b.fragmentMma(fz, fx, fy);
     b.fragmentFill(fx, 2);
     b.fragmentMma(fz, fx, fy);
     b.fragmentStore(fz, z, [0, 0]);
     return { kernel: b.finish({ flops: 1 }), inputs: { x: small(d, m * k, 1), y: small(d, k * n, 2), z: small(sum, m * n, 3) } };
-  }))));
+  })))));
 
   it("accumulators are stored as narrower types, at places that are data", () => compareAll((["f16", "bf16", "f32"] as const).map((d): Case => {
     const b = simt(`store ${d}`);
@@ -187,6 +197,7 @@ describe("the shim finds", () => {
     await expect(flash("if lt(4*i + part, S) {", "if lt(4*i + part, S + 1) {")).rejects.toThrow("out of bounds: write of 4 bytes at byte 640 of o, which has 640, by thread 32 of block 1");
     await expect(flash("vs[4*r + part, lane] =", "vs[4*r + part + 1, lane] =")).rejects.toThrow(/out of bounds: write of 4 bytes at byte 4096 of shared vs, which has 4096/);
   });
+  it("a vector that does not lie at a multiple of its bytes", () => expect(planted("gemm-6x8", ["(const float4 *)&b[", "(const float4 *)&b[1 + "], { a: reals(12 * 17, 1), b: reals(24 * 17, 2), c: poisoned(12 * 24) }, { M: 12, N: 24, K: 17 }, "text")).rejects.toThrow("misaligned: an access of 16 bytes"));
   it("a write to what is only read", () => expect(flash("o[32 * S * a", "((float *)q)[32 * S * a", "text")).rejects.toThrow("write to q, which is only read"));
   it("shared memory that is read before it is written", () => expect(flash("      vs[4*r + part, lane] = v[a, row, lane]\n", "")).rejects.toThrow(/read of shared vs at byte \d+ before anything was written there/));
   it("a copy that is read before it was waited for", async () => {
@@ -289,7 +300,7 @@ describe("nvcc", () => {
     writeFileSync(join(folder, "kernels.cu"), emitCuda(kernels, { units: 1 }).units[0]!);
     await runNvcc(await requireNvcc(), ["-ptx", "-arch=sm_80", "kernels.cu"], folder);
     const ptx = readFileSync(join(folder, "kernels.ptx"), "utf8");
-    for (const wanted of ["mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", "cp.async.cg.shared.global", "cp.async.wait_group 1", "shfl.sync.bfly.b32", "max.NaN.f32", "ld.global.nc.v4", "st.global.v4"]) expect(ptx).toContain(wanted);
+    for (const wanted of ["mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", "cp.async.cg.shared.global", "cp.async.wait_group 1", "ldmatrix.sync.aligned.m8n8.x4.shared.b16", "ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16", "shfl.sync.bfly.b32", "max.NaN.f32", "ld.global.nc.v4", "st.global.v4"]) expect(ptx).toContain(wanted);
     const sum = ptx.slice(ptx.indexOf(".entry k3"));
     expect(sum).toContain("mul.rn.f32");
     expect(sum).not.toContain("fma");

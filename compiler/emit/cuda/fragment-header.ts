@@ -76,6 +76,30 @@ template <class T, int K, int N, class At> DEVICE void load_fragment(FragmentB<T
     }
   }
 }
+/* The same of 16-bit elements in shared memory, a row of eight at a time: at(row, column) is where one starts in memory, in
+   which a's rows, or b's columns, lie one after the other; if they are turned, a's columns, or b's rows. */
+template <bool TURNED, class T, int M, int K, class At> DEVICE void load_fragment_rows(FragmentA<T, M, K> &f, At at) {
+  const int l = lane_of_warp();
+#pragma unroll
+  for (int i = 0; i < M / 16; i++) {
+#pragma unroll
+    for (int s = 0; s < K / 16; s++) {
+      if (TURNED) load_matrices<true>(f.words[i][s], at(16 * s + l % 8 + 8 * (l / 16), 16 * i + 8 * (l / 8 % 2)));
+      else load_matrices<false>(f.words[i][s], at(16 * i + l % 16, 16 * s + 8 * (l / 16)));
+    }
+  }
+}
+template <bool TURNED, class T, int K, int N, class At> DEVICE void load_fragment_rows(FragmentB<T, K, N> &f, At at) {
+  const int l = lane_of_warp();
+#pragma unroll
+  for (int s = 0; s < K / 16; s++) {
+#pragma unroll
+    for (int j = 0; j < N / 8; j++) {
+      if (TURNED) load_matrices<true>(f.words[s][j], at(16 * s + l % 16, 8 * j));
+      else load_matrices<false>(f.words[s][j], at(8 * j + l % 8, 16 * s + 8 * (l / 8 % 2)));
+    }
+  }
+}
 template <class T, int M, int N, class At> DEVICE void load_fragment(Accumulator<T, M, N> &f, At at) {
   const int g = lane_of_warp() / 4, t = lane_of_warp() % 4;
 #pragma unroll

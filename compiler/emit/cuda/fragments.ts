@@ -13,6 +13,10 @@ type FragmentStmt = Stmt & { readonly kind: "fragment" | "fragment_fill" | "frag
 type Declared = Stmt & { readonly kind: "fragment" };
 
 const FACTORS: ReadonlySet<string> = new Set(["f16", "bf16", "f32", "i8"]);
+/** Elements of a row of 16 bytes, which is loaded from shared memory at a time. */
+const ELEMENTS = 8;
+/** What no name of a kernel is: the lambda's row and column, and a column where such a row starts. */
+const [ROW, COLUMN, START] = ["row of a fragment", "column of a fragment", "start in a fragment"];
 const SUMS: ReadonlySet<string> = new Set(["f32", "i32"]);
 
 export class Fragments {
@@ -25,6 +29,9 @@ export class Fragments {
     this.#code = code;
     this.#sizes = sizes;
     this.#expressions = expressions;
+    for (const [symbol, text, multipleOf] of [[ROW, "row", 1], [COLUMN, "column", 1], [START, "column", ELEMENTS]] as const) {
+      sizes.names.set(symbol, { kind: "variable", text, bits: 32, range: { min: 0, max: 255 }, multipleOf });
+    }
   }
 
   statement(s: FragmentStmt): void {
@@ -40,10 +47,17 @@ export class Fragments {
       case "fragment_mma": code.line(`mma(${[s.d, s.a, s.b].map(f => code.name(f)).join(", ")});`); return;
       case "fragment_load": {
         const home = this.#expressions.memory(s.buffer);
-        const { dtype } = this.#of(s.fragment);
+        const { dtype, role } = this.#of(s.fragment);
         if (home.buffer.dtype !== dtype) throw new InternalError(`fragment ${s.fragment} of ${dtype} is loaded from ${s.buffer}, which is ${home.buffer.dtype}`);
         code.group(() => {
-          const place = this.#place(home, s.index, s.order === "row" ? ["row", "column"] : ["column", "row"]);
+          const index = s.index.map(e => this.#symbol(e));
+          const starts = this.#place(home, index, [ROW, START]);
+          const isTurned = (s.order === "row") !== (role === "a");
+          if (role !== "accumulator" && home.buffer.space === "shared" && (dtype === "f16" || dtype === "bf16") && starts.multipleOf(0) % ELEMENTS === 0) {
+            code.line(`load_fragment_rows<${isTurned}>(${code.name(s.fragment)}, [&](int row, int column) { return &${home.base}[${starts.at(0)}]; });`);
+            return;
+          }
+          const place = this.#place(home, index, s.order === "row" ? [ROW, COLUMN] : [COLUMN, ROW]);
           code.line(`load_fragment(${code.name(s.fragment)}, [&](int row, int column) { return ${home.base}[${place.at(0)}]; });`);
         });
         return;
@@ -53,7 +67,7 @@ export class Fragments {
         const { dtype, role } = this.#of(s.fragment);
         if (role !== "accumulator") throw new InternalError(`fragment ${s.fragment} is stored and is no accumulator`);
         code.group(() => {
-          const place = this.#place(home, s.index, ["row", "column"]);
+          const place = this.#place(home, s.index.map(e => this.#symbol(e)), [ROW, COLUMN]);
           code.block(`store_fragment(${code.name(s.fragment)}, [&](int row, int column, ${STORAGE_TYPE[dtype]} value)`, () => storeLanes(code, home, place, ["value"]), "});");
         });
         return;
@@ -76,23 +90,11 @@ export class Fragments {
     return declared;
   }
 
-  /** Where an element lies, in the two names of the lambda: `along` the last axes. */
-  #place(home: Home, index: readonly Expr[], along: readonly [string, string]): Place {
-    const { names } = this.#sizes;
-    const [first, second] = along;
-    const inside = ["row", "column"];
-    const before = inside.map(name => names.get(name));
-    const offsets = index.map(e => this.#symbol(e));
-    for (const name of inside) names.set(name, { kind: "variable", text: name, bits: 32, range: { min: 0, max: 255 }, multipleOf: 1 });
-    const at = offsets.map((size, axis): Expr => ({ kind: "size", size: axis === index.length - 2 ? addSize(size, dimSize(first)) : axis === index.length - 1 ? addSize(size, dimSize(second)) : size }));
-    const place = placeOf(this.#sizes, home.buffer, at, e => this.#expressions.scalar(e));
-    const text = place.at(0);
-    inside.forEach((name, i) => {
-      const known = before[i];
-      if (known) names.set(name, known);
-      else names.delete(name);
-    });
-    return { at: () => text, multipleOf: () => 1, width: null };
+  /** Where an element lies whose place along the last two axes the lambda is told in these names. */
+  #place(home: Home, index: readonly Size[], along: readonly [string, string]): Place {
+    const outer = index.length - 2;
+    const at = index.map((size, axis): Expr => ({ kind: "size", size: axis < outer ? size : addSize(size, dimSize(along[axis - outer]!)) }));
+    return placeOf(this.#sizes, home.buffer, at, e => this.#expressions.scalar(e));
   }
   /** Data is held before the lambda. */
   #symbol(e: Expr): Size {

@@ -67,6 +67,19 @@ template <int PENDING> DEVICE void async_wait() {
   asm volatile("cp.async.wait_group %0;" :: "n"(PENDING) : "memory");
 #endif
 }
+
+/* Matrices of 8 rows, each 8 elements of 16 bits in shared memory at a multiple of 16 bytes: thread 8·i + r of the warp says
+   where row r of matrix i lies. Thread 4·g + t gets elements 2·t and 2·t + 1 of row g; of columns, if they are turned. */
+template <bool TURNED> DEVICE void load_matrices(uint32_t (&words)[4], const void *row) {
+  const uint32_t at = (uint32_t)__cvta_generic_to_shared(row);
+  if (TURNED) asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];" : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3]) : "r"(at) : "memory");
+  else asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];" : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3]) : "r"(at) : "memory");
+}
+template <bool TURNED> DEVICE void load_matrices(uint32_t (&words)[2], const void *row) {
+  const uint32_t at = (uint32_t)__cvta_generic_to_shared(row);
+  if (TURNED) asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];" : "=r"(words[0]), "=r"(words[1]) : "r"(at) : "memory");
+  else asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];" : "=r"(words[0]), "=r"(words[1]) : "r"(at) : "memory");
+}
 `;
 
 const SCALARS = `
