@@ -31,8 +31,8 @@ export interface LoadOptions {
   readonly trace?: boolean;
   /** Where `print` goes; by default to standard output. */
   readonly print?: (text: string) => void;
-  /** What runs it: WebAssembly, the default, or the native runtime. */
-  readonly target?: "wasm" | "cpu";
+  /** What runs it: WebAssembly, the default, or the native runtime, on the cpu or on a Vulkan device with a number or a part of its name. */
+  readonly target?: "wasm" | "cpu" | "vulkan" | `vulkan:${string}`;
   /** Native code can do anything that this process can: a container's is run only if its origin is trusted. */
   readonly trust?: boolean;
 }
@@ -47,7 +47,8 @@ export async function load(source: Loadable, options: LoadOptions = {}): Promise
     dims, threads: options.threads ?? availableParallelism(), checkNan: options.check === "nan", trace: options.trace === true,
     perform: effectsOver(nodeFiles), print: options.print ?? (text => process.stdout.write(`${text}\n`)),
   };
-  const backend = options.target === "cpu" ? await startNative({ ...common, bytes: trusted(source, options.trust) }) : await startWasm({ ...common, program, modules, features: engineFeatures(), spawn: spawnWorker });
+  const { target = "wasm" } = options;
+  const backend = target !== "wasm" ? await startNative({ ...common, target, bytes: trusted(source, options.trust) }) : await startWasm({ ...common, program, modules, features: engineFeatures(), spawn: spawnWorker });
   const loaded = new Program(infoOf(program), backend, dims);
   if (options.seed !== undefined) await loaded.seed(options.seed);
   return loaded;

@@ -3,6 +3,8 @@ import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
 import { BUILD_COMMAND, builtFile } from "../../runtime/native/built.ts";
+import { vulkanDevices } from "../../runtime/native/devices.ts";
+import { SluiceError } from "../base/diagnostics.ts";
 import { compilerVersion, findCompiler } from "../emit/cpu/compiler.ts";
 import { engineFeatures } from "../../runtime/wasm/features.ts";
 
@@ -35,9 +37,24 @@ export async function findings(): Promise<Finding[]> {
     { what: "Pictures (sharp)", found: yesNo(sharp), ok: sharp, get: "npm install sharp" },
     { what: "C compiler, for --target cpu", found: compiler ? `${compiler.kind} ${await compilerVersion(compiler)} at ${compiler.path}` : "no", ok: compiler !== undefined, get: "apt-get install gcc" },
     { what: "Native runtime, for --target cpu", found: addon ?? "not built", ok: addon !== undefined, get: BUILD_COMMAND },
+    ...(addon === undefined ? [] : vulkanFindings()),
     { what: "Runner, for executables", found: runner ?? "not built", ok: runner !== undefined, get: BUILD_COMMAND },
     { what: "Chromium, for the browser tests", found: chromium ?? "no", ok: chromium !== undefined, get: "apt-get install chromium" },
   ];
+}
+
+/** Each device with what its self-tests left, or why there is none. */
+function vulkanFindings(): Finding[] {
+  try {
+    return vulkanDevices().map(({ name, kind, driver, memoryBytes, description, problem, features }, i) => ({
+      what: `--target vulkan:${i}`, ok: problem === "", get: problem,
+      found: problem === "" ? `${description}; ${kind}, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB, workgroups of ${features.threads} threads and ${features.sharedBytes / 1024} KiB` : `${name}, ${driver}`,
+    }));
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    const { message, found, hint } = error.diagnostic;
+    return [{ what: "Vulkan, for --target vulkan", found: found ? `${message}: ${found}` : message, ok: false, ...(hint ? { get: hint } : {}) }];
+  }
 }
 
 const yesNo = (yes: boolean): string => (yes ? "yes" : "no");

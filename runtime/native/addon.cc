@@ -12,10 +12,10 @@
 #include <stdexcept>
 #include <thread>
 
-#include "device/cpu.h"
-#include "device/features.h"
+#include "device/target.h"
 #include "exec/machine.h"
 #include "exec/procedure.h"
+#include "node/devices.h"
 #include "node/values.h"
 
 namespace sluice::node {
@@ -42,7 +42,7 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
         InstanceMethod("setState", &NativeProgram::setState), InstanceMethod("trace", &NativeProgram::trace), InstanceMethod("close", &NativeProgram::close)});
   }
 
-  /** (bytes, { threads, dims, checkNan, trace }, listener: (kind, …) => void) */
+  /** (bytes, { target, threads, dims, checkNan, trace }, listener: (kind, …) => void) */
   explicit NativeProgram(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     const auto bytes = info[0].As<Napi::Uint8Array>();
     // At an address where constants can be used as they lie.
@@ -51,6 +51,7 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
     length_ = bytes.ByteLength();
     if (length_ > 0) std::memcpy(file_.get(), bytes.Data(), length_);
     const auto options = info[1].As<Napi::Object>();
+    target_ = text(options.Get("target"));
     threads_ = options.Get("threads").As<Napi::Number>().Int32Value();
     checkNan_ = options.Get("checkNan").As<Napi::Boolean>().Value();
     isTraced_ = options.Get("trace").As<Napi::Boolean>().Value();
@@ -75,10 +76,8 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
   Napi::Value open(const Napi::CallbackInfo& info) {
     return begin(info.Env(), [this]() -> MakeResult {
       container_ = readContainer({file_.get(), length_});
-      const ModuleInfo& module = chooseModule(container_.modules, cpuFeatures());
-      std::string level = module.level;
-      for (const std::string& feature : module.features) level += "+" + feature;
-      device_ = openCpu(threads_, level);
+      const ModuleInfo& module = moduleFor(container_.modules, target_);
+      device_ = openDevice(module, target_, threads_);
       machine_ = std::make_unique<Machine>(MachineOptions{.device = *device_, .container = container_, .module = module, .dims = dims_, .checkNan = checkNan_,
           .print = [this](const std::string& text) {
             tell([text](Napi::Env env, Napi::Function listener) { listener.Call({Napi::String::New(env, "print"), Napi::String::New(env, text)}); });
@@ -371,6 +370,7 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
 
   std::unique_ptr<std::byte, Free> file_;
   size_t length_ = 0;
+  std::string target_;
   int threads_ = 1;
   bool checkNan_ = false;
   bool isTraced_ = false;
@@ -403,6 +403,7 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
 
 static Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("NativeProgram", sluice::node::NativeProgram::define(env));
+  exports.Set("vulkanDevices", Napi::Function::New(env, sluice::node::vulkanDevices));
   return exports;
 }
 NODE_API_MODULE(sluice, init)

@@ -14,6 +14,7 @@ import { requireBuilt } from "./built.ts";
 export interface NativeOptions {
   /** A container, whose code is run. */
   readonly bytes: Uint8Array;
+  readonly target: "cpu" | "vulkan" | `vulkan:${string}`;
   readonly threads: number;
   readonly dims: DimValues;
   readonly checkNan: boolean;
@@ -60,7 +61,7 @@ interface NativeProgram {
   close(): Promise<void>;
 }
 interface Addon {
-  readonly NativeProgram: new (bytes: Uint8Array, options: { threads: number; dims: Pairs<number>; checkNan: boolean; trace: boolean }, listener: (...message: Message) => void) => NativeProgram;
+  readonly NativeProgram: new (bytes: Uint8Array, options: { target: string; threads: number; dims: Pairs<number>; checkNan: boolean; trace: boolean }, listener: (...message: Message) => void) => NativeProgram;
 }
 
 const fromNative = ({ dtype, shape, bytes }: NativeTensor): HostTensor => tensorOfBytes(dtype, shape, bytes);
@@ -84,12 +85,12 @@ function effectOf(effect: NativeEffect): Effect {
   }
 }
 
-/** Throws CPU007 where the addon is not built, and CPU005 where the container has no code for this machine. */
+/** Throws CPU007 where the addon is not built, CPU005 where the container has no code for this machine, GPU001 to GPU006 for Vulkan. */
 export async function startNative(options: NativeOptions): Promise<Backend> {
   const { NativeProgram } = createRequire(import.meta.url)(requireBuilt("addon")) as Addon;
   let sink: RunSink | null = null;
-  const { checkNan, trace } = options;
-  const program = new NativeProgram(options.bytes, { threads: Math.max(1, options.threads), dims: Object.entries(options.dims), checkNan, trace }, (...message) => {
+  const { target, checkNan, trace } = options;
+  const program = new NativeProgram(options.bytes, { target, threads: Math.max(1, options.threads), dims: Object.entries(options.dims), checkNan, trace }, (...message) => {
     switch (message[0]) {
       case "print":
         options.print(message[1]);

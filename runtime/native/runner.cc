@@ -13,7 +13,6 @@
 
 #include "cli/command-line.h"
 #include "cli/run.h"
-#include "device/features.h"
 #include "io/file.h"
 
 namespace sluice {
@@ -47,9 +46,8 @@ MappedFile ownContainer() {
 int run(int count, char** arguments) {
   const MappedFile file = ownContainer();
   const Container container = readContainer(file.bytes());
-  const ModuleInfo& module = chooseModule(container.modules, cpuFeatures());
-  const CommandLine line = parseCommandLine(container, module, count, arguments);
-  if (line.text.empty()) runCommand(container, module, line);
+  const CommandLine line = parseCommandLine(container, count, arguments);
+  if (line.text.empty()) runCommand(container, line);
   else std::fputs(line.text.c_str(), stdout);
   if (std::fflush(stdout) != 0) throw fileError("FILE003", "standard output", "cannot be written", errno);
   return 0;

@@ -53,6 +53,7 @@ void addOptions(CLI::App& command, bool isEntry, CommandLine& line, Texts& texts
   command.add_option(name("states"), line.states, "states to start from, .safetensors, perhaps as module=file")->type_name("<file>")->take_all()->allow_extra_args(false)->group(group);
   command.add_option(name("rename"), texts.rename, "the state that a tensor of such a file is: name=state")->type_name("<name=state>")->take_all()->allow_extra_args(false)->group(group);
   command.add_option(name("seed"), texts.seed, "of the random streams")->type_name("<n>")->group(group);
+  command.add_option(name("target"), line.target, "cpu, or vulkan, perhaps with a device's number or a part of its name: vulkan:0")->type_name("<target>")->group(group);
   command.add_option(name("threads"), texts.threads, "at most; as many as the machine runs at once by default")->type_name("<n>")->group(group);
   command.add_option(name("dim"), texts.dims, "a dim's value: name=value")->type_name("<name=value>")->take_all()->allow_extra_args(false)->group(group);
   command.add_option(name("check"), texts.check, "stop at the first NaN and name its line")->type_name("nan")->group(group);
@@ -96,19 +97,19 @@ double numberOf(const std::string& what, const std::string& text) {
   return value;
 }
 
-std::vector<const Schedule*> entriesOf(const Program& program, const Lowering& lowering) {
+std::vector<const Schedule*> entriesOf(const Program& program) {
   std::set<std::string> inits;
   for (const StateDecl& s : program.states)
     if (s.init) inits.insert(*s.init);
   std::vector<const Schedule*> entries;
-  for (const Schedule& s : lowering.schedules)
+  for (const Schedule& s : program.lowerings[0].schedules)
     if (!inits.contains(s.entry)) entries.push_back(&s);
   return entries;
 }
 
-CommandLine parseCommandLine(const Container& container, const ModuleInfo& module, int count, const char* const* arguments) {
+CommandLine parseCommandLine(const Container& container, int count, const char* const* arguments) {
   const Program& program = container.program;
-  const auto entries = entriesOf(program, program.lowerings[module.lowering]);
+  const auto entries = entriesOf(program);
   const std::string command = arguments[0];
   CommandLine line;
   Texts texts;
@@ -167,7 +168,7 @@ CommandLine parseCommandLine(const Container& container, const ModuleInfo& modul
     refuse(error);
   }
   if (wantsHelp || app.get_subcommands().empty()) {
-    line.text = usageText(command, container, module);
+    line.text = usageText(command, container);
     return line;
   }
 

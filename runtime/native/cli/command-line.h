@@ -26,6 +26,7 @@ struct CommandLine {
   /** Names in files, and what the states are called. */
   std::vector<std::pair<std::string, std::string>> renamed;
   std::optional<uint32_t> seed;
+  std::string target;
   int threads = 1;
   std::vector<std::pair<std::string, int64_t>> dims;
   bool checkNan = false;
@@ -37,11 +38,11 @@ struct CommandLine {
   int runs = 0;
 };
 
-/** Entries are the schedules that are no state's first value. */
-std::vector<const Schedule*> entriesOf(const Program& program, const Lowering& lowering);
+/** Entries are the schedules that are no state's first value; every lowering has the same. */
+std::vector<const Schedule*> entriesOf(const Program& program);
 
 /** `name` is the command as it was called. Throws Error CLI00x. */
-CommandLine parseCommandLine(const Container& container, const ModuleInfo& module, int count, const char* const* arguments);
+CommandLine parseCommandLine(const Container& container, int count, const char* const* arguments);
 
 /** As numbers are written, or CLI002. */
 double numberOf(const std::string& what, const std::string& text);

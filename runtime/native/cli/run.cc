@@ -10,7 +10,7 @@
 #include "cli/progress.h"
 #include "cli/states.h"
 #include "cli/usage.h"
-#include "device/cpu.h"
+#include "device/target.h"
 #include "exec/procedure.h"
 #include "io/file-host.h"
 #include "io/file.h"
@@ -114,7 +114,7 @@ void runEntryCommand(Machine& machine, const CommandLine& line, const std::vecto
 
 }  // namespace
 
-void runCommand(const Container& container, const ModuleInfo& module, const CommandLine& line) {
+void runCommand(const Container& container, const CommandLine& line) {
   const Program& program = container.program;
   // A dim that is bound at each call is a size; the rest are bound now, or refused by the machine.
   std::vector<std::pair<std::string, int64_t>> instance;
@@ -125,7 +125,8 @@ void runCommand(const Container& container, const ModuleInfo& module, const Comm
     else instance.emplace_back(name, value);
   }
   Trace trace;
-  const auto device = openCpu(line.threads, module.level);
+  const ModuleInfo& module = moduleFor(container.modules, line.target);
+  const auto device = openDevice(module, line.target, line.threads);
   const auto print = [&](const std::string& text) { std::fprintf(line.json ? stderr : stdout, "%s\n", text.c_str()); };
   Machine machine({.device = *device, .container = container, .module = module, .dims = instance, .checkNan = line.checkNan, .print = print, .trace = line.trace.empty() ? nullptr : &trace});
   if (!line.json) std::fprintf(stderr, "%s\n", device->description().c_str());

@@ -5,6 +5,6 @@
 namespace sluice {
 
 /** Throws Error where it cannot. */
-void runCommand(const Container& container, const ModuleInfo& module, const CommandLine& line);
+void runCommand(const Container& container, const CommandLine& line);
 
 }  // namespace sluice

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "cli/command-line.h"
 #include "device/features.h"
+#include "device/target.h"
 
 namespace sluice {
 namespace {
@@ -20,10 +21,13 @@ std::string table(const std::vector<std::pair<std::string, std::string>>& rows, 
   return out;
 }
 
-std::string moduleText(const ModuleInfo& m) {
-  std::string text = m.kind == ModuleInfo::Kind::cpu ? "cpu:" + m.level : "wasm";
-  for (const std::string& feature : m.features) text += "+" + feature;
-  return text;
+/** The module that is taken without --target; null if this machine runs none. */
+const ModuleInfo* taken(const Container& container) {
+  try {
+    return &moduleFor(container.modules, "");
+  } catch (const Error&) {
+    return nullptr;
+  }
 }
 
 }  // namespace
@@ -46,7 +50,7 @@ std::string defaultText(const ProcedureArg& arg) {
   return " (" + (number != nullptr ? numberText(*number) : std::get<std::string>(*arg.init)) + ")";
 }
 
-std::string usageText(const std::string& command, const Container& container, const ModuleInfo& module) {
+std::string usageText(const std::string& command, const Container& container) {
   const Program& program = container.program;
   std::string out = program.name + ", made by Sluice\n";
   if (!program.procedures.empty()) out += "\nProcedures\n";
@@ -57,7 +61,7 @@ std::string usageText(const std::string& command, const Container& container, co
     out += table(rows, "    ");
   }
   out += "\nEntries\n";
-  for (const Schedule* e : entriesOf(program, program.lowerings[module.lowering])) {
+  for (const Schedule* e : entriesOf(program)) {
     out += "  " + command + " " + e->entry;
     for (const Port& i : e->inputs) out += " --" + i.name + " <" + typeText(i.type, program.dimNames) + ">";
     std::vector<std::string> outputs;
@@ -75,7 +79,8 @@ std::string usageText(const std::string& command, const Container& container, co
     out += "\nDims\n" + table(rows, "  ");
   }
   out += "\nMade for\n";
-  for (const ModuleInfo& m : container.modules) out += "  " + moduleText(m) + (&m == &module ? "  (taken on this machine: " + cpuFeatures().text() + ")" : "") + "\n";
+  const ModuleInfo* const first = taken(container);
+  for (const ModuleInfo& m : container.modules) out += "  " + moduleText(m) + (&m == first ? "  (taken on this machine" + (m.kind == ModuleInfo::Kind::cpu ? ": " + cpuFeatures().text() : "") + ")" : "") + "\n";
   return out + "\nEach command has a --help of its own: " + command + " <command> --help\n";
 }
 

@@ -378,7 +378,7 @@ class Decoder {
     });
     p.lowerings = c["lowerings"].list([&](const Cursor& l) {
       l.record({"machine", "kernels", "schedules"});
-      l["machine"].oneOf({"simd128", "v3", "v4"});
+      l["machine"].oneOf({"simd128", "v3", "v4", "gpu"});
       Lowering lowering{l["machine"].text(), l["kernels"].list([&](const Cursor& k) { return kernel(k); }), {}};
       kernels_ = static_cast<int64_t>(lowering.kernels.size());
       lowering.schedules = l["schedules"].list([&](const Cursor& s) { return schedule(s); });
@@ -389,11 +389,13 @@ class Decoder {
 
   ModuleInfo module(const Cursor& c) {
     ModuleInfo m;
-    m.kind = static_cast<ModuleInfo::Kind>(c.kind({"wasm", "cpu"}));
+    m.kind = static_cast<ModuleInfo::Kind>(c.kind({"wasm", "cpu", "vulkan"}));
     if (m.kind == ModuleInfo::Kind::wasm) {
       c.record({"kind", "lowering", "relaxed", "shared", "scratch"});
       c["relaxed"].flag();
       c["shared"].flag();
+    } else if (m.kind == ModuleInfo::Kind::vulkan) {
+      c.record({"kind", "lowering", "scratch"});
     } else {
       c.record({"kind", "lowering", "level", "features", "scratch"});
       static constexpr const char* LEVELS[] = {"v3", "v4"};

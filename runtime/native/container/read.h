@@ -13,7 +13,7 @@ namespace sluice {
 
 /** The kernels of one lowering as code for one kind of machine. */
 struct ModuleInfo {
-  enum class Kind : uint8_t { wasm, cpu };
+  enum class Kind : uint8_t { wasm, cpu, vulkan };
   Kind kind = Kind::wasm;
   size_t lowering = 0;
   /** Of a cpu module: `v3` or `v4`, and what it uses beyond. */

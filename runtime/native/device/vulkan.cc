@@ -19,7 +19,7 @@ constexpr int64_t SPARE = int64_t{256} << 20;
 std::string featureText(const VulkanFeatures& f) {
   const std::pair<bool, const char*> rows[] = {{f.int8, "int8"}, {f.int16, "int16"}, {f.float16, "float16"}, {f.float64, "float64"}, {f.dot8, "dot8"}, {f.atomicAddF32, "atomicAddF32"},
       {f.memoryModel, "memoryModel"}, {f.fusedMultiplyAdd, "fusedMultiplyAdd"}, {f.denormals, "denormals"}, {f.cooperativeMatrixKhr, "cooperativeMatrixKhr"}, {f.cooperativeMatrixNv, "cooperativeMatrixNv"}};
-  std::string text = "subgroups of " + std::to_string(f.subgroup32 ? 32 : f.subgroupSize);
+  std::string text = "subgroups of " + std::to_string(f.subgroup32 ? 32 : f.subgroupSize) + ",";
   for (const auto& [isThere, name] : rows)
     if (isThere) text += std::string(" ") + name;
   return text;

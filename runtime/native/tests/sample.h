@@ -176,12 +176,12 @@ inline Json expanded(Json header) {
   return header;
 }
 
-/** The sample as a file, with its header changed by `edit`. */
-inline std::vector<std::byte> sampleFile(const std::function<void(Json&)>& edit = [](Json&) {}) {
+/** The sample as a file, with its header changed by `edit` and the code of its module. */
+inline std::vector<std::byte> sampleFile(const std::function<void(Json&)>& edit = [](Json&) {}, const std::string& code = bytesOfFile(SAMPLE_KERNELS)) {
   Json header = expanded(sampleHeader());
   edit(header);
   const float constant[] = {1, 2, 3, 4};
-  return containerFile(header, {std::string(reinterpret_cast<const char*>(constant), sizeof constant), "[[]]", bytesOfFile(SAMPLE_KERNELS)});
+  return containerFile(header, {std::string(reinterpret_cast<const char*>(constant), sizeof constant), "[[]]", code});
 }
 
 /** The schedule of an entry, to be changed. */

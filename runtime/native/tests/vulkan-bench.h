@@ -17,26 +17,27 @@ namespace sluice::test {
 enum Kernel : int32_t { TWICE, INCREMENT, ENOUGH, NOTE, MARK, SPILL };
 constexpr int32_t KERNELS = 6;
 
-inline std::vector<uint32_t> codeOf(Kernel kernel) {
-  static constexpr const char* NAMES[] = {"TWICE", "INCREMENT", "ENOUGH", "NOTE", "MARK", "SPILL"};
-  const std::string bytes = bytesOfFile((std::string(VULKAN_KERNELS) + NAMES[kernel] + ".spv").c_str());
+inline std::vector<uint32_t> codeOf(const std::string& kernel) {
+  const std::string bytes = bytesOfFile((VULKAN_KERNELS + kernel + ".spv").c_str());
   std::vector<uint32_t> words(bytes.size() / 4);
   std::memcpy(words.data(), bytes.data(), bytes.size());
   return words;
 }
 
-/** All of them, as a module image. */
-inline std::vector<uint32_t> vulkanImage() {
-  std::vector<uint32_t> table{VULKAN_IMAGE_MAGIC, VULKAN_IMAGE_VERSION, KERNELS};
+/** Kernels as a module image. MARK has a task a workgroup, the others have one a thread. */
+inline std::vector<uint32_t> vulkanImage(const std::vector<std::string>& kernels) {
+  std::vector<uint32_t> table{VULKAN_IMAGE_MAGIC, VULKAN_IMAGE_VERSION, static_cast<uint32_t>(kernels.size())};
   std::vector<uint32_t> code;
-  for (int32_t k = 0; k < KERNELS; k++) {
-    const auto words = codeOf(static_cast<Kernel>(k));
-    table.insert(table.end(), {64, k == MARK ? 1U : 64U, static_cast<uint32_t>(code.size()), static_cast<uint32_t>(words.size())});
+  for (const std::string& kernel : kernels) {
+    const auto words = codeOf(kernel);
+    table.insert(table.end(), {64, kernel == "MARK" ? 1U : 64U, static_cast<uint32_t>(code.size()), static_cast<uint32_t>(words.size())});
     code.insert(code.end(), words.begin(), words.end());
   }
   table.insert(table.end(), code.begin(), code.end());
   return table;
 }
+/** Those of `Kernel`. */
+inline std::vector<uint32_t> vulkanImage() { return vulkanImage({"TWICE", "INCREMENT", "ENOUGH", "NOTE", "MARK", "SPILL"}); }
 
 class Witness final : public Effects {
  public:

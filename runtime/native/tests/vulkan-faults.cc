@@ -65,7 +65,7 @@ TEST_CASE("a Vulkan image is read, and what is damaged in it is refused by name"
   const auto kernels = readVulkanImage(std::as_bytes(std::span(image)), KERNELS);
   REQUIRE(kernels.size() == KERNELS);
   CHECK(kernels[MARK].tasks == 1);
-  CHECK(kernels[SPILL].code == codeOf(SPILL));
+  CHECK(kernels[SPILL].code == codeOf("SPILL"));
   const size_t code = 3 + 4 * KERNELS;
   const std::tuple<size_t, uint32_t, const char*> edits[] = {{0, 1, "it has another magic number"}, {1, 2, "it has another version"}, {2, 7, "it has another number of kernels"},
       {3, 0, "k0 has an empty workgroup"}, {3, 32, "k0 has another workgroup"}, {4, 0, "k0 has an empty workgroup"}, {5, 0xffffffff, "k0 does not lie in it"}, {6, 0xffffffff, "k0 does not lie in it"},

@@ -1,4 +1,5 @@
-// Kernels of the Vulkan tests, one for each macro, as device/vulkan-module.h wants them. The build compiles them.
+// Kernels of the Vulkan tests, one for each macro, as device/vulkan-module.h wants them; SAMPLE_… are those of sample-kernels.c.
+// The build compiles them.
 #version 460
 #extension GL_EXT_buffer_reference : require
 #extension GL_EXT_buffer_reference_uvec2 : require
@@ -32,6 +33,15 @@ const int OPERANDS = 1, DIMS = 1;
 #endif
 #ifdef SPILL
 const int OPERANDS = 2, DIMS = 1;
+#endif
+#if defined(SAMPLE_DOUBLE) || defined(SAMPLE_SUM) || defined(SAMPLE_ROOT)
+const int OPERANDS = 2, DIMS = 1;
+#endif
+#ifdef SAMPLE_ENOUGH
+const int OPERANDS = 2, DIMS = 0;
+#endif
+#ifdef SAMPLE_TEN
+const int OPERANDS = 1, DIMS = 0;
 #endif
 
 void main() {
@@ -74,5 +84,25 @@ void main() {
   float sum = 0;
   for (int k = 0; k < count; k++) sum += own.at[k];
   Floats(words.at[1]).at[i] = sum;
+#endif
+#ifdef SAMPLE_DOUBLE
+  Floats own = Floats(words.at[5] + uint64_t(task - low) * words.at[6]);
+  own.at[0] = Floats(words.at[0]).at[i] * 2;
+  Floats(words.at[1]).at[i] = own.at[0];
+#endif
+#ifdef SAMPLE_SUM
+  float sum = 0;
+  for (int k = int(words.at[2]); k-- > 0;) sum += Floats(words.at[0]).at[k];
+  Floats(words.at[1]).at[0] = sum;
+#endif
+#ifdef SAMPLE_ROOT
+  float x = Floats(words.at[0]).at[i];
+  Floats(words.at[1]).at[i] = x < 0 ? uintBitsToFloat(0x7fc00000) : sqrt(x);
+#endif
+#ifdef SAMPLE_ENOUGH
+  Bytes(words.at[1]).at[0] = uint8_t(Integers(words.at[0]).at[0] >= 3 ? 1 : 0);
+#endif
+#ifdef SAMPLE_TEN
+  Floats(words.at[0]).at[i] = 10;
 #endif
 }

@@ -1,0 +1,10 @@
+// The devices of this machine, for `sluice doctor`.
+#pragma once
+#include <napi.h>
+
+namespace sluice::node {
+
+/** () => { devices: [{ name, kind, driver, memoryBytes, description, problem, features }] } | { error }. The event loop waits for their self-tests. */
+Napi::Value vulkanDevices(const Napi::CallbackInfo& info);
+
+}  // namespace sluice::node
