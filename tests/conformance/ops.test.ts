@@ -5,7 +5,7 @@ import { dimSize, mulSize, type Size, subSize } from "../../compiler/base/sizes.
 import { Build } from "../../compiler/graph/build.ts";
 import { GraphBuilder } from "../../compiler/graph/builder.ts";
 import { type Graph, isTuple, type NodeId, tensorType } from "../../compiler/graph/graph.ts";
-import { expectCompiled, type RunGraph } from "../support/compiled.ts";
+import { expectCompiled, expectOnCuda, type GraphRun, type RunGraph } from "../support/compiled.ts";
 
 const N = dimSize("N");
 
@@ -24,9 +24,13 @@ function graphOf(make: (g: Build, input: (name: string, dtype: DType, ...shape: 
   }
   return b.finish();
 }
-function check(name: string, make: Parameters<typeof graphOf>[0], run: RunGraph = { dims: { N: 7 } }): void {
-  test(name, () => expectCompiled(graphOf(make), run));
+/** All that are checked. */
+const RUNS: GraphRun[] = [];
+function checkGraph(name: string, graph: Graph, run: RunGraph = {}): void {
+  RUNS.push({ ...run, graph });
+  test(name, () => expectCompiled({ ...run, graph }));
 }
+const check = (name: string, make: Parameters<typeof graphOf>[0], run: RunGraph = { dims: { N: 7 } }): void => checkGraph(name, graphOf(make), run);
 
 describe("elementwise", () => {
   for (const dtype of ["f32", "f64", "i32", "u32", "i8", "u8", "i16", "u16"] as const) {
@@ -251,35 +255,35 @@ describe("states", () => {
     for (const [name, id] of Object.entries(updates)) b.updates.push({ name, id });
     return b.finish();
   }
-  test("updated in place, all from old values", () => expectCompiled(stateful((g, state) => {
+  checkGraph("updated in place, all from old values", stateful((g, state) => {
     const [a, b] = [state("a", "f32", 50), state("b", "f32", 50)];
     return { a: g.add(a, b), b: g.mul(a, b) };
-  })));
-  test("exchanged, and one copied", () => expectCompiled(stateful((_, state) => {
+  }));
+  checkGraph("exchanged, and one copied", stateful((_, state) => {
     const [a, b] = [state("a", "f32", 9), state("b", "f32", 9)];
     state("c", "f32", 9);
     return { a: b, b: a, c: a };
-  })));
-  test("moved within themselves", () => expectCompiled(stateful((g, state) => {
+  }));
+  checkGraph("moved within themselves", stateful((g, state) => {
     const a = state("a", "f32", 6, 6);
     return { a: g.transpose(a, [1, 0]) };
-  })));
-  test("a part written, twice", () => expectCompiled(stateful((g, state) => {
+  }));
+  checkGraph("a part written, twice", stateful((g, state) => {
     const [cache, x, at] = [state("cache", "f32", 8, 5), state("x", "f32", 2, 5), state("at", "i32")];
     const once = g.node("dynamic_update", [cache, x, at], { axes: [0] });
     const twice = g.node("dynamic_update", [once, g.neg(x), g.add(at, g.scalar(2, "i32"))], { axes: [0] });
     return { cache: twice, at: g.add(at, g.scalar(1, "i32")) };
-  }), { states: { at: { dtype: "i32", shape: [], data: Float64Array.of(1) } } }));
-  test("read before they are written, in many kernels", () => expectCompiled(stateful((g, state) => {
+  }), { states: { at: { dtype: "i32", shape: [], data: Float64Array.of(1) } } });
+  checkGraph("read before they are written, in many kernels", stateful((g, state) => {
     const [w, x] = [state("w", "f32", 6, 6), state("x", "f32", 6, 6)];
     const y = g.node("contract", [x, w], { a: [0, 1], b: [1, 2], out: [0, 2] });
     const z = g.node("contract", [y, w], { a: [0, 1], b: [2, 1], out: [0, 2] });
     return { w: g.binary("sub", w, g.mul(g.fill(0.125, w), z)), x: y };
-  })));
-  test("scattered into", () => expectCompiled(stateful((g, state) => {
+  }));
+  checkGraph("scattered into", stateful((g, state) => {
     const [table, ids, rows] = [state("table", "f32", 7, 4), state("ids", "i32", 5), state("rows", "f32", 5, 4)];
     return { table: g.node("scatter", [table, ids, rows], { kind: "add", axis: 0, batch: 0 }) };
-  }), { states: { ids: { dtype: "i32", shape: [5], data: Float64Array.of(0, 6, 2, 2, 9) } } }));
+  }), { states: { ids: { dtype: "i32", shape: [5], data: Float64Array.of(0, 6, 2, 2, 9) } } });
 });
 
 describe("sizes", () => {
@@ -291,3 +295,5 @@ describe("sizes", () => {
     }, { dims: { N: n } });
   }
 });
+
+test("all of these on CUDA, without a GPU", () => expectOnCuda(RUNS));

@@ -10,8 +10,9 @@ import { type Graph, inputsOf } from "../../compiler/graph/graph.ts";
 import { interpret } from "../../compiler/graph/interpret.ts";
 import { decodeElements, encodeElements } from "../../compiler/kernel/memory.ts";
 import { open } from "../../compiler/open.ts";
-import { execute } from "../../compiler/plan/execute.ts";
-import { lowered } from "../../compiler/plan/schedule.ts";
+import { execute, type ExecuteOptions } from "../../compiler/plan/execute.ts";
+import { type CompiledProgram, type Lowered, lowered } from "../../compiler/plan/schedule.ts";
+import { cudaRunner } from "./cuda-kernels.ts";
 import { fromHost, programOf, TARGETS, toHost } from "./targets.ts";
 
 /** Largest error of a result, as mean square over the reference's mean square. */
@@ -54,23 +55,55 @@ export interface RunGraph {
   readonly states?: { readonly [name: string]: NdArray };
 }
 
-/** Refused unless outputs and states agree with the reference interpreter. Inputs and states that are not given are samples. */
-export async function expectCompiled(graph: Graph, { dims = {}, inputs = {}, states = {} }: RunGraph = {}): Promise<void> {
+export interface GraphRun extends RunGraph {
+  readonly graph: Graph;
+}
+/** Inputs and states, and what the reference interpreter makes of them. */
+interface Prepared {
+  readonly dims: DimValues;
+  readonly given: { readonly [input: string]: NdArray };
+  readonly held: { readonly [state: string]: NdArray };
+  readonly outputs: { readonly [output: string]: NdArray };
+  readonly states: { readonly [state: string]: NdArray };
+}
+
+/** Inputs and states that are not given are samples. */
+function prepared({ graph, dims = {}, inputs = {}, states = {} }: GraphRun): Prepared {
   const drawn = (type: { dtype: DType; shape: readonly (number | object)[] }, seed: number): NdArray => sample(type.dtype, type.shape.map(s => evaluateSize(s as number, dims)), seed);
   const given = Object.fromEntries(inputsOf(graph).map(({ name, type }, i) => [name, inputs[name] ?? drawn(type, i)]));
   const held = Object.fromEntries(graph.states.map(({ name, type }, i) => [name, states[name] ?? drawn(type, 100 + i)]));
-  const wanted = interpret(graph, { inputs: given, states: held, dims, onEffect: () => {} });
-  const program = programOf(graph);
-  const expected = { ...held, ...wanted.updates };
+  const { outputs, updates } = interpret(graph, { inputs: given, states: held, dims, onEffect: () => {} });
+  return { dims, given, held, outputs, states: { ...held, ...updates } };
+}
 
-  const compiled = compileProgram(program, ["simd128", "v3", "v4"]);
-  compiled.lowerings.forEach(({ machine }, i) => {
-    const lowering = lowered(compiled, i);
-    const memory = new Map(Object.entries(held).map(([name, v]) => [name, encodeElements(v.dtype, v.data)]));
-    const got = execute(lowering, lowering.schedules[0]!, { inputs: given, states: memory, dims });
-    for (const [name, value] of Object.entries(wanted.outputs)) expectClose(`${machine} ${name}`, got[name]!, value);
-    for (const [name, value] of Object.entries(expected)) expectClose(`${machine} state ${name}`, { ...value, data: decodeElements(value.dtype, memory.get(name)!, value.data.length) }, value);
+/** Refused unless outputs and states agree, in poisoned memory. */
+function expectExecuted(name: string, program: Lowered<CompiledProgram>, { dims, given, held, outputs, states }: Prepared, launch?: ExecuteOptions["launch"]): void {
+  const memory = new Map(Object.entries(held).map(([state, v]) => [state, encodeElements(v.dtype, v.data)]));
+  const got = execute(program, program.schedules[0]!, { inputs: given, states: memory, dims, ...(launch && { launch }) });
+  for (const [output, value] of Object.entries(outputs)) expectClose(`${name} ${output}`, got[output]!, value);
+  for (const [state, value] of Object.entries(states)) expectClose(`${name} state ${state}`, { ...value, data: decodeElements(value.dtype, memory.get(state)!, value.data.length) }, value);
+}
+
+/** The kernels of all graphs, compiled together as CUDA C++ and run without a GPU: refused unless each graph's outputs and states agree with the reference interpreter. */
+export async function expectOnCuda(runs: readonly GraphRun[]): Promise<void> {
+  const programs = runs.map(({ graph }) => lowered(compileProgram(programOf(graph), ["simd128"]), 0));
+  const run = await cudaRunner(programs.flatMap(p => p.kernels));
+  let first = 0;
+  runs.forEach((r, i) => {
+    const own = first;
+    expectExecuted(`cuda, graph ${i}`, programs[i]!, prepared(r), (kernel, buffers, dims) => run(own + kernel, buffers, dims));
+    first += programs[i]!.kernels.length;
   });
+}
+
+/** Refused unless outputs and states agree with the reference interpreter. */
+export async function expectCompiled(run: GraphRun): Promise<void> {
+  const { graph } = run;
+  const program = programOf(graph);
+  const wanted = prepared(run);
+  const { dims, given, held } = wanted;
+  const compiled = compileProgram(program, ["simd128", "v3", "v4"]);
+  compiled.lowerings.forEach(({ machine }, i) => expectExecuted(machine, lowered(compiled, i), wanted));
 
   for (const { name: target, options } of TARGETS) {
     const opened = await open(program, { ...options, print: () => {} });
@@ -78,7 +111,7 @@ export async function expectCompiled(graph: Graph, { dims = {}, inputs = {}, sta
       for (const [name, v] of Object.entries(held)) await opened.state.set(name, toHost(v));
       const outputs = await opened.call(graph.name, Object.fromEntries(Object.entries(given).map(([name, v]) => [name, toHost(v)])), dims);
       for (const [name, value] of Object.entries(wanted.outputs)) expectClose(`${target} ${name}`, fromHost(outputs[name]!), value);
-      for (const [name, value] of Object.entries(expected)) expectClose(`${target} state ${name}`, fromHost(await opened.state.get(name)), value);
+      for (const [name, value] of Object.entries(wanted.states)) expectClose(`${target} state ${name}`, fromHost(await opened.state.get(name)), value);
     } finally {
       await opened.close();
     }
