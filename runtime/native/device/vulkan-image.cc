@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -16,15 +17,51 @@ constexpr size_t ROW = 4;
 constexpr uint32_t SPIRV_MAGIC = 0x07230203;
 constexpr uint32_t SPIRV_VERSION = 0x00010500;
 constexpr size_t SPIRV_HEADER = 5;
-enum Opcode : uint32_t { ENTRY_POINT = 15, EXECUTION_MODE = 16, CAPABILITY = 17 };
+enum Opcode : uint32_t {
+  ENTRY_POINT = 15, EXECUTION_MODE = 16, CAPABILITY = 17, TYPE_BOOL = 20, TYPE_INT = 21, TYPE_FLOAT = 22, TYPE_VECTOR = 23, TYPE_ARRAY = 28, TYPE_STRUCT = 30, TYPE_POINTER = 32, CONSTANT = 43,
+  VARIABLE = 59
+};
 constexpr uint32_t GL_COMPUTE = 5;
 constexpr uint32_t LOCAL_SIZE = 17;
+constexpr uint32_t WORKGROUP = 4;
 
 static_assert(std::endian::native == std::endian::little);
 
 Error damaged(std::string message, std::string found = "", std::string expected = "") {
   return Error({.code = "GPU003", .message = "the program's Vulkan code is damaged: " + std::move(message), .found = std::move(found), .expected = std::move(expected), .hint = "build the program again"});
 }
+
+/** Adds up what a workgroup shares, from the declarations of types and variables. */
+class SharedMemory {
+ public:
+  void read(uint32_t opcode, const uint32_t* operand, uint32_t words) {
+    switch (opcode) {
+      case TYPE_BOOL: if (words == 2) bytes_[operand[0]] = 4; break;
+      case TYPE_INT: case TYPE_FLOAT: if (words >= 3) bytes_[operand[0]] = operand[1] / 8; break;
+      case TYPE_VECTOR: if (words == 4) bytes_[operand[0]] = times(bytes_[operand[1]], operand[2]); break;
+      case TYPE_ARRAY: if (words == 4) bytes_[operand[0]] = times(bytes_[operand[1]], constants_[operand[2]]); break;
+      case TYPE_STRUCT:
+        if (words < 2) break;
+        for (uint32_t i = 1; i + 1 < words; i++) bytes_[operand[0]] = plus(bytes_[operand[0]], bytes_[operand[i]]);
+        break;
+      case TYPE_POINTER: if (words == 4) bytes_[operand[0]] = bytes_[operand[2]]; break;
+      case CONSTANT: if (words == 4) constants_[operand[1]] = operand[2]; break;
+      case VARIABLE: if (words >= 4 && operand[2] == WORKGROUP) sum = plus(sum, bytes_[operand[0]]); break;
+      default: break;
+    }
+  }
+  uint64_t sum = 0;
+
+ private:
+  /** More than any device has. */
+  static constexpr uint64_t MOST = uint64_t{1} << 32;
+  static uint64_t times(uint64_t a, uint64_t b) { return b != 0 && a > MOST / b ? MOST : a * b; }
+  static uint64_t plus(uint64_t a, uint64_t b) { return std::min(a + b, MOST); }
+
+  /** Of types; of a pointer, those of what it points to. */
+  std::unordered_map<uint32_t, uint64_t> bytes_;
+  std::unordered_map<uint32_t, uint64_t> constants_;
+};
 
 /** What a module declares before its functions; each instruction lies within it. */
 void readDeclarations(VulkanKernel& kernel, const std::string& name) {
@@ -33,6 +70,7 @@ void readDeclarations(VulkanKernel& kernel, const std::string& name) {
   if (code[1] > SPIRV_VERSION) throw damaged(name + " is SPIR-V of another version", "1." + std::to_string((code[1] >> 8) & 0xff), "1.5 or older");
   bool hasEntry = false;
   std::optional<std::array<uint32_t, 3>> size;
+  SharedMemory shared;
   for (size_t at = SPIRV_HEADER; at < code.size();) {
     const uint32_t words = code[at] >> 16;
     if (words == 0 || words > code.size() - at) throw damaged(name + " has an instruction that does not fit", std::to_string(words) + " words at " + std::to_string(at));
@@ -49,10 +87,11 @@ void readDeclarations(VulkanKernel& kernel, const std::string& name) {
       case EXECUTION_MODE:
         if (words == 6 && operand[1] == LOCAL_SIZE) size = {operand[2], operand[3], operand[4]};
         break;
-      default: break;
+      default: shared.read(code[at] & 0xffff, operand, words);
     }
     at += words;
   }
+  kernel.sharedBytes = shared.sum;
   if (!hasEntry) throw damaged(name + " has no entry point `main`");
   if (!size || *size != std::array<uint32_t, 3>{kernel.threads, 1, 1}) {
     throw damaged(name + " has another workgroup", size ? std::to_string((*size)[0]) + " × " + std::to_string((*size)[1]) + " × " + std::to_string((*size)[2]) + " threads" : "no LocalSize",
@@ -129,6 +168,7 @@ void requireSupport(const std::vector<VulkanKernel>& kernels, const Adapter& ada
     }
     if (!missing.empty()) refuse(k, joined(missing), "");
     if (kernels[k].threads > adapter.features.threads) refuse(k, "workgroups of " + std::to_string(kernels[k].threads) + " threads", "at most " + std::to_string(adapter.features.threads));
+    if (kernels[k].sharedBytes > adapter.features.sharedBytes) refuse(k, std::to_string(kernels[k].sharedBytes) + " bytes of shared memory", "at most " + std::to_string(adapter.features.sharedBytes));
   }
 }
 

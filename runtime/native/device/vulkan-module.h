@@ -27,6 +27,8 @@ struct VulkanKernel {
   std::vector<uint32_t> code;
   /** SPIR-V capabilities that it declares. */
   std::vector<uint32_t> capabilities;
+  /** Bytes that a workgroup shares. */
+  uint64_t sharedBytes = 0;
 };
 
 /** Throws GPU003 where it is no image of so many kernels. */

@@ -66,6 +66,9 @@ TEST_CASE("a Vulkan image is read, and what is damaged in it is refused by name"
   REQUIRE(kernels.size() == KERNELS);
   CHECK(kernels[MARK].tasks == 1);
   CHECK(kernels[SPILL].code == codeOf("SPILL"));
+  CHECK(kernels[SPILL].sharedBytes == 0);
+  const auto shared = vulkanImage({"SHARED"});
+  CHECK(readVulkanImage(std::as_bytes(std::span(shared)), 1)[0].sharedBytes == 64 * 16 + 3 * 8);
   const size_t code = 3 + 4 * KERNELS;
   const std::tuple<size_t, uint32_t, const char*> edits[] = {{0, 1, "it has another magic number"}, {1, 2, "it has another version"}, {2, 7, "it has another number of kernels"},
       {3, 0, "k0 has an empty workgroup"}, {3, 32, "k0 has another workgroup"}, {4, 0, "k0 has an empty workgroup"}, {5, 0xffffffff, "k0 does not lie in it"}, {6, 0xffffffff, "k0 does not lie in it"},
@@ -103,6 +106,10 @@ TEST_CASE("a kernel that needs what the device lacks is refused, naming it") {
   CHECK(messageOf([&] { requireSupport(kernels, a); }) == "nothing was refused");
   a.features.threads = 128;
   CHECK(messageOf([&] { requireSupport(kernels, a); }).find("which has no workgroups of 256 threads") != std::string::npos);
+  a.features.threads = 1024;
+  a.features.sharedBytes = 1000;
+  kernels[0].sharedBytes = 1001;
+  CHECK(messageOf([&] { requireSupport(kernels, a); }).find("kernel k0 does not run on the Vulkan device Thing, which has no 1001 bytes of shared memory") != std::string::npos);
 }
 
 TEST_CASE("a Vulkan device is chosen by kind, by number and by name, and what it lacks is named") {

@@ -34,6 +34,10 @@ const int OPERANDS = 1, DIMS = 1;
 #ifdef SPILL
 const int OPERANDS = 2, DIMS = 1;
 #endif
+#ifdef SHARED
+const int OPERANDS = 1, DIMS = 0;
+shared struct { vec4 rows[64]; int64_t sums[3]; } own;
+#endif
 #if defined(SAMPLE_DOUBLE) || defined(SAMPLE_SUM) || defined(SAMPLE_ROOT)
 const int OPERANDS = 2, DIMS = 1;
 #endif
@@ -84,6 +88,11 @@ void main() {
   float sum = 0;
   for (int k = 0; k < count; k++) sum += own.at[k];
   Floats(words.at[1]).at[i] = sum;
+#endif
+#ifdef SHARED
+  own.rows[gl_LocalInvocationIndex] = vec4(i);
+  own.sums[0] = task;
+  Floats(words.at[0]).at[i] = own.rows[gl_LocalInvocationIndex].x + float(own.sums[0]);
 #endif
 #ifdef SAMPLE_DOUBLE
   Floats own = Floats(words.at[5] + uint64_t(task - low) * words.at[6]);
