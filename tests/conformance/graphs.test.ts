@@ -3,9 +3,11 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { graphText } from "../../compiler/testing/index.ts";
+import { differencesOnCuda } from "../support/cuda-graphs.ts";
 import { compilable, differenceOn, TARGETS } from "../support/targets.ts";
 
 const COUNT = 30;
+const SEED = 20261125;
 
 test.each(TARGETS)("random graphs on $name", async target => {
   let refused = 0;
@@ -13,6 +15,13 @@ test.each(TARGETS)("random graphs on $name", async target => {
     const difference = await differenceOn(target, c);
     if (difference === undefined) refused++;
     else expect(difference, graphText(c.graph)).toBeNull();
-  }), { numRuns: COUNT, seed: 20261125, endOnFailure: true });
+  }), { numRuns: COUNT, seed: SEED, endOnFailure: true });
   expect(refused).toBeLessThan(COUNT / 10);
+});
+
+test("random graphs on CUDA, without a GPU", async () => {
+  const cases = fc.sample(compilable(8), { numRuns: 2 * COUNT, seed: SEED });
+  const differences = await differencesOnCuda(cases);
+  differences.forEach((difference, i) => expect(difference ?? null, graphText(cases[i]!.graph)).toBeNull());
+  expect(differences.filter(d => d === undefined).length).toBeLessThan(COUNT / 5);
 });

@@ -5,7 +5,8 @@ import { dimSize, mulSize, type Size, subSize } from "../../compiler/base/sizes.
 import { Build } from "../../compiler/graph/build.ts";
 import { GraphBuilder } from "../../compiler/graph/builder.ts";
 import { type Graph, isTuple, type NodeId, tensorType } from "../../compiler/graph/graph.ts";
-import { expectCompiled, expectOnCuda, type GraphRun, type RunGraph } from "../support/compiled.ts";
+import { expectCompiled, type GraphRun, type RunGraph } from "../support/compiled.ts";
+import { expectOnCuda } from "../support/cuda-graphs.ts";
 
 const N = dimSize("N");
 

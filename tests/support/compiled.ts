@@ -12,7 +12,6 @@ import { decodeElements, encodeElements } from "../../compiler/kernel/memory.ts"
 import { open } from "../../compiler/open.ts";
 import { execute, type ExecuteOptions } from "../../compiler/plan/execute.ts";
 import { type CompiledProgram, type Lowered, lowered } from "../../compiler/plan/schedule.ts";
-import { cudaRunner } from "./cuda-kernels.ts";
 import { fromHost, programOf, TARGETS, toHost } from "./targets.ts";
 
 /** Largest error of a result, as mean square over the reference's mean square. */
@@ -59,7 +58,7 @@ export interface GraphRun extends RunGraph {
   readonly graph: Graph;
 }
 /** Inputs and states, and what the reference interpreter makes of them. */
-interface Prepared {
+export interface Prepared {
   readonly dims: DimValues;
   readonly given: { readonly [input: string]: NdArray };
   readonly held: { readonly [state: string]: NdArray };
@@ -68,7 +67,7 @@ interface Prepared {
 }
 
 /** Inputs and states that are not given are samples. */
-function prepared({ graph, dims = {}, inputs = {}, states = {} }: GraphRun): Prepared {
+export function prepared({ graph, dims = {}, inputs = {}, states = {} }: GraphRun): Prepared {
   const drawn = (type: { dtype: DType; shape: readonly (number | object)[] }, seed: number): NdArray => sample(type.dtype, type.shape.map(s => evaluateSize(s as number, dims)), seed);
   const given = Object.fromEntries(inputsOf(graph).map(({ name, type }, i) => [name, inputs[name] ?? drawn(type, i)]));
   const held = Object.fromEntries(graph.states.map(({ name, type }, i) => [name, states[name] ?? drawn(type, 100 + i)]));
@@ -77,23 +76,11 @@ function prepared({ graph, dims = {}, inputs = {}, states = {} }: GraphRun): Pre
 }
 
 /** Refused unless outputs and states agree, in poisoned memory. */
-function expectExecuted(name: string, program: Lowered<CompiledProgram>, { dims, given, held, outputs, states }: Prepared, launch?: ExecuteOptions["launch"]): void {
+export function expectExecuted(name: string, program: Lowered<CompiledProgram>, { dims, given, held, outputs, states }: Prepared, launch?: ExecuteOptions["launch"]): void {
   const memory = new Map(Object.entries(held).map(([state, v]) => [state, encodeElements(v.dtype, v.data)]));
   const got = execute(program, program.schedules[0]!, { inputs: given, states: memory, dims, ...(launch && { launch }) });
   for (const [output, value] of Object.entries(outputs)) expectClose(`${name} ${output}`, got[output]!, value);
   for (const [state, value] of Object.entries(states)) expectClose(`${name} state ${state}`, { ...value, data: decodeElements(value.dtype, memory.get(state)!, value.data.length) }, value);
-}
-
-/** The kernels of all graphs, compiled together as CUDA C++ and run without a GPU: refused unless each graph's outputs and states agree with the reference interpreter. */
-export async function expectOnCuda(runs: readonly GraphRun[]): Promise<void> {
-  const programs = runs.map(({ graph }) => lowered(compileProgram(programOf(graph), ["simd128"]), 0));
-  const run = await cudaRunner(programs.flatMap(p => p.kernels));
-  let first = 0;
-  runs.forEach((r, i) => {
-    const own = first;
-    expectExecuted(`cuda, graph ${i}`, programs[i]!, prepared(r), (kernel, buffers, dims) => run(own + kernel, buffers, dims));
-    first += programs[i]!.kernels.length;
-  });
 }
 
 /** Refused unless outputs and states agree with the reference interpreter. */
