@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -67,7 +66,7 @@ class VulkanBench {
   static std::unique_ptr<VulkanDevice> open(Messages& messages) {
     auto instance = std::make_unique<VulkanInstance>([&](const std::string& text) { messages.all.push_back(text); });
     const Adapter adapter = chooseAdapter(instance->adapters(), "");
-    return std::make_unique<VulkanDevice>(std::move(instance), adapter, std::filesystem::temp_directory_path() / "sluice-test-pipelines");
+    return std::make_unique<VulkanDevice>(std::move(instance), adapter, VULKAN_KERNELS "pipelines");
   }
 
   template <typename T>

@@ -181,6 +181,43 @@ TEST_CASE("vulkan: memory that the device does not have is refused with the byte
   b.device->release(kept);
 }
 
+TEST_CASE("vulkan: where there is no room, memory in which nothing lies is given back first") {
+  if (!isHere()) return;
+  VulkanBench b;
+  static PFN_vkAllocateMemory allocate;
+  static PFN_vkFreeMemory free;
+  static bool isFull;
+  VolkDeviceTable& vk = b.device->gpu().vk;
+  allocate = vk.vkAllocateMemory;
+  free = vk.vkFreeMemory;
+  isFull = true;
+  b.device->release(b.device->allocate(int64_t{100} << 20, "a test"));
+  vk.vkAllocateMemory = [](VkDevice device, const VkMemoryAllocateInfo* info, const VkAllocationCallbacks* callbacks, VkDeviceMemory* memory) {
+    return isFull ? VK_ERROR_OUT_OF_DEVICE_MEMORY : allocate(device, info, callbacks, memory);
+  };
+  vk.vkFreeMemory = [](VkDevice device, VkDeviceMemory memory, const VkAllocationCallbacks* callbacks) {
+    if (memory != VK_NULL_HANDLE) isFull = false;
+    free(device, memory, callbacks);
+  };
+  b.device->release(b.device->allocate(int64_t{150} << 20, "a test"));
+  CHECK(!isFull);
+}
+
+TEST_CASE("vulkan: what a driver refuses is named, with the driver") {
+  if (!isHere()) return;
+  VulkanBench b;
+  const Range x = b.upload(std::vector<float>(10, 1));
+  const auto refused = [&](PFN_vkCreateComputePipelines create) {
+    b.device->gpu().vk.vkCreateComputePipelines = create;
+    return messageOf([&] { b.device->record(*b.module, {launch(INCREMENT, {x}, 10)}); });
+  };
+  const std::string name = b.device->gpu().adapter.name;
+  CHECK(refused([](VkDevice, VkPipelineCache, uint32_t, const VkComputePipelineCreateInfo*, const VkAllocationCallbacks*, VkPipeline*) { return VK_ERROR_INITIALIZATION_FAILED; }) ==
+        "error GPU006: the Vulkan device " + name + " cannot compile kernel k1\n  found:    VK_ERROR_INITIALIZATION_FAILED, " + b.device->gpu().adapter.driver + "\n  hint:     update the driver");
+  CHECK(refused([](VkDevice, VkPipelineCache, uint32_t, const VkComputePipelineCreateInfo*, const VkAllocationCallbacks*, VkPipeline*) { return VK_ERROR_OUT_OF_HOST_MEMORY; })
+            .starts_with("error MEM001: the Vulkan device " + name + " cannot compile kernel k1\n  found:    VK_ERROR_OUT_OF_HOST_MEMORY"));
+}
+
 TEST_CASE("vulkan: a device that is lost says so, then and from then on") {
   if (!isHere()) return;
   VulkanBench b;

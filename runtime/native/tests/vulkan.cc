@@ -39,6 +39,40 @@ TEST_CASE("vulkan: launches and copies follow each other, and a tape runs again"
   }
 }
 
+TEST_CASE("vulkan: a barrier stands before a command that depends on one before it, and nowhere else") {
+  if (!isHere()) return;
+  VulkanBench b;
+  static PFN_vkCmdPipelineBarrier barrier;
+  static int barriers;
+  VolkDeviceTable& vk = b.device->gpu().vk;
+  barrier = vk.vkCmdPipelineBarrier;
+  vk.vkCmdPipelineBarrier = [](VkCommandBuffer commands, VkPipelineStageFlags from, VkPipelineStageFlags to, VkDependencyFlags flags, uint32_t memory, const VkMemoryBarrier* all, uint32_t buffers,
+                                const VkBufferMemoryBarrier* each, uint32_t images, const VkImageMemoryBarrier* image) {
+    barriers++;
+    barrier(commands, from, to, flags, memory, all, buffers, each, images, image);
+  };
+  std::vector<Range> r;
+  for (int i = 0; i < 6; i++) r.push_back(b.upload(counting(100)));
+  const Range half{r[0].address + 200, 200};
+  const auto barriersIn = [&](const std::vector<Command>& commands) {
+    barriers = 0;
+    const auto tape = b.device->record(*b.module, commands);
+    // The first of a command buffer, and the one for the host at its end.
+    return barriers - 2;
+  };
+  const auto twice = [&](const Range& from, const Range& to) { return launch(TWICE, {from, to}, 50); };
+  CHECK(barriersIn({twice(r[0], r[1]), twice(r[2], r[3]), twice(r[0], r[4])}) == 0);
+  CHECK(barriersIn({twice(r[0], r[1]), twice(r[1], r[2])}) == 1);
+  CHECK(barriersIn({twice(r[0], r[1]), twice(r[2], r[0])}) == 1);
+  CHECK(barriersIn({twice(r[0], r[1]), twice(r[2], r[1])}) == 1);
+  CHECK(barriersIn({twice(r[1], r[0]), {CopyCommand{half, {r[2].address, 200}}}, twice(r[2], r[3])}) == 2);
+  CHECK(barriersIn({twice(r[1], {r[0].address, 200}), {CopyCommand{half, {r[2].address, 200}}}}) == 0);
+  // Through scratch memory that they share.
+  CHECK(barriersIn({launch(SPILL, {r[0], r[1]}, 50, {2}, 8), launch(SPILL, {r[2], r[3]}, 50, {2}, 8)}) == 1);
+  // The index of each round is written after it was read, and read after it was written.
+  CHECK(barriersIn({{LoopCommand{3, r[5], std::nullopt, {launch(NOTE, {r[5], r[4]}, 1)}}}}) == 5);
+}
+
 TEST_CASE("vulkan: more workgroups than one dimension has") {
   if (!isHere()) return;
   VulkanBench b;
