@@ -17,6 +17,7 @@ import { parseKernel } from "../../compiler/kernel/parse.ts";
 import { verifyKernel } from "../../compiler/kernel/verify.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
 import { cudaRunner } from "../support/cuda-kernels.ts";
+import { everyInstruction } from "../support/every-instruction.ts";
 import { emitterSuite, probe } from "../support/emitter-suite.ts";
 import { type Case, compare, elementsOf, integers, poisoned, randomKernel, reals } from "../support/kernel-cases.ts";
 import { TEST_CACHE } from "../support/native-kernels.ts";
@@ -288,6 +289,12 @@ describe("nvcc", () => {
     expect(code.usage.map(u => `${u.kernel} ${u.architecture}`).sort()).toEqual(kernels.flatMap((_, i) => ARCHITECTURES.map(a => `k${i} ${a}`)).sort());
     expect(code.usage.filter(u => u.spillStores + u.spillLoads > 0)).toEqual([]);
     expect(code.usage.find(u => u.kernel === "k1" && u.architecture === "sm_80")).toMatchObject({ sharedBytes: 4096 });
+  });
+
+  needsNvcc("compiles every operation, dtype, atomic and fragment, before and after sm_80", async () => {
+    const kernels = everyInstruction();
+    const { usage } = await compileCuda(kernels, { architectures: ["sm_75", "sm_80"], cache: TEST_CACHE });
+    expect(usage).toHaveLength(2 * kernels.length);
   });
 
   needsNvcc("takes the instructions that kernels ask for, and fuses no product with a sum", async () => {
