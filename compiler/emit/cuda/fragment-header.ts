@@ -2,26 +2,32 @@
 // mma.sync where the GPU has the instruction for the type, or else by shuffles, whose sums have the order of k.
 
 export const FRAGMENTS = String.raw`
-/* A register of a fragment holds so many elements that follow each other along k. */
+/* A register of a fragment holds COUNT elements that follow each other along k, as 'bits' gives them, or 'settle' of memory's. */
 template <class T> struct Packed;
 template <> struct Packed<f16> {
   static constexpr int COUNT = 2;
   DEVICE uint32_t bits(f16 x) { return x.bits; }
+  template <int N> DEVICE void settle(uint32_t (&)[N]) {}
   DEVICE float value(uint32_t word, int i) { return float_half_bits((uint16_t)(word >> 16 * i)); }
 };
 template <> struct Packed<bf16> {
   static constexpr int COUNT = 2;
   DEVICE uint32_t bits(bf16 x) { return x.bits; }
+  template <int N> DEVICE void settle(uint32_t (&)[N]) {}
   DEVICE float value(uint32_t word, int i) { return float_u32(word >> 16 * i << 16); }
 };
 template <> struct Packed<float> {
   static constexpr int COUNT = 1;
   DEVICE uint32_t bits(float x) { return tf32_bits_f32(x); }
+  template <int N> DEVICE void settle(uint32_t (&words)[N]) {
+    for (int r = 0; r < N; r++) words[r] = tf32_bits_f32(float_u32(words[r]));
+  }
   DEVICE float value(uint32_t word, int) { return float_u32(word); }
 };
 template <> struct Packed<int8_t> {
   static constexpr int COUNT = 4;
   DEVICE uint32_t bits(int8_t x) { return (uint8_t)x; }
+  template <int N> DEVICE void settle(uint32_t (&)[N]) {}
   DEVICE int value(uint32_t word, int i) { return (int8_t)(word >> 8 * i); }
 };
 
@@ -76,27 +82,31 @@ template <class T, int K, int N, class At> DEVICE void load_fragment(FragmentB<T
     }
   }
 }
-/* The same of 16-bit elements in shared memory, a row of eight at a time: at(row, column) is where one starts in memory, in
-   which a's rows, or b's columns, lie one after the other; if they are turned, a's columns, or b's rows. */
+/* The same from shared memory, 16 bytes of a row at a time: at(row, column) is where they start in memory, in which a's rows,
+   or b's columns, lie one after the other; if they are turned, a's columns, or b's rows, of 16-bit elements. */
 template <bool TURNED, class T, int M, int K, class At> DEVICE void load_fragment_rows(FragmentA<T, M, K> &f, At at) {
+  constexpr int DEPTH = 8 * Packed<T>::COUNT;
   const int l = lane_of_warp();
 #pragma unroll
   for (int i = 0; i < M / 16; i++) {
 #pragma unroll
-    for (int s = 0; s < K / 16; s++) {
-      if (TURNED) load_matrices<true>(f.words[i][s], at(16 * s + l % 8 + 8 * (l / 16), 16 * i + 8 * (l / 8 % 2)));
-      else load_matrices<false>(f.words[i][s], at(16 * i + l % 16, 16 * s + 8 * (l / 16)));
+    for (int s = 0; s < K / DEPTH; s++) {
+      if (TURNED) load_matrices<true>(f.words[i][s], at(DEPTH * s + l % 8 + 8 * (l / 16), 16 * i + 8 * (l / 8 % 2)));
+      else load_matrices<false>(f.words[i][s], at(16 * i + l % 16, DEPTH * s + DEPTH / 2 * (l / 16)));
+      Packed<T>::settle(f.words[i][s]);
     }
   }
 }
 template <bool TURNED, class T, int K, int N, class At> DEVICE void load_fragment_rows(FragmentB<T, K, N> &f, At at) {
+  constexpr int DEPTH = 8 * Packed<T>::COUNT;
   const int l = lane_of_warp();
 #pragma unroll
-  for (int s = 0; s < K / 16; s++) {
+  for (int s = 0; s < K / DEPTH; s++) {
 #pragma unroll
     for (int j = 0; j < N / 8; j++) {
-      if (TURNED) load_matrices<true>(f.words[s][j], at(16 * s + l % 16, 8 * j));
-      else load_matrices<false>(f.words[s][j], at(8 * j + l % 8, 16 * s + 8 * (l / 8 % 2)));
+      if (TURNED) load_matrices<true>(f.words[s][j], at(DEPTH * s + l % 16, 8 * j));
+      else load_matrices<false>(f.words[s][j], at(8 * j + l % 8, DEPTH * s + DEPTH / 2 * (l / 8 % 2)));
+      Packed<T>::settle(f.words[s][j]);
     }
   }
 }

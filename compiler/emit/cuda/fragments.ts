@@ -1,21 +1,22 @@
 // Statements about matrix fragments, which the header's templates hold and multiply. What a thread loads or stores of one
 // is told by a lambda of row and column.
 import { InternalError } from "../../base/diagnostics.ts";
+import { DTYPES } from "../../base/dtypes.ts";
 import { addSize, dimSize, type Size } from "../../base/sizes.ts";
 import { indexSize } from "../../kernel/indices.ts";
 import type { Expr, Stmt } from "../../kernel/ir.ts";
 import { type Code, literal, SCALAR_TYPE } from "./code.ts";
 import type { Expressions } from "./expressions.ts";
 import { type Home, type Place, placeOf, STORAGE_TYPE, storeLanes, withNames } from "./memory.ts";
-import { I32, type Sizes } from "./sizes.ts";
+import { I32, type SizeName, type Sizes } from "./sizes.ts";
 
 type FragmentStmt = Stmt & { readonly kind: "fragment" | "fragment_fill" | "fragment_load" | "fragment_mma" | "fragment_store" };
 type Declared = Stmt & { readonly kind: "fragment" };
 
 const FACTORS: ReadonlySet<string> = new Set(["f16", "bf16", "f32", "i8"]);
-/** Elements of a row of 16 bytes, which is loaded from shared memory at a time. */
-const ELEMENTS = 8;
-/** What no name of a kernel is: the lambda's row and column, and a column where such a row starts. */
+/** What is loaded from shared memory at a time. */
+const ROW_BITS = 128;
+/** What no name of a kernel is: the lambda's row and column, and a column where so many bits start. */
 const [ROW, COLUMN, START] = ["row of a fragment", "column of a fragment", "start in a fragment"];
 const SUMS: ReadonlySet<string> = new Set(["f32", "i32"]);
 
@@ -29,9 +30,8 @@ export class Fragments {
     this.#code = code;
     this.#sizes = sizes;
     this.#expressions = expressions;
-    for (const [symbol, text, multipleOf] of [[ROW, "row", 1], [COLUMN, "column", 1], [START, "column", ELEMENTS]] as const) {
-      sizes.names.set(symbol, { kind: "variable", text, bits: 32, range: { min: 0, max: 255 }, multipleOf });
-    }
+    sizes.names.set(ROW, this.#symbol("row", 1));
+    sizes.names.set(COLUMN, this.#symbol("column", 1));
   }
 
   statement(s: FragmentStmt): void {
@@ -50,10 +50,12 @@ export class Fragments {
         const { dtype, role } = this.#of(s.fragment);
         if (home.buffer.dtype !== dtype) throw new InternalError(`fragment ${s.fragment} of ${dtype} is loaded from ${s.buffer}, which is ${home.buffer.dtype}`);
         code.group(() => {
-          const index = s.index.map(e => this.#symbol(e));
-          const starts = this.#place(home, index, [ROW, START]);
+          const index = s.index.map(e => this.#offset(e));
           const isTurned = (s.order === "row") !== (role === "a");
-          if (role !== "accumulator" && home.buffer.space === "shared" && (dtype === "f16" || dtype === "bf16") && starts.multipleOf(0) % ELEMENTS === 0) {
+          const elements = ROW_BITS / DTYPES[dtype].bits;
+          this.#sizes.names.set(START, this.#symbol("column", elements));
+          const starts = this.#place(home, index, [ROW, START]);
+          if (role !== "accumulator" && home.buffer.space === "shared" && (!isTurned || DTYPES[dtype].bits === 16) && starts.multipleOf(0) % elements === 0) {
             code.line(`load_fragment_rows<${isTurned}>(${code.name(s.fragment)}, [&](int row, int column) { return &${home.base}[${starts.at(0)}]; });`);
             return;
           }
@@ -67,7 +69,7 @@ export class Fragments {
         const { dtype, role } = this.#of(s.fragment);
         if (role !== "accumulator") throw new InternalError(`fragment ${s.fragment} is stored and is no accumulator`);
         code.group(() => {
-          const place = this.#place(home, s.index.map(e => this.#symbol(e)), [ROW, COLUMN]);
+          const place = this.#place(home, s.index.map(e => this.#offset(e)), [ROW, COLUMN]);
           code.block(`store_fragment(${code.name(s.fragment)}, [&](int row, int column, ${STORAGE_TYPE[dtype]} value)`, () => storeLanes(code, home, place, ["value"]), "});");
         });
         return;
@@ -90,6 +92,9 @@ export class Fragments {
     return declared;
   }
 
+  #symbol(text: string, multipleOf: number): SizeName {
+    return { kind: "variable", text, bits: 32, range: { min: 0, max: 255 }, multipleOf };
+  }
   /** Where an element lies whose place along the last two axes the lambda is told in these names. */
   #place(home: Home, index: readonly Size[], along: readonly [string, string]): Place {
     const outer = index.length - 2;
@@ -97,7 +102,7 @@ export class Fragments {
     return placeOf(this.#sizes, home.buffer, at, e => this.#expressions.scalar(e));
   }
   /** Data is held before the lambda. */
-  #symbol(e: Expr): Size {
+  #offset(e: Expr): Size {
     const size = indexSize(withNames(this.#sizes, e));
     if (size !== undefined) return this.#sizes.resolve(size);
     const name = this.#code.held(SCALAR_TYPE.i32, this.#expressions.scalar(e), "t");
