@@ -85,7 +85,7 @@ async function build(units: readonly string[], flags: readonly string[]): Promis
   return bytes;
 }
 
-export interface RunnerOptions {
+interface RunnerOptions {
   /** Plants faults in the text. */
   readonly edit?: (text: string) => string;
   /** More options for g++. */

@@ -45,7 +45,7 @@ export function binary(op: BinaryOp, s: ScalarType, a: string, b: string): strin
     const text = FLOAT_FUNCTIONS.has(op) ? call : symbol(SYMBOLS);
     return s === "f16" ? held(s, opened(text)) : text;
   }
-  // A shift by a number that is no multiple of the width is C++'s own, but for signed values to the left.
+  // C++'s own where it is by less than the width, but for values with a sign to the left.
   if ((op === "shr" || (op === "shl" && s === "u32")) && /^([12]?\d|3[01])u?$/.test(b)) return `(${a} ${op === "shl" ? "<<" : ">>"} ${b.replace("u", "")})`;
   if (INTEGER_FUNCTIONS.has(op) || (s === "i32" && (op === "add" || op === "sub" || op === "mul"))) return call;
   return symbol(SYMBOLS);

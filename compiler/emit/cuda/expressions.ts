@@ -18,8 +18,8 @@ export class Expressions {
   /** The C++ texts of the lanes of `let` and `mutable` values. */
   readonly values = new Map<string, readonly string[]>();
   readonly buffers = new Map<string, BufferHome>();
-  /** Arrays of 16 that stand before the function. */
-  readonly tables: string[] = [];
+  /** The names of arrays of 16 that stand before the function, by their type and elements. */
+  readonly #tables = new Map<string, string>();
   readonly #code: Code;
   readonly #sizes: Sizes;
   readonly #kernel: string;
@@ -110,9 +110,14 @@ export class Expressions {
   }
 
   #table(scalar: ScalarType, table: readonly number[]): string {
-    const name = `${this.#kernel}_table${this.tables.length}`;
-    this.tables.push(`__device__ const ${SCALAR_TYPE[scalar]} ${name}[16] = {${table.map(x => opened(literal(scalar, x))).join(", ")}};`);
+    const key = `${SCALAR_TYPE[scalar]} = {${table.map(x => opened(literal(scalar, x))).join(", ")}}`;
+    const name = this.#tables.get(key) ?? `${this.#kernel}_table${this.#tables.size}`;
+    this.#tables.set(key, name);
     return name;
+  }
+  /** Their definitions. */
+  get tables(): string[] {
+    return [...this.#tables].map(([key, name]) => `__device__ const ${key.replace(" = ", ` ${name}[16] = `)};`);
   }
 
   home(name: string): BufferHome {

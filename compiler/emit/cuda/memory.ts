@@ -19,6 +19,8 @@ const VECTOR_TYPE: { readonly [D in DType]: string } = {
 };
 const FIELDS = ["x", "y", "z", "w"];
 const LARGEST_ACCESS = 16;
+/** Of a vector, more than any kernel has. */
+const MOST_LANES = 64;
 
 /** A buffer in memory; all start at multiples of 16 bytes. */
 export interface Home {
@@ -48,7 +50,7 @@ export function placeOf(sizes: Sizes, buffer: Buffer, index: readonly Expr[], ev
   if (units > 1) return swizzled(sizes, buffer, shape, polynomials, units, axis => evaluate(index[axis]!));
   const { size, data } = flat(sizes, shape, polynomials, axis => evaluate(index[axis]!));
   const multiple = Math.min(sizes.multipleOf(size), ...data.map(d => sizes.multipleOf(d.stride)));
-  const width = sizes.width(size) === 64 || (data.length > 0 && sizes.width(productSize(shape)) === 64) ? 64 : 32;
+  const width = sizes.width(addSize(size, MOST_LANES)) === 64 || (data.length > 0 && sizes.width(productSize(shape)) === 64) ? 64 : 32;
   return {
     width,
     at: elements => {
@@ -78,16 +80,17 @@ function flat(sizes: Sizes, shape: readonly Size[], polynomials: readonly (Size 
 }
 
 /** In how many units of a row the swizzle moves elements about: a power of two. */
-export function swizzleUnits({ shape, swizzle }: Buffer): number {
+function swizzleUnits({ shape, swizzle }: Buffer): number {
   const columns = shape.at(-1);
-  if (swizzle === 0 || shape.length < 2 || typeof columns !== "number") return 1;
+  // Which unit an element is in must be bits of its column.
+  if (!Number.isInteger(Math.log2(swizzle)) || shape.length < 2 || typeof columns !== "number") return 1;
   let units = 1;
   while (columns % (2 * units * swizzle) === 0) units *= 2;
   return units;
 }
 
 /** The column's unit is xor-ed with the row's number. */
-export const swizzledColumn = (row: string, column: string, units: number, swizzle: number): string => `(${column} ^ (${row} & ${units - 1}) * ${swizzle})`;
+const swizzledColumn = (row: string, column: string, units: number, swizzle: number): string => `(${column} ^ (${row} & ${units - 1}) * ${swizzle})`;
 
 function swizzled(sizes: Sizes, { swizzle }: Buffer, shape: readonly Size[], polynomials: readonly (Size | undefined)[], units: number, evaluate: (axis: number) => string): Place {
   const last = shape.length - 1;
