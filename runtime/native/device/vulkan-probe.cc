@@ -70,8 +70,11 @@ int64_t wideOfDot8(const Inputs& x, size_t i) {
   return sum;
 }
 
-template <typename T, size_t N>
-std::span<const std::byte> bytesOf(const std::array<T, N>& values) { return std::as_bytes(std::span(values)); }
+/** Bit by bit. */
+template <class T, size_t N>
+bool beginsWith(const std::array<T, N>& found, const std::vector<T>& wanted) {
+  return wanted.empty() || std::memcmp(found.data(), wanted.data(), wanted.size() * sizeof(T)) == 0;
+}
 
 }  // namespace
 
@@ -120,7 +123,7 @@ bool passes(Device& device, const Probe& p) {
   stream.run(*tape, effects, nullptr);
   stream.download(out.range, reinterpret_cast<std::byte*>(&y));
   stream.await(stream.record());
-  return std::memcmp(bytesOf(y.wide).data(), p.wide.data(), p.wide.size() * sizeof(int64_t)) == 0 && std::memcmp(bytesOf(y.real).data(), p.real.data(), p.real.size() * sizeof(float)) == 0;
+  return beginsWith(y.wide, p.wide) && beginsWith(y.real, p.real);
 }
 
 std::vector<std::string> runSelfTests(Device& device, const std::vector<Probe>& probes, VulkanFeatures& features) {
