@@ -105,11 +105,11 @@ function scheduleOf(graph: Graph, machine: SimdMachine, kernels: KernelPool, con
 /** Lowered once for each machine, in their order. Throws SluiceError where a program asks for what cannot be planned. */
 export function compileProgram(program: Program, machines: readonly MachineName[]): CompiledProgram {
   const inits = program.states.flatMap(s => (s.init ? [s.init] : []));
-  const graphs = [...program.entries, ...inits].map(g => optimize(g, { keeps: isImageMoments }));
+  const graphsFor = ({ tasks }: SimdMachine): Graph[] => [...program.entries, ...inits].map(g => optimize(g, tasks === "ranges" ? { keeps: isImageMoments } : {}));
   const constants = new ConstantPool();
   const lowerings = machines.map((machine): Lowering => {
     const kernels = new KernelPool();
-    return { machine, schedules: graphs.map(g => scheduleOf(g, MACHINES[machine], kernels, constants)), kernels: kernels.kernels };
+    return { machine, schedules: graphsFor(MACHINES[machine]).map(g => scheduleOf(g, MACHINES[machine], kernels, constants)), kernels: kernels.kernels };
   });
   return {
     name: program.name, dims: program.dims,

@@ -8,7 +8,7 @@ import { containerOf } from "./build.ts";
 import { traceProgram } from "./dsl/program.ts";
 import type { Program as TracedProgram } from "./graph/graph.ts";
 import type { OpenedProgram } from "./opened.ts";
-import { compileFor, type CompileOptions, type TargetText } from "./targets.ts";
+import { compileFor, compiledAs, type CompileOptions, runBy, type TargetText } from "./targets.ts";
 
 export interface OpenOptions extends Omit<LoadOptions, "target" | "trust">, CompileOptions {
   /** wasm is the default. cpu: native code for this machine, or for a level below it. interpret: the reference interpreter in float64, for tests and for comparison. */
@@ -32,7 +32,7 @@ export async function open(source: Openable, options: OpenOptions = {}): Promise
   const program = traced(source, name);
   if (target === "interpret") return interpreted(program, rest);
   const { load } = await import("../runtime/index.ts");
-  if (target !== "wasm") return load(await containerOf(program, target, { cc, cache }), { ...rest, target: "cpu", trust: true });
+  if (target !== "wasm") return load(await containerOf(program, compiledAs(target), { cc, cache }), { ...rest, target: runBy(target), trust: true });
   const { engineFeatures } = await import("../runtime/wasm/features.ts");
   const features = engineFeatures();
   if (!features.simd) throw new SluiceError({ code: "WASM001", message: "this engine cannot run WebAssembly SIMD", hint: "use target: \"interpret\"" });

@@ -1,36 +1,45 @@
 // What a program is compiled for. A target is one row here: the machine profile that its kernels are made for, and the code
 // that they become. Several targets of one program share what they can: constants, and the lowering of a profile.
-import type { CpuCode, Module } from "../runtime/program.ts";
+import type { NativeTarget } from "../runtime/native/backend.ts";
+import type { Module } from "../runtime/program.ts";
 import { SluiceError } from "./base/diagnostics.ts";
 import { type CpuTarget, parseCpuTarget } from "./emit/cpu/level.ts";
 import type { WasmVariant } from "./emit/wasm/instructions.ts";
 import type { Program } from "./graph/graph.ts";
+import type { Kernel } from "./kernel/ir.ts";
 import type { MachineName } from "./kernel/machines.ts";
-import type { CompiledProgram, Lowering } from "./plan/schedule.ts";
+import type { CompiledProgram } from "./plan/schedule.ts";
 
 export type Target =
   /** A module for each kind of engine. */
   | { readonly kind: "wasm"; readonly variants: readonly WasmVariant[] }
-  | { readonly kind: "cpu"; readonly cpu: CpuTarget };
+  | { readonly kind: "cpu"; readonly cpu: CpuTarget }
+  | { readonly kind: "vulkan" };
 
-/** As it is written: `wasm`, `cpu` (this machine's level), or levels with features, `cpu:v3,v4+vnni`. */
-export type TargetText = "wasm" | "cpu" | `cpu:${string}`;
+/** As it is written: `wasm`, `cpu` (this machine's level), or levels with features, `cpu:v3,v4+vnni`; `vulkan`, or with the number or a part of the name of a device. */
+export type TargetText = "wasm" | "cpu" | `cpu:${string}` | "vulkan" | `vulkan:${string}`;
 
 export const EVERY_ENGINE: readonly WasmVariant[] = [true, false].flatMap(shared => [true, false].map(relaxed => ({ relaxed, shared })));
 
-export const noTarget = (text: string): SluiceError => new SluiceError({ code: "TARGET001", message: `there is no target ${text}`, found: text, expected: "wasm, or cpu with levels if not this machine's, as cpu:v3,v4+vnni" });
+export const noTarget = (text: string): SluiceError => new SluiceError({ code: "TARGET001", message: `there is no target ${text}`, found: text, expected: "wasm; cpu, with levels if not this machine's, as cpu:v3,v4+vnni; vulkan" });
 
 /** What `open` and `run` take. Throws SluiceError. */
 export function runnable(text: string): TargetText | "interpret" {
-  if (text === "interpret" || text === "wasm" || text === "cpu" || text.startsWith("cpu:")) return text as TargetText;
+  if (["interpret", "wasm", "cpu", "vulkan"].includes(text) || text.startsWith("cpu:") || text.startsWith("vulkan:")) return text as TargetText;
   throw noTarget(text);
 }
+
+/** What is compiled for a target that `runnable` takes: on which of its devices it will run, no code depends. */
+export const compiledAs = (target: TargetText): string => (target.startsWith("vulkan:") ? "vulkan" : target);
+/** What of the native runtime runs it. */
+export const runBy = (target: TargetText): NativeTarget => (target.startsWith("vulkan") ? (target as NativeTarget) : "cpu");
 
 /** Reads targets separated by commas; a level alone belongs to the `cpu:` before it. Throws SluiceError. */
 export function parseTargets(text: string): Target[] {
   let prefix = "";
   return text.split(",").map((part): Target => {
     if (part === "wasm") return { kind: "wasm", variants: EVERY_ENGINE };
+    if (part === "vulkan") return { kind: "vulkan" };
     if (part.startsWith("cpu")) prefix = "cpu:";
     else if (prefix === "") throw noTarget(text);
     return { kind: "cpu", cpu: parseCpuTarget(part.startsWith("cpu") ? part : `${prefix}${part}`) };
@@ -44,9 +53,15 @@ export interface CompileOptions {
   readonly cache?: string;
 }
 
-const machineOf = (target: Target): MachineName => (target.kind === "wasm" ? "simd128" : target.cpu.level);
+export function machineOf(target: Target): MachineName {
+  switch (target.kind) {
+    case "wasm": return "simd128";
+    case "cpu": return target.cpu.level;
+    case "vulkan": return "gpu";
+  }
+}
 /** Runtimes take the first module that they can run: the highest level goes first. */
-const rank = (target: Target): number => (target.kind === "wasm" ? 0 : (target.cpu.level === "v4" ? 10 : 5) + target.cpu.features.length);
+const rank = (target: Target): number => (target.kind !== "cpu" ? 0 : (target.cpu.level === "v4" ? 10 : 5) + target.cpu.features.length);
 
 /** The program with code for every target. Throws SluiceError where it cannot be planned, or a compiler is missing. */
 export async function compileFor(program: Program, targets: readonly Target[], options: CompileOptions = {}): Promise<{ readonly program: CompiledProgram; readonly modules: readonly Module[] }> {
@@ -57,22 +72,25 @@ export async function compileFor(program: Program, targets: readonly Target[], o
   const modules: Module[] = [];
   for (const target of ordered) {
     const lowering = compiled.lowerings.findIndex(l => l.machine === machineOf(target));
-    modules.push(...(await codeOf(target, compiled.lowerings[lowering]!, options)).map((code): Module => ({ ...code, lowering })));
+    modules.push(...(await modulesOf(target, compiled.lowerings[lowering]!.kernels, lowering, options)));
   }
   return { program: compiled, modules };
 }
 
-async function codeOf(target: Target, { kernels }: Lowering, options: CompileOptions) {
+/** The kernels of a lowering, which has this number, as code for the target. */
+export async function modulesOf(target: Target, kernels: readonly Kernel[], lowering: number, options: CompileOptions): Promise<Module[]> {
   switch (target.kind) {
     case "wasm": {
       const { emitWasm } = await import("./emit/wasm/module.ts");
-      return emitWasm(kernels, target.variants).map(code => ({ kind: "wasm" as const, ...code }));
+      return emitWasm(kernels, target.variants).map(code => ({ kind: "wasm", lowering, ...code }));
     }
-    case "cpu": return [{ kind: "cpu" as const, ...(await cpuCode(kernels, target.cpu, options)) }];
+    case "cpu": {
+      const { compileCpu } = await import("./emit/cpu/compile.ts");
+      return [{ kind: "cpu", lowering, ...(await compileCpu(kernels, { ...target.cpu, ...options })) }];
+    }
+    case "vulkan": {
+      const { emitVulkan } = await import("./emit/vulkan/module.ts");
+      return [{ kind: "vulkan", lowering, ...emitVulkan(kernels) }];
+    }
   }
-}
-
-export async function cpuCode(kernels: Lowering["kernels"], cpu: CpuTarget, options: CompileOptions): Promise<CpuCode> {
-  const { compileCpu } = await import("./emit/cpu/compile.ts");
-  return compileCpu(kernels, { ...cpu, ...options });
 }

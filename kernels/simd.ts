@@ -16,7 +16,7 @@ export function registerDType(d: DType): "f64" | "f32" | "i32" | "u32" {
   return r;
 }
 /** Of a whole vector register. */
-export const lanesOf = ({ vectorBits }: SimdMachine, d: DType): number => vectorBits / (d === "f64" ? 64 : 32);
+export const lanesOf = ({ vectorBits }: SimdMachine, d: DType): number => Math.max(1, vectorBits / (d === "f64" ? 64 : 32));
 /** Of a vector that is no wider than so few elements ask for. */
 export function lanesUpTo(count: number, machine: SimdMachine, d: DType): number {
   let lanes = lanesOf(machine, d);

@@ -8,7 +8,7 @@ import { readContainer } from "../compiler/container/read.ts";
 import { effectsOver } from "./io/effects.ts";
 import { nodeFiles } from "./io/node-files.ts";
 import { infoOf, instanceDims, Program } from "./load.ts";
-import { startNative } from "./native/backend.ts";
+import { type NativeTarget, startNative } from "./native/backend.ts";
 import type { Module, RuntimeProgram } from "./program.ts";
 import { startWasm, type WorkerHandle } from "./wasm/backend.ts";
 import { engineFeatures } from "./wasm/features.ts";
@@ -31,8 +31,8 @@ export interface LoadOptions {
   readonly trace?: boolean;
   /** Where `print` goes; by default to standard output. */
   readonly print?: (text: string) => void;
-  /** What runs it: WebAssembly, the default, or the native runtime, on the cpu or on a Vulkan device with a number or a part of its name. */
-  readonly target?: "wasm" | "cpu" | "vulkan" | `vulkan:${string}`;
+  /** What runs it: WebAssembly, the default, or the native runtime on its processor or on a Vulkan device, by number or part of its name. */
+  readonly target?: "wasm" | NativeTarget;
   /** Native code can do anything that this process can: a container's is run only if its origin is trusted. */
   readonly trust?: boolean;
 }
@@ -48,7 +48,7 @@ export async function load(source: Loadable, options: LoadOptions = {}): Promise
     perform: effectsOver(nodeFiles), print: options.print ?? (text => process.stdout.write(`${text}\n`)),
   };
   const { target = "wasm" } = options;
-  const backend = target !== "wasm" ? await startNative({ ...common, target, bytes: trusted(source, options.trust) }) : await startWasm({ ...common, program, modules, features: engineFeatures(), spawn: spawnWorker });
+  const backend = target === "wasm" ? await startWasm({ ...common, program, modules, features: engineFeatures(), spawn: spawnWorker }) : await startNative({ ...common, target, bytes: trusted(source, options.trust) });
   const loaded = new Program(infoOf(program), backend, dims);
   if (options.seed !== undefined) await loaded.seed(options.seed);
   return loaded;

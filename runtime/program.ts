@@ -35,7 +35,15 @@ export interface CpuCode {
 }
 export type CpuFeature = "vnni" | "bf16";
 
+/** Kernels as SPIR-V modules behind a table, which emit/vulkan/module.ts describes. */
+export interface VulkanCode {
+  readonly bytes: Uint8Array;
+  /** Bytes of local memory that a task needs, kernel by kernel. */
+  readonly scratch: readonly Size[];
+}
+
 /** Code for the kernels of the lowering with that number. */
 export type WasmModule = WasmCode & { readonly kind: "wasm"; readonly lowering: number };
 export type CpuModule = CpuCode & { readonly kind: "cpu"; readonly lowering: number };
-export type Module = WasmModule | CpuModule;
+export type VulkanModule = VulkanCode & { readonly kind: "vulkan"; readonly lowering: number };
+export type Module = WasmModule | CpuModule | VulkanModule;

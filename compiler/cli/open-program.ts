@@ -5,7 +5,7 @@ import type { Program } from "../../runtime/load.ts";
 import { SluiceError } from "../base/diagnostics.ts";
 import type { DimDecl, DimValues } from "../base/sizes.ts";
 import { readContainer } from "../container/read.ts";
-import { type CompileOptions, runnable } from "../targets.ts";
+import { compiledAs, type CompileOptions, machineOf, modulesOf, parseTargets, runBy, runnable, type Target } from "../targets.ts";
 import { assignment, numberOf, type ProgramOptions, settingsOf } from "./options.ts";
 import { isContainer, refuseSettings } from "./program-container.ts";
 import { importProgram } from "./program-module.ts";
@@ -33,7 +33,7 @@ export async function openForCommand(path: string, options: ProgramOptions): Pro
     const bytes = await nodeFiles.read(path);
     const { dims, sizes } = whenBound(given, readContainer(bytes).program.dims);
     const program = target === "wasm" ? await load(bytes, { ...common, dims })
-      : await load(options.trust ? bytes : await recompiled(path, bytes, target, { cc, cache }), { ...common, dims, target: "cpu", trust: true });
+      : await load(options.trust ? bytes : await recompiled(path, bytes, compiledAs(target), { cc, cache }), { ...common, dims, target: runBy(target), trust: true });
     return { program, sizes };
   }
   const { open } = await import("../open.ts");
@@ -50,18 +50,17 @@ function whenBound(given: readonly (readonly [string, number])[], decls: readonl
 
 /** A container with native code made here from the kernels that it carries. */
 async function recompiled(path: string, bytes: Uint8Array, target: string, options: CompileOptions): Promise<Uint8Array> {
-  const { cpuCode } = await import("../targets.ts");
-  const { parseCpuTarget } = await import("../emit/cpu/level.ts");
   const { writeContainer } = await import("../container/write.ts");
   const { verifyLowering } = await import("../container/verify.ts");
-  const cpu = parseCpuTarget(target);
+  const [wanted] = parseTargets(target) as [Target];
+  const machine = machineOf(wanted);
   const program = readContainer(bytes).compiled();
-  const lowering = program.lowerings.findIndex(l => l.machine === cpu.level);
+  const lowering = program.lowerings.findIndex(l => l.machine === machine);
   if (lowering < 0) {
     throw new SluiceError({
-      code: "CLI009", message: `${path} has no kernels for ${target}`, found: program.lowerings.map(l => l.machine).join(", "), expected: cpu.level, hint: `build it with --target cpu:${cpu.level}, or name the program's module`,
+      code: "CLI009", message: `${path} has no kernels for ${target}`, found: program.lowerings.map(l => l.machine).join(", "), expected: machine, hint: `build it with --target ${target}, or name the program's module`,
     });
   }
   verifyLowering(program.lowerings[lowering]!);
-  return writeContainer(program, [{ kind: "cpu", lowering, ...(await cpuCode(program.lowerings[lowering]!.kernels, cpu, options)) }]);
+  return writeContainer(program, await modulesOf(wanted, program.lowerings[lowering]!.kernels, lowering, options));
 }

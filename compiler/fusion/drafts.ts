@@ -4,7 +4,7 @@ import type { Size } from "../base/sizes.ts";
 import { type Graph, isTuple, type NodeId, type NodeOf, type TensorType, tensorType as unnamed } from "../graph/graph.ts";
 import type { SimdMachine } from "../kernel/machines.ts";
 import { combineKernel, isFlat, loopKernel, needsPartials, partialKernel, PARTIALS, reduceKernel } from "./loops.ts";
-import { argReduceKernel, convFilterNest, convInputNest, convNest, scanKernel, scatterKernel, searchSortedKernel, sortKernel, updateKernel } from "./nests.ts";
+import { argReduceKernel, contractNest, convFilterNest, convInputNest, convNest, scanKernel, scatterKernel, searchSortedKernel, sortKernel, updateKernel } from "./nests.ts";
 import { type Group, partition } from "./partition.ts";
 import { filterGradientGrid, filterGradientShape } from "../../kernels/filter-gradient.ts";
 import { type Bands, bandsOf, chainedConvKernel, combineMomentsKernel, convMomentsKernel, imageMomentsKernel, momentPartShape, plainBands } from "./moments.ts";
@@ -54,6 +54,8 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
   const scope = (roots: readonly NodeId[], { flat = false, inRuns = false } = {}): KernelScope =>
     new KernelScope({ graph, machine, stored, hasDoubles, roots: [...roots, ...roots.map(endOf)], name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat, inRuns });
 
+  /** Whether a task is one thread's element: the generators fill vector registers. */
+  const isThreaded = machine.tasks === "elements";
   const partOfMoments = new Map<NodeId, ValueId>();
   const kernel = (draft: Draft): Work => ({ kind: "kernel", draft });
   /** Where a kernel leaves what it sums of its bands. */
@@ -89,7 +91,7 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     const moments = [...summed].find(([, conv]) => conv === id)?.[0];
     if (moments !== undefined) return [kernel(convMomentsKernel(s, id, end, momentParts(s, moments).part, true))];
     const nest = node.op === "conv" ? convNest : convInputNest;
-    return [kernel(hasConstantFilter(s, node) ? convKernel(s, id, end) : nest(s, id, end))];
+    return [kernel(!isThreaded && hasConstantFilter(s, node) ? convKernel(s, id, end) : nest(s, id, end))];
   };
 
   const worksOf = ({ kind, roots }: Group): Work[] => {
@@ -112,12 +114,12 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     const id = roots[0]!;
     const node = graph.nodes[id]!;
     switch (node.op) {
-      case "contract": return [{ kind: "kernel", draft: contractKernel(scope(roots), id, endOf(id)) }];
+      case "contract": return [{ kind: "kernel", draft: (isThreaded ? contractNest : contractKernel)(scope(roots), id, endOf(id)) }];
       case "conv": case "conv_input": return convWorks(id, node);
       case "composite": return momentsWorks(id);
       case "conv_filter": {
         const s = scope(roots, { inRuns: true });
-        if (!hasConstantChannels(s, node)) return [{ kind: "kernel", draft: convFilterNest(s, id, endOf(id)) }];
+        if (isThreaded || !hasConstantChannels(s, node)) return [{ kind: "kernel", draft: convFilterNest(s, id, endOf(id)) }];
         const gradient = filterGradientOf(s, node);
         const part = temporary(unnamed(typeOf(id).dtype, filterGradientShape(gradient)));
         return [

@@ -47,6 +47,12 @@ export function overShape(scope: KernelScope, shape: readonly Size[], widest: nu
     body([], 1);
     return;
   }
+  if (k.simd.tasks === "elements") {
+    const at = shape.map((extent, i) => k.grid(`n${i}`, extent));
+    prepare();
+    body(at, 1);
+    return;
+  }
   const last = shape[rank - 1]!;
   const along = (at: readonly Size[], start: Size, count: Size): void =>
     forVectors(k, count, widest, (i, lanes) => body([...at, lanes === 1 ? addSize(start, i) : addSize(addSize(start, i), LANE)], lanes));
@@ -126,8 +132,14 @@ export function partialKernel(scope: KernelScope, roots: readonly NodeId[], part
     scope.elements.scoped(() => values.push(...scope.elements.reduced(roots, at, lanes, { from, count })));
     parts.forEach((p, i) => scope.elements.store(scope.output(p), [part, ...at], values[i]!, lanes));
   };
-  everyIndex(scope, scope.elements.type(roots[0]!).shape, lanesFor(scope, roots), each);
+  inTask(scope, scope.elements.type(roots[0]!).shape, lanesFor(scope, roots), each);
   return scope.finish(mulSize(roots.length, flops));
+}
+
+/** All indices of a small shape, inside the task of a kernel whose grid is still open: of a task of one element, one. */
+export function inTask(scope: KernelScope, shape: readonly Size[], widest: number, body: (at: readonly Size[], lanes: number) => void): void {
+  if (scope.k.simd.tasks === "elements") body(shape.map((extent, i) => scope.k.grid(`r${i}`, extent)), 1);
+  else everyIndex(scope, shape, widest, body);
 }
 
 /** All indices of a small shape, inside a task. */

@@ -1,6 +1,6 @@
 // Anchors written as plain nests of loops over their definition: what has no generator of its own, at any shape and dtype.
 import { isFloat } from "../base/dtypes.ts";
-import { addSize, mulSize, productSize, type Size, subSize } from "../base/sizes.ts";
+import { addSize, floorDivSize, modSize, mulSize, productSize, type Size, subSize } from "../base/sizes.ts";
 import type { ConvAttrs, NodeId, NodeOf } from "../graph/graph.ts";
 import * as e from "../kernel/expr.ts";
 import { type Expr, REGISTER_TYPE, typeOf } from "../kernel/ir.ts";
@@ -49,10 +49,31 @@ export function convNest(scope: KernelScope, id: NodeId, end: NodeId): Draft {
   });
 }
 
+/** An einsum, one element of the result at a time. */
+export function contractNest(scope: KernelScope, id: NodeId, end: NodeId): Draft {
+  const { attrs: { a, b, out }, inputs } = scope.graph.nodes[id] as NodeOf<"contract">;
+  const sizes = new Map<number, Size>();
+  [a, b].forEach((labels, i) => labels.forEach((l, axis) => sizes.set(l, scope.elements.type(inputs[i]!).shape[axis]!)));
+  const summed = [...sizes.keys()].filter(l => !out.includes(l));
+  return sumOfProducts(scope, id, end, productSize([2, ...sizes.values()]), (at, term) => {
+    const index = new Map(out.map((l, axis) => [l, at[axis]!]));
+    const loop = (level: number): void => {
+      const label = summed[level];
+      if (label === undefined) term(() => scope.elements.value(inputs[0]!, a.map(l => index.get(l)!), 1), () => scope.elements.value(inputs[1]!, b.map(l => index.get(l)!), 1));
+      else scope.k.for_("k", sizes.get(label)!, k => {
+        index.set(label, k);
+        loop(level + 1);
+      });
+    };
+    loop(0);
+  });
+}
+
 /** Number of the group that an output channel belongs to. */
 function groupOf(scope: KernelScope, channel: Size, channels: Size, groups: number): Size {
   if (groups === 1) return 0;
-  return scope.k.index("group", e.div(e.index(channel), e.index(typeof channels === "number" ? channels / groups : channels)));
+  if (typeof channels === "number") return floorDivSize(channel, channels / groups);
+  return scope.k.index("group", e.div(e.index(channel), e.index(channels)));
 }
 
 /** Output positions that read image position `i` through window element `tap`: one where the strides meet. */
@@ -77,8 +98,7 @@ export function convInputNest(scope: KernelScope, id: NodeId, end: NodeId): Draf
   const [kh, kw, channels, out] = scope.elements.type(filter).shape as [Size, Size, number, number];
   const shape = scope.elements.type(id).shape;
   return sumOfProducts(scope, id, end, productSize([2, ...shape, kh, kw, out / attrs.groups]), ([n, iy, ix, c], term) => {
-    const group = attrs.groups === 1 ? 0 : scope.k.index("group", e.div(e.index(c!), e.index(channels)));
-    const inGroup = subSize(c!, mulSize(group, channels));
+    const [group, inGroup] = attrs.groups === 1 ? [0, c!] : [floorDivSize(c!, channels), modSize(c!, channels)];
     scope.k.for_("ky", kh, ky => throughStride(scope, attrs, 0, iy!, ky, height, oy => {
       scope.k.for_("kx", kw, kx => throughStride(scope, attrs, 1, ix!, kx, width, ox => {
         scope.k.for_("o", out / attrs.groups, o => {
@@ -245,12 +265,15 @@ export function scatterKernel(scope: KernelScope, id: NodeId): Draft {
   const outer = type.shape.slice(0, axis).map((extent, i) => k.grid(`n${i}`, extent));
   const rest = type.shape.slice(axis + 1);
   const extent = type.shape[axis]!;
+  // Elements of one place go in the order of the ids, whoever has them.
+  const own = k.simd.tasks === "elements" ? rest.map((extent, i) => k.grid(`r${i}`, extent)) : null;
   const each = (index: readonly Size[]): void => {
     const given = k.let_("id", elements.value(ids, [...outer.slice(0, batch), ...index], 1));
     const inRange = typeOf(given).scalar === "u32" ? e.lt(given, e.bitcast("u32", e.index(extent))) : e.and(e.ge(given, 0), e.lt(given, e.index(extent)));
     k.if_(inRange, () => {
       const row = k.index("row", clampedId(given, extent));
-      everyIndex(scope, rest, lanesFor(scope, [id]), (inner, lanes) => elements.scoped(() => {
+      const every = own ? (body: (inner: readonly Size[], lanes: number) => void) => body(own, 1) : (body: (inner: readonly Size[], lanes: number) => void) => everyIndex(scope, rest, lanesFor(scope, [id]), body);
+      every((inner, lanes) => elements.scoped(() => {
         const at = [...outer, row, ...inner];
         const value = k.let_("v", elements.value(part, [...outer, ...index, ...inner], lanes));
         const merged = kind === "set" ? value : combine(kind === "add" ? "sum" : kind, elements.load(out, at, lanes), e.splat(value, lanes));

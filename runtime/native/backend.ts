@@ -11,10 +11,13 @@ import type { HostEffect, ProcedureValue } from "../procedure.ts";
 import { type HostTensor, tensorOfBytes } from "../tensor.ts";
 import { requireBuilt } from "./built.ts";
 
+/** `vulkan` takes the fastest device; else one by number, or by a part of its name. */
+export type NativeTarget = "cpu" | "vulkan" | `vulkan:${string}`;
+
 export interface NativeOptions {
+  readonly target: NativeTarget;
   /** A container, whose code is run. */
   readonly bytes: Uint8Array;
-  readonly target: "cpu" | "vulkan" | `vulkan:${string}`;
   readonly threads: number;
   readonly dims: DimValues;
   readonly checkNan: boolean;
@@ -61,7 +64,7 @@ interface NativeProgram {
   close(): Promise<void>;
 }
 interface Addon {
-  readonly NativeProgram: new (bytes: Uint8Array, options: { target: string; threads: number; dims: Pairs<number>; checkNan: boolean; trace: boolean }, listener: (...message: Message) => void) => NativeProgram;
+  readonly NativeProgram: new (bytes: Uint8Array, options: { target: NativeTarget; threads: number; dims: Pairs<number>; checkNan: boolean; trace: boolean }, listener: (...message: Message) => void) => NativeProgram;
 }
 
 const fromNative = ({ dtype, shape, bytes }: NativeTensor): HostTensor => tensorOfBytes(dtype, shape, bytes);

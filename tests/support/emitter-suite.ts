@@ -28,7 +28,7 @@ const BINARY: readonly BinaryOp[] = ["add", "sub", "mul", "div", "rem", "min", "
 
 /** The suite, to be called in a `describe`. */
 export function emitterSuite(emitter: Emitter): void {
-  const { runner, lanes: LANES, batch } = emitter;
+  const { runner, lanes: LANES, batch, most = Infinity, atomics = ["i32", "u32", "f32", "f64"] } = emitter;
   const fused = emitter.fused !== "no";
   it("gemm 6x8", async () => {
     const [M, N, K] = [12, 24, 17];
@@ -36,7 +36,7 @@ export function emitterSuite(emitter: Emitter): void {
     const kernel = await probe("gemm-6x8");
     const [want, got] = [poisoned(M * N), poisoned(M * N)];
     interpretKernel(kernel, { buffers: { a, b, c: want }, dims: { M, N, K } });
-    (await runner([kernel]))(0, { a, b, c: got }, { M, N, K }, 5);
+    await (await runner([kernel]))(0, { a, b, c: got }, { M, N, K }, 5);
     expect(want.some(v => v !== 0)).toBe(true);
     expect(got).toEqual(want);
   });
@@ -49,7 +49,7 @@ export function emitterSuite(emitter: Emitter): void {
     };
     const [want, got] = [poisoned(3 * H * W), poisoned(3 * H * W)];
     interpretKernel(kernel, { buffers: { ...buffers, y: want }, dims: { H, W }, fused });
-    (await runner([kernel]))(0, { ...buffers, y: got }, { H, W });
+    await (await runner([kernel]))(0, { ...buffers, y: got }, { H, W });
     for (const [i, v] of want.entries()) expect(got[i]).toBeCloseTo(v, 5);
   });
 
@@ -62,7 +62,7 @@ export function emitterSuite(emitter: Emitter): void {
     const x = reals(K, 6);
     const [want, got] = [poisoned(N), poisoned(N)];
     interpretKernel(kernel, { buffers: { w, scale, x, y: want }, dims: { N, K }, fused });
-    (await runner([kernel]))(0, { w, scale, x, y: got }, { N, K });
+    await (await runner([kernel]))(0, { w, scale, x, y: got }, { N, K });
     for (const [i, v] of want.entries()) expect(got[i]).toBeCloseTo(v, 5);
   });
   it("unary operations", () => compare(SCALARS.flatMap(s => UNARY.filter(op => hasUnary(op, s)).flatMap(op => LANES.map(lanes => ({
@@ -193,7 +193,7 @@ export function emitterSuite(emitter: Emitter): void {
     return { kernel: k.finish({ flops: 1 }) };
   }), emitter));
 
-  it("atomics", () => compare((["i32", "u32", "f32", "f64"] as const).flatMap(d => (["add", "max", "min"] as const).map((op): Case => {
+  it("atomics", () => compare(atomics.flatMap(d => (["add", "max", "min"] as const).map((op): Case => {
     const k = new KernelBuilder({ name: `atomic ${op} ${d}`, machine: "simd", summary: "" });
     const [x, y] = [k.param("x", "i16", [24]), k.param("y", d, [4], "readwrite")];
     const i = k.grid("i", 24);
@@ -226,7 +226,7 @@ export function emitterSuite(emitter: Emitter): void {
 
   it("sizes, wherever their symbols are known", () => {
     const sample = fc.tuple(fc.array(sizes, { minLength: 6, maxLength: 6 }), fc.integer({ min: 1, max: 9 }));
-    return check(40, sample, ([list, n]) => {
+    return check(Math.min(most, 40), sample, ([list, n]) => {
       const k = new KernelBuilder({ name: "sizes", machine: "simd", summary: "", dims: [{ name: "n", binding: "call", min: 1, max: 9, multipleOf: 1 }] });
       const [x, y] = [k.param("x", "i8", [3]), k.param("y", "i32", [3, 4, 3, list.length], "write")];
       const i = k.grid("i", 3);
@@ -245,7 +245,7 @@ export function emitterSuite(emitter: Emitter): void {
     const factors = fc.tuple(fc.nat(3), fc.nat(3), fc.nat(3), fc.nat(5));
     const access = fc.record({ row: factors, column: factors, lanes: fc.constantFrom(1, 4, 8), negative: fc.boolean() });
     const sample = fc.tuple(fc.array(access, { minLength: 1, maxLength: 6 }), fc.constantFrom<DType>("f32", "u8", "i4", "f64"), fc.constantFrom(64, 67));
-    return check(40, sample, ([list, d, n]) => {
+    return check(Math.min(most, 40), sample, ([list, d, n]) => {
       const k = new KernelBuilder({ name: "pointers", machine: "simd", summary: "", dims: [{ name: "n", binding: "call", min: 64, max: 99, multipleOf: 1 }] });
       const C = dimSize("n");
       const [x, y] = [k.param("x", d, [32, C]), k.param("y", REGISTER_TYPE[d], [3, 8], "write")];
@@ -270,7 +270,7 @@ export function emitterSuite(emitter: Emitter): void {
   });
 
   it("kernels of random statements", () =>
-    check(60, fc.tuple(fc.integer(), fc.integer({ min: 1, max: 5 })), ([seed, n]) => [1, 4, 8].map(lanes => ({ kernel: randomKernel(seed, lanes), dims: { n } }))));
+    check(Math.min(most, 60), fc.tuple(fc.integer(), fc.integer({ min: 1, max: 5 })), ([seed, n]) => [1, 4, 8].map(lanes => ({ kernel: randomKernel(seed, lanes), dims: { n } }))));
 
   it("the functions of kernels/math", () => {
     const unaries = Object.entries({ exp: math.exp, log: math.log, tanh: math.tanh, erf: math.erf, gelu: math.gelu, rsqrt: math.rsqrt, sin: math.sin, cos: math.cos, sigmoid: math.sigmoid });

@@ -10,7 +10,7 @@ import { argumentMemory } from "../../compiler/kernel/memory.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
 
 /** Runs a kernel of a module on typed arrays, in ranges of `piece` tasks. */
-export type KernelRunner = (kernel: number, buffers: { readonly [param: string]: ArrayBufferView }, dims?: DimValues, piece?: number) => void;
+export type KernelRunner = (kernel: number, buffers: { readonly [param: string]: ArrayBufferView }, dims?: DimValues, piece?: number) => void | Promise<void>;
 
 export interface Emitter {
   /** Compiles the kernels as one module. */
@@ -23,6 +23,10 @@ export interface Emitter {
   readonly roundsTwice: boolean;
   /** Random kernels that are compiled together. */
   readonly batch: number;
+  /** Batches of random kernels at the most: fewer where a kernel takes a while to start. */
+  readonly most?: number;
+  /** Dtypes that atomics update there; all that kernels may, if left out. */
+  readonly atomics?: readonly ("i32" | "u32" | "f32" | "f64")[];
 }
 
 /** A fixed sequence in [0, 1). */
@@ -85,7 +89,7 @@ export interface Case {
 /** Runs all cases of one module and compares whatever they write. */
 export async function compare(cases: readonly Case[], { runner, fused }: Pick<Emitter, "runner" | "fused">): Promise<void> {
   const run = await runner(cases.map(c => c.kernel));
-  cases.forEach(({ kernel, inputs = {}, dims = {}, tolerance }, k) => {
+  for (const [k, { kernel, inputs = {}, dims = {}, tolerance }] of cases.entries()) {
     const fill = (poison: number) => Object.fromEntries(kernel.params.map((p, i) => {
       const count = p.shape.reduce<number>((n, s) => n * evaluateSize(s, dims), 1);
       const given = inputs[p.name];
@@ -95,7 +99,7 @@ export async function compare(cases: readonly Case[], { runner, fused }: Pick<Em
     const want = fill(0xbb);
     const got = fill(0xbb);
     interpretKernel(kernel, { buffers: want, dims, fused: fused !== "no" });
-    run(k, got, dims, 3);
+    await run(k, got, dims, 3);
     for (const p of kernel.params) {
       if (p.access === "read") continue;
       const count = p.shape.reduce<number>((n, s) => n * evaluateSize(s, dims), 1);
@@ -106,7 +110,7 @@ export async function compare(cases: readonly Case[], { runner, fused }: Pick<Em
         if (!Object.is(x, y) && !isNear) expect.fail(`${kernel.name}: ${p.name}[${i}] is ${y} and should be ${x}`);
       }
     }
-  });
+  }
 }
 
 export const ELEMENTS = 48;
