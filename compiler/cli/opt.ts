@@ -1,5 +1,6 @@
 // `sluice opt <program|file.slir>`: runs passes on the graphs of a program or of a text and writes them as text. The answer
-// reads as .slir again, with `--changes` too: what each pass changed stands in comments above each graph.
+// reads as .slir again, with `--changes` too: what each pass changed stands in comments above each graph. After fusion there
+// are kernels: a table says what each moves and computes.
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
@@ -9,7 +10,7 @@ import type { Graph } from "../graph/graph.ts";
 import { graphText } from "../graph/text.ts";
 import { verifyGraph } from "../graph/verify.ts";
 import { COMPILED_PASSES, optimize, PIPELINE } from "../pipeline.ts";
-import { settingsOf, withSettingsOption } from "./options.ts";
+import { assignment, collect, numberOf, settingsOf, withSettingsOption } from "./options.ts";
 
 interface OptOptions {
   readonly set: readonly string[];
@@ -17,20 +18,31 @@ interface OptOptions {
   readonly stopAfter?: string;
   readonly changes?: boolean;
   readonly entry?: string;
+  readonly target?: string;
+  readonly dim: readonly string[];
   readonly output?: string;
 }
+
+/** What `--stop-after` takes beside the passes. */
+const FUSION = "fusion";
 
 export function addOpt(program: Command): void {
   withSettingsOption(program.command("opt <program>"))
     .description("run passes on a program's graphs, or on those of a .slir file, and write them as text")
     .option("--passes <a,b>", `the passes to run, in order (${COMPILED_PASSES.join(",")})`)
-    .option("--stop-after <pass>", "the last pass to run")
+    .option("--stop-after <pass>", "the last pass to run; fusion, which comes after them, prints a table of kernels")
+    .option("--target <target>", "of fusion: wasm (the default), cpu, cpu:v4, vulkan")
+    .option("--dim <name=value>", "of fusion: a dim's value, 512 if it may be", collect, [])
     .option("--changes", "say what each pass changed, in comments")
     .option("--entry <name>", "one graph only")
     .option("-o, --output <file>", "where to write, instead of the terminal")
     .addHelpText("after", () => `\nPasses:\n${PIPELINE.map(p => p.transform(() => false)).map(t => `  ${t.name.padEnd(24)}${t.summary}`).join("\n")}`)
     .action(async (path: string, options: OptOptions) => {
       const { passes, stopAfter } = options;
+      if (stopAfter === FUSION) {
+        await write(options.output, await fusionOf(chosen(await graphsOf(path, options), path, options.entry), options));
+        return;
+      }
       const names = passes?.split(",").map(name => name.trim()).filter(name => name !== "");
       const texts: string[] = [];
       for (const graph of chosen(await graphsOf(path, options), path, options.entry)) {
@@ -52,10 +64,34 @@ export function addOpt(program: Command): void {
         }
         texts.push(comments.map(c => `${c}\n`).join("") + graphText(last));
       }
-      const text = texts.join("\n");
-      if (options.output === undefined) process.stdout.write(text);
-      else await nodeFiles.write(options.output, new TextEncoder().encode(text));
+      await write(options.output, texts.join("\n"));
     });
+}
+
+async function write(output: string | undefined, text: string): Promise<void> {
+  if (output === undefined) process.stdout.write(text);
+  else await nodeFiles.write(output, new TextEncoder().encode(text));
+}
+
+/** The kernels of each graph for a target, and what they move and compute. */
+async function fusionOf(graphs: readonly Graph[], { target = "wasm", dim, passes }: OptOptions): Promise<string> {
+  if (passes !== undefined) throw new SluiceError({ code: "PASS003", message: "fusion comes after the compiler's own passes", found: `--passes ${passes}`, hint: "leave --passes out" });
+  const { compileProgram } = await import("../compile.ts");
+  const { exampleDims, fusedWork, fusionText, unfusedWork } = await import("../fusion/report.ts");
+  const { machineOf, parseTargets } = await import("../targets.ts");
+  const [wanted] = parseTargets(target);
+  const machine = machineOf(wanted!);
+  const given = Object.fromEntries(dim.map(text => {
+    const [name, value] = assignment("--dim", text);
+    return [name, numberOf(`dim ${name}`, value)];
+  }));
+  return graphs.map(graph => {
+    verifyGraph(graph);
+    const dims = exampleDims(graph.dims, given);
+    const { lowerings } = compileProgram({ name: graph.name, dims: graph.dims, states: graph.states.map(s => ({ ...s, span: null })), entries: [graph], procedures: [] }, [machine]);
+    const sizes = Object.entries(dims).map(([name, value]) => `${name} = ${value}`).join(", ");
+    return fusionText(`${graph.name}, ${machine}${sizes === "" ? "" : `, ${sizes}`}`, fusedWork(lowerings[0]!, dims), unfusedWork(optimize(graph), dims));
+  }).join("\n");
 }
 
 /** A fault of ours, with the last graph that was right in a file that it names. */

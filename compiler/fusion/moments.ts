@@ -2,7 +2,7 @@
 // of its band of rows, and bands are combined in their order (Chan, Golub and LeVeque, "Updating formulae and a pairwise
 // algorithm for computing sample variances", 1979). A convolution's own task does it, so that its result need not be stored;
 // a convolution that normalises its input by them combines them again where it needs them.
-import { floorDivSize, addSize, minSize, modSize, mulSize, type Size, subSize } from "../base/sizes.ts";
+import { addSize, floorDivSize, minSize, modSize, mulSize, productSize, type Size, subSize } from "../base/sizes.ts";
 import { isTuple, type Node, type NodeId, type NodeOf, type TensorType } from "../graph/graph.ts";
 import * as e from "../kernel/expr.ts";
 import { type Buffer, type Expr, typeOf } from "../kernel/ir.ts";
@@ -211,7 +211,8 @@ export function chainedConvKernel(scope: KernelScope, conv: NodeId, end: NodeId,
       for (const id of perChannel(scope, x, chain.end, shape)) holdPerChannel(scope, id, n);
     },
   });
-  return scope.finish(mulSize(4, elements.type(end).shape.reduce<Size>(mulSize, 1)));
+  const products = (id: NodeId, { filter }: Convolution): Size => productSize([2, ...elements.type(id).shape, ...filter.shape.slice(0, 3)]);
+  return scope.finish(addSize(products(conv, c), products(chain.producer, producer)));
 }
 
 /** Computed values of one element a channel that are repeated over the image: made once a task, not once a pixel. */

@@ -114,7 +114,21 @@ describe("sluice opt", () => {
     expect(parseGraphs(await readFile(out, "utf8")).map(g => g.name).sort()).toEqual(["enhance", "learn"]);
     expect(parseGraph(sluice("dsl-examples/noiser", "--entry", "enhance").out).name).toBe("enhance");
   });
+  it("prints after fusion what each kernel moves and computes, and the entry beside its ops one by one", () => {
+    const { code, out } = sluice("dsl-examples/noiser", "--entry", "enhance", "--stop-after", "fusion", "--dim", "H=400", "--dim", "W=600");
+    expect(code).toBe(0);
+    const [title, head, first, second, sum, apart] = out.split("\n").map(line => line.trim().split(/ {2,}/));
+    expect(title).toEqual(["enhance, simd128, H = 400, W = 600"]);
+    expect(head).toEqual(["kernel", "reads", "writes", "flops", "flops/byte", "what it computes"]);
+    // The picture is read twice, as bytes; between the two kernels go sums only. 3·32·9 products a pixel, twice in the second.
+    expect(first!.slice(1, 4)).toEqual(["707 KiB", "5.00 KiB", "415 M"]);
+    expect(second!.slice(1, 4)).toEqual(["715 KiB", "703 KiB", "829 M"]);
+    expect(sum![0]).toBe("2 kernels");
+    expect(apart![0]).toMatch(/^\d+ ops unfused$/);
+    expect(Number(/^(\d+) × the bytes$/.exec(apart!.at(-1)!)![1])).toBeGreaterThan(100);
+  });
   it.each([
+    ["passes with fusion", ["dsl-examples/noiser", "--passes", "simplify", "--stop-after", "fusion"], "error PASS003: fusion comes after the compiler's own passes"],
     ["a file that is not there", ["missing.slir"], "error FILE001: missing.slir: cannot be read: no such file or folder"],
     ["a pass that there is not", ["dsl-examples/noiser", "--passes", "simplify,fly"], "error PASS001: there is no pass fly"],
     ["an entry that there is not", ["dsl-examples/noiser", "--entry", "brighter"], "error ENTRY001: dsl-examples/noiser has no graph `brighter`"],
