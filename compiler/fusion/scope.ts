@@ -1,5 +1,6 @@
 // A kernel that is being written for a part of a graph: its parameters are declared as values are read and written, and
 // every read is recorded, so that the plan knows what may be written in place.
+import { DTYPES } from "../base/dtypes.ts";
 import { mulSize, productSize, sameSize, type Size, sizeText } from "../base/sizes.ts";
 import type { Span } from "../base/span.ts";
 import { type Graph, isTuple, type NodeId, type TensorType } from "../graph/graph.ts";
@@ -8,6 +9,7 @@ import * as e from "../kernel/expr.ts";
 import type { SimdMachine } from "../kernel/machines.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
 import type { Sink, Source } from "../../kernels/fused.ts";
+import { castOperator } from "../../kernels/operators.ts";
 import { goesInRuns } from "../../kernels/simd.ts";
 import { Elements, type Origin, runIndex, withLanes } from "./elements.ts";
 
@@ -169,7 +171,11 @@ export class KernelScope {
   /** Stores the epilogue of an anchor's value at an index in LANE. */
   finishAt(anchor: NodeId, end: NodeId, at: readonly Size[], value: Expr, lanes: number): void {
     const to = this.#epilogueIndex(anchor, end, at);
-    this.whileHeld(anchor, value, () => this.storeAll([{ value: end, compute: () => this.elements.value(end, to, lanes) }], to, lanes));
+    // Sums of products of narrow integers wrap once, at the end, as those of reductions have done by now.
+    const { dtype } = this.elements.type(anchor);
+    const isNarrow = DTYPES[dtype].bits < 32 && (DTYPES[dtype].kind === "signed" || DTYPES[dtype].kind === "unsigned") && this.graph.nodes[anchor]!.op !== "reduce";
+    const held = isNarrow ? this.k.let_("y", castOperator(value, REGISTER_TYPE[dtype] as "i32" | "u32", dtype)) : value;
+    this.whileHeld(anchor, held, () => this.storeAll([{ value: end, compute: () => this.elements.value(end, to, lanes) }], to, lanes));
   }
   /** While `body` runs, the node has this one value. */
   whileHeld<T>(id: NodeId, value: Expr, body: () => T): T {

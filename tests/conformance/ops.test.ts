@@ -177,6 +177,13 @@ describe("products", () => {
       return [g.add(z, g.fill(1, z)), g.node("contract", [g.cast(x, "i32"), g.cast(y, "i32")], { a, b, out })];
     });
   }
+  for (const dtype of ["i8", "i16", "u8"] as const) {
+    check(`contract of ${dtype}, whose sums wrap before anything is made of them`, (g, input) => {
+      const [x, y] = [input("x", dtype, N, 40), input("y", dtype, 40, 6)];
+      const z = g.node("contract", [g.mul(x, g.fill(113, x)), g.mul(y, g.fill(97, y))], { a: [0, 1], b: [1, 2], out: [0, 2] });
+      return g.binary("lt", z, g.fill(3, z));
+    });
+  }
   check("contract of f64 and bf16", (g, input) => {
     const [x, y] = [input("x", "f64", N, 5), input("y", "f64", 5, 6)];
     const attrs = { a: [0, 1], b: [1, 2], out: [0, 2] };
