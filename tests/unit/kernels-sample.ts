@@ -56,7 +56,7 @@ export interface Built {
 
 /** The output of the kernel, once it has been verified: the same on each machine. */
 export function verified(built: Built, dims: DimValues): number[] {
-  const [first, ...others] = Object.values(MACHINES).map(m => verifiedOn(m, built, dims));
+  const [first, ...others] = Object.values(MACHINES).filter(m => m.tasks === "ranges").map(m => verifiedOn(m, built, dims));
   for (const other of others) expect(other).toEqual(first);
   return first!;
 }
