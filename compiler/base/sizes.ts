@@ -256,25 +256,31 @@ export function dimsOf(a: Size, into: Set<string> = new Set()): Set<string> {
   return into;
 }
 
-/** The size with dims replaced: by constants to bind some of them, by other sizes to rename or to index. */
+/** The size with dims replaced: by constants to bind some of them, by other sizes to rename or to index. The same size where
+ *  nothing in it is. */
 export function substituteSize(a: Size, by: (dim: string) => Size | undefined): Size {
   if (typeof a === "number") return a;
-  const terms: Term[] = [];
+  const kept: Term[] = [];
+  let replaced: Size = 0;
   for (const t of a.terms) {
-    let coefficient = t.coefficient;
-    const kept: Atom[] = [];
-    const replaced: Size[] = [];
-    for (const atom of t.atoms) {
-      const value = atom.kind === "dim" ? by(atom.name) : substituteAtom(atom, by);
-      if (value === undefined) kept.push(atom);
-      else if (typeof value === "number") coefficient *= value;
-      else replaced.push(value);
-    }
-    const rest = kept.length === t.atoms.length ? t : term(coefficient, kept);
-    if (replaced.length === 0) terms.push(rest);
-    else terms.push(...termsOf(replaced.reduce(mulSize, fromTerms([rest]))));
+    const product = substituteTerm(t, by);
+    if (product === undefined) kept.push(t);
+    else replaced = addSize(replaced, product);
   }
-  return fromTerms(terms);
+  return kept.length === a.terms.length ? a : canonical(merged(kept, termsOf(replaced)));
+}
+/** Undefined where nothing in it is replaced. */
+function substituteTerm(t: Term, by: (dim: string) => Size | undefined): Size | undefined {
+  let coefficient = t.coefficient;
+  const kept: Atom[] = [];
+  const replaced: Size[] = [];
+  for (const atom of t.atoms) {
+    const value = atom.kind === "dim" ? by(atom.name) : substituteAtom(atom, by);
+    if (value === undefined) kept.push(atom);
+    else if (typeof value === "number") coefficient *= value;
+    else replaced.push(value);
+  }
+  return kept.length === t.atoms.length ? undefined : replaced.reduce(mulSize, fromTerms([term(coefficient, kept)]));
 }
 
 /** The size as a constant and the rest, which has none. */
@@ -287,9 +293,10 @@ export function splitConstant(a: Size): { readonly rest: Size; readonly constant
   return { rest: { terms: a.terms.slice(0, -1), key }, constant: last.coefficient };
 }
 
-function substituteAtom(atom: Exclude<Atom, { kind: "dim" }>, by: (dim: string) => Size | undefined): Size {
+function substituteAtom(atom: Exclude<Atom, { kind: "dim" }>, by: (dim: string) => Size | undefined): Size | undefined {
   const a = substituteSize(atom.a, by);
   const b = substituteSize(atom.b, by);
+  if (a === atom.a && b === atom.b) return undefined;
   switch (atom.kind) {
     case "floordiv": return floorDivSize(a, b);
     case "mod": return modSize(a, b);

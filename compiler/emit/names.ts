@@ -1,7 +1,7 @@
 // What the names of a kernel stand for while it is written, for every emitter: symbols of sizes are variables of the target
 // or other sizes, and blocks take back what they have defined.
 import { InternalError } from "../base/diagnostics.ts";
-import { dimsOf, type Range, type Size, sizeRange, substituteSize } from "../base/sizes.ts";
+import { type Range, type Size, sizeRange, substituteSize } from "../base/sizes.ts";
 import type { Buffer, Expr } from "../kernel/ir.ts";
 
 /** A name that sizes may use: a variable, of which the target knows more, or another size. */
@@ -20,13 +20,10 @@ export class SizeNames<V> {
   /** The size in names that are variables. */
   resolve(s: Size): Size {
     if (typeof s === "number") return s;
-    for (const name of dimsOf(s)) {
-      if (this.meaning(name).kind === "size") return substituteSize(s, n => {
-        const known = this.meaning(n);
-        return known.kind === "size" ? known.size : undefined;
-      });
-    }
-    return s;
+    return substituteSize(s, name => {
+      const known = this.meaning(name);
+      return known.kind === "size" ? known.size : undefined;
+    });
   }
   /** The constant that the size is; undefined if it is none. */
   constant(s: Size): number | undefined {
