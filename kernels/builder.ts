@@ -49,6 +49,8 @@ export class KernelBuilder {
   readonly #threads: IndexVar[] = [];
   /** `gather` is the one word of the text form that no name may be. */
   readonly #names = new Set<string>(["gather"]);
+  /** By hint, the number that may be free. */
+  readonly #numbered = new Map<string, number>();
   readonly #mutables = new Set<string>();
   readonly #buffers = new Map<string, Buffer>();
   readonly #interner: Interner;
@@ -69,7 +71,9 @@ export class KernelBuilder {
   /** A name no one else has: the hint itself, or the hint with a number. */
   fresh(hint: string): string {
     let name = hint;
-    for (let i = 1; this.#names.has(name); i++) name = `${hint}${i}`;
+    let i = this.#numbered.get(hint) ?? 1;
+    for (; this.#names.has(name); i++) name = `${hint}${i}`;
+    this.#numbered.set(hint, i);
     this.#names.add(name);
     return name;
   }

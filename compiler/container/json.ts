@@ -25,9 +25,9 @@ export function toJson(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(toJson);
   if (typeof value !== "object" || value === null) return value;
   if ("terms" in value && "key" in value) return sizeToJson(value as Exclude<Size, number>);
-  const entries: [string, unknown][] = [];
-  for (const [k, v] of Object.entries(value)) if (v !== undefined) entries.push([k, toJson(v)]);
-  return Object.fromEntries(entries);
+  const record: Record<string, unknown> = {};
+  for (const [k, v] of Object.entries(value)) if (v !== undefined) record[k] = toJson(v);
+  return record;
 }
 
 const sizeToJson = (size: Size): unknown =>

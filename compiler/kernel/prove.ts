@@ -12,6 +12,12 @@ interface Symbol {
   readonly multipleOf: number;
 }
 
+interface Found {
+  readonly ranges: Map<string, Range>;
+  /** By a resolved size's text: whether it is at least 0. */
+  readonly nonNegative: Map<string, boolean>;
+}
+
 const MAX_STEPS = 400;
 const gcd = (a: number, b: number): number => (b === 0 ? Math.abs(a) : gcd(b, a % b));
 
@@ -22,12 +28,14 @@ export class Knowledge {
   readonly #equal: ReadonlyMap<string, Size>;
   /** Each is at least 0. */
   readonly #facts: readonly Size[];
-  readonly #ranges = new Map<string, Range>();
+  /** What was found out of these symbols and facts before. */
+  readonly #found: Found;
 
-  private constructor(symbols: ReadonlyMap<string, Symbol>, equal: ReadonlyMap<string, Size>, facts: readonly Size[]) {
+  private constructor(symbols: ReadonlyMap<string, Symbol>, equal: ReadonlyMap<string, Size>, facts: readonly Size[], found: Found = { ranges: new Map(), nonNegative: new Map() }) {
     this.#symbols = symbols;
     this.#equal = equal;
     this.#facts = facts;
+    this.#found = found;
   }
 
   static ofDims(dims: readonly DimDecl[]): Knowledge {
@@ -51,7 +59,7 @@ export class Knowledge {
 
   /** With a name for the polynomial. */
   withEqual(name: string, value: Size): Knowledge {
-    return new Knowledge(this.#symbols, new Map(this.#equal).set(name, this.resolve(value)), this.#facts);
+    return new Knowledge(this.#symbols, new Map(this.#equal).set(name, this.resolve(value)), this.#facts, this.#found);
   }
 
   /** With a name whose value lies between any of the lower and any of the upper bounds. */
@@ -73,7 +81,7 @@ export class Knowledge {
       const tighter = term.coefficient > 0 ? { ...symbol, lower: [Math.ceil(bound), ...symbol.lower] } : { ...symbol, upper: [Math.floor(bound), ...symbol.upper] };
       return new Knowledge(new Map(this.#symbols).set(name, tighter), this.#equal, this.#facts);
     }
-    return new Knowledge(this.#symbols, this.#equal, [...this.#facts, fact]);
+    return new Knowledge(this.#symbols, this.#equal, [...this.#facts, fact], { ranges: this.#found.ranges, nonNegative: new Map() });
   }
 
   /** The size with names replaced by what they equal. */
@@ -86,7 +94,7 @@ export class Knowledge {
     return sizeRange(s, name => this.#symbolRange(name));
   }
   #symbolRange(name: string): Range | undefined {
-    const known = this.#ranges.get(name);
+    const known = this.#found.ranges.get(name);
     if (known) return known;
     const symbol = this.#symbols.get(name);
     if (!symbol) return { min: -Infinity, max: Infinity };
@@ -94,7 +102,7 @@ export class Knowledge {
       min: Math.max(-Infinity, ...symbol.lower.map(b => this.range(b).min)),
       max: Math.min(Infinity, ...symbol.upper.map(b => this.range(b).max)),
     };
-    this.#ranges.set(name, range);
+    this.#found.ranges.set(name, range);
     return range;
   }
 
@@ -106,7 +114,13 @@ export class Knowledge {
 
   /** Whether the size is at least 0 at every value of its symbols. */
   isNonNegative(s: Size): boolean {
-    return this.#prove(this.resolve(s), { steps: MAX_STEPS }, []);
+    const resolved = this.resolve(s);
+    if (typeof resolved === "number") return resolved >= 0;
+    const known = this.#found.nonNegative.get(resolved.key);
+    if (known !== undefined) return known;
+    const proved = this.#prove(resolved, { steps: MAX_STEPS }, []);
+    this.#found.nonNegative.set(resolved.key, proved);
+    return proved;
   }
 
   /** A bound of the size from above (or below) in which only symbols that `keep` accepts are left; undefined if none is found. */

@@ -34,6 +34,20 @@ export function mapOperands(e: Expr, map: (e: Expr) => Expr): Expr {
   }
 }
 
+/** The direct operands, in order. */
+export function operandsOf(e: Expr): readonly Expr[] {
+  switch (e.kind) {
+    case "const": case "size": case "var": return [];
+    case "unary": case "cast": case "bitcast": case "splat": case "lane": case "horizontal": case "subgroup_xor": case "subgroup_reduce": return [e.x];
+    case "binary": case "shuffle": return [e.a, e.b];
+    case "fma": case "dot4": return [e.a, e.b, e.c];
+    case "select": return [e.condition, e.yes, e.no];
+    case "load": case "gather": return e.index;
+    case "vector": return e.items;
+    case "lookup16": return [e.index];
+  }
+}
+
 /** What an expression is, apart from its operands. */
 function headText(e: Expr): string {
   switch (e.kind) {
@@ -81,11 +95,7 @@ export class Interner {
   entry(e: Expr): Entry {
     const known = this.#byIdentity.get(e);
     if (known) return known;
-    const operands: Entry[] = [];
-    mapOperands(e, x => {
-      operands.push(this.entry(x));
-      return x;
-    });
+    const operands = operandsOf(e).map(x => this.entry(x));
     const key = `${headText(e)}(${operands.map(o => o.id).join()})`;
     let entry = this.#byKey.get(key);
     if (!entry) {

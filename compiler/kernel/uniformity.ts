@@ -2,7 +2,7 @@
 // threads (2). Found for every name and buffer of a kernel at once, by iterating until nothing changes.
 import { type Atom, dimsOf, type Size } from "../base/sizes.ts";
 import type { Expr, Kernel, Param, Space, Stmt } from "./ir.ts";
-import { mapOperands } from "./share.ts";
+import { operandsOf } from "./share.ts";
 
 export const SUBGROUP = 32;
 
@@ -60,11 +60,7 @@ export class Uniformity {
   }
 
   of(e: Expr): number {
-    let level = 0;
-    mapOperands(e, x => {
-      level = Math.max(level, this.of(x));
-      return x;
-    });
+    const level = Math.max(0, ...operandsOf(e).map(x => this.of(x)));
     switch (e.kind) {
       case "size": return this.ofSize(e.size);
       case "var": return this.#levels.get(e.name) ?? 0;
@@ -109,12 +105,7 @@ export function gridConstants(kernel: Kernel): ReadonlySet<string> {
     if (e.kind === "var") return names.has(e.name);
     if ((e.kind === "load" || e.kind === "gather") && !read.has(e.buffer)) return false;
     if (e.kind === "subgroup_xor" || e.kind === "subgroup_reduce") return false;
-    let constant = true;
-    mapOperands(e, x => {
-      constant &&= isConstant(x);
-      return x;
-    });
-    return constant;
+    return operandsOf(e).every(isConstant);
   };
   // Only what stands outside all loops: inside one, a name has a value for each round.
   for (const s of kernel.body) if (s.kind === "let" && isConstant(s.value)) names.add(s.name);

@@ -21,7 +21,7 @@ import { KernelInvariantError } from "./invariant.ts";
 import { type Buffer, type Expr, type Kernel, REGISTER_TYPE, type Stmt, typeOf, type ValueType } from "./ir.ts";
 import { Knowledge } from "./prove.ts";
 import { type Access, provesTasksApart } from "./races.ts";
-import { mapOperands } from "./share.ts";
+import { operandsOf } from "./share.ts";
 import { checkType } from "./typecheck.ts";
 import { SUBGROUP, Uniformity } from "./uniformity.ts";
 
@@ -237,10 +237,7 @@ class Verifier {
   }
 
   #expr(e: Expr, scope: Scope): void {
-    mapOperands(e, x => {
-      this.#expr(x, scope);
-      return x;
-    });
+    for (const x of operandsOf(e)) this.#expr(x, scope);
     if (e.kind === "size") this.#checkSize(e.size, scope.knows);
     if (e.kind === "var") {
       const known = scope.values.get(e.name);

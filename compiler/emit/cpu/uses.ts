@@ -1,6 +1,6 @@
 // How often names are read once loops are unrolled.
 import type { Expr, Kernel, Stmt } from "../../kernel/ir.ts";
-import { mapExpressions, mapOperands } from "../../kernel/share.ts";
+import { mapExpressions, operandsOf } from "../../kernel/share.ts";
 
 /** Of every `let` and `mutable`, the places in the emitted code that read it. Names are unique in a kernel. */
 export function usesOf(kernel: Kernel): ReadonlyMap<string, number> {
@@ -8,7 +8,8 @@ export function usesOf(kernel: Kernel): ReadonlyMap<string, number> {
   const visitBlock = (block: readonly Stmt[], copies: number): void => {
     const visit = (e: Expr): Expr => {
       if (e.kind === "var") uses.set(e.name, (uses.get(e.name) ?? 0) + copies);
-      return mapOperands(e, visit);
+      operandsOf(e).forEach(visit);
+      return e;
     };
     for (const s of block) {
       mapExpressions(s, visit);

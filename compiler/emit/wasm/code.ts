@@ -40,6 +40,8 @@ export class Code {
   readonly levels: Level[] = [];
   readonly #types: NumberType[] = Object.keys(PARAMS).map(() => "i32");
   readonly #free = new Map<NumberType, number[]>();
+  /** The instruction that reads a local, by its number. */
+  readonly #gets: Ref[] = [];
   #temporaries: number[] = [];
   #out: Items = [];
 
@@ -78,7 +80,7 @@ export class Code {
   }
 
   get(local: number): Ref {
-    return m.local.get(local);
+    return (this.#gets[local] ??= m.local.get(local));
   }
   set(local: number, value: Ref): void {
     this.#out.push(m.local.set(local, value));

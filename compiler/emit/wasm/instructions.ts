@@ -105,6 +105,8 @@ const binary = (...code: number[]) => (a: Ref, b: Ref): Ref => plain(code, a, b)
 const ternary = (...code: number[]) => (a: Ref, b: Ref, c: Ref): Ref => plain(code, a, b, c);
 const simd = (n: number): number[] => [0xfd, ...unsignedBytes(n)];
 const memory = (code: readonly number[], offset: number, align: number): number[] => [...code, Math.log2(align), ...unsignedBytes(offset)];
+/** Instructions of integers that occur everywhere, made once. */
+const SMALL: readonly Ref[] = Array.from({ length: 256 }, (_, x) => plain([0x41, ...signedBytes(x)]));
 const load = (...code: number[]) => (offset: number, align: number, pointer: Ref): Ref => plain(memory(code, offset, align), pointer);
 const store = (...code: number[]) => (offset: number, align: number, pointer: Ref, value: Ref): Ref => plain(memory(code, offset, align), pointer, value);
 /** Loads into, and stores of, one lane. */
@@ -116,7 +118,7 @@ const exchange = (n: number, align: number) => (offset: number, pointer: Ref, ex
 const bytesOf = (x: Float32Array | Float64Array): Uint8Array => new Uint8Array(x.buffer);
 
 export const i32 = {
-  const: (x: number): Ref => plain([0x41, ...signedBytes(x)]),
+  const: (x: number): Ref => SMALL[x] ?? plain([0x41, ...signedBytes(x)]),
   load: load(0x28), load8_s: load(0x2c), load8_u: load(0x2d), load16_s: load(0x2e), load16_u: load(0x2f),
   store: store(0x36), store8: store(0x3a), store16: store(0x3b),
   eqz: unary(0x45), eq: binary(0x46), ne: binary(0x47),

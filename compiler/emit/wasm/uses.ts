@@ -1,7 +1,7 @@
 // Names that are used in one way only and are held accordingly from the start: scalars that are always splatted, which is
 // one instruction for what is loaded, and lanes that only ever choose from tables of 16.
 import type { Expr, Kernel, Stmt } from "../../kernel/ir.ts";
-import { mapExpressions, mapOperands } from "../../kernel/share.ts";
+import { mapExpressions, operandsOf } from "../../kernel/share.ts";
 
 type Use = "splat" | "lookup16";
 
@@ -16,7 +16,7 @@ export function namesWithOneUse(kernel: Kernel): ReadonlyMap<string, Use> {
     if (e.kind === "var") others.add(e.name);
     else if (e.kind === "splat" && e.x.kind === "var" && e.lanes > 1) use(e.x.name, "splat");
     else if (e.kind === "lookup16" && e.index.kind === "var") use(e.index.name, "lookup16");
-    else mapOperands(e, visit);
+    else operandsOf(e).forEach(visit);
     return e;
   };
   const visitBlock = (block: readonly Stmt[]): void => {
