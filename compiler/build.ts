@@ -18,8 +18,8 @@ function ownIdentity(): string {
   })).join("\n");
 }
 
-const keyOf = async (program: Program, targets: readonly Target[], cc: string | undefined): Promise<string> =>
-  ["container", ownIdentity(), (await requireCompiler(cc)).identity, JSON.stringify(targets), JSON.stringify(toJson(program))].join("\0");
+const keyOf = async (program: Program, targets: readonly Target[], { cc, fusion = true }: CompileOptions): Promise<string> =>
+  ["container", ownIdentity(), (await requireCompiler(cc)).identity, JSON.stringify({ targets, fusion }), JSON.stringify(toJson(program))].join("\0");
 
 /** With code for every target. Throws SluiceError where the program cannot be planned, or a compiler is missing. */
 export async function containerOf(program: Program, target: string, options: CompileOptions): Promise<Uint8Array> {
@@ -31,7 +31,7 @@ export async function containerOf(program: Program, target: string, options: Com
   };
   if (targets.every(t => t.kind !== "cpu")) return fresh();
   const cache = new FileCache(options.cache ?? DEFAULT_CACHE());
-  const key = await keyOf(program, targets, options.cc);
+  const key = await keyOf(program, targets, options);
   const known = await cache.read(key);
   if (known) return known;
   const bytes = await fresh();

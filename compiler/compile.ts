@@ -54,7 +54,7 @@ class ConstantPool {
   }
 }
 
-function scheduleOf(graph: Graph, machine: SimdMachine, kernels: KernelPool, constants: ConstantPool): Schedule {
+function scheduleOf(graph: Graph, machine: SimdMachine, fusion: boolean, kernels: KernelPool, constants: ConstantPool): Schedule {
   const buffers: Placed[] = [];
   const add = ({ dtype, shape }: Pick<Placed, "dtype" | "shape">, place: Placed["place"]): BufferId => buffers.push({ dtype, shape, place }) - 1;
   const bound = new Map<number, BufferId>();
@@ -89,6 +89,7 @@ function scheduleOf(graph: Graph, machine: SimdMachine, kernels: KernelPool, con
   const span = graph.nodes.find(n => n.span !== null)?.span ?? null;
   const steps = planGraph({
     machine,
+    fusion,
     kernel: k => kernels.add(k),
     constant: (type, value) => add(type, { kind: "constant", index: constants.add(type, value) }),
     buffer: type => add(type, null),
@@ -102,14 +103,19 @@ function scheduleOf(graph: Graph, machine: SimdMachine, kernels: KernelPool, con
   };
 }
 
+export interface LoweringOptions {
+  /** false: every op is a kernel of its own, to compare with. */
+  readonly fusion?: boolean;
+}
+
 /** Lowered once for each machine, in their order. Throws SluiceError where a program asks for what cannot be planned. */
-export function compileProgram(program: Program, machines: readonly MachineName[]): CompiledProgram {
+export function compileProgram(program: Program, machines: readonly MachineName[], { fusion = true }: LoweringOptions = {}): CompiledProgram {
   const inits = program.states.flatMap(s => (s.init ? [s.init] : []));
-  const graphsFor = ({ tasks }: SimdMachine): Graph[] => [...program.entries, ...inits].map(g => optimize(g, tasks === "ranges" ? { keeps: isImageMoments } : {}));
+  const graphsFor = ({ tasks }: SimdMachine): Graph[] => [...program.entries, ...inits].map(g => optimize(g, tasks === "ranges" && fusion ? { keeps: isImageMoments } : {}));
   const constants = new ConstantPool();
   const lowerings = machines.map((machine): Lowering => {
     const kernels = new KernelPool();
-    return { machine, schedules: graphsFor(MACHINES[machine]).map(g => scheduleOf(g, MACHINES[machine], kernels, constants)), kernels: kernels.kernels };
+    return { machine, schedules: graphsFor(MACHINES[machine]).map(g => scheduleOf(g, MACHINES[machine], fusion, kernels, constants)), kernels: kernels.kernels };
   });
   return {
     name: program.name, dims: program.dims,

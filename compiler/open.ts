@@ -28,16 +28,16 @@ export function open(source: TracedProgram, options?: OpenOptions): Promise<Prog
 export function open<P extends { readonly [name: string]: unknown }>(source: P, options?: OpenOptions): Promise<OpenedProgram<P>>;
 export function open(source: Openable, options?: OpenOptions): Promise<Program>;
 export async function open(source: Openable, options: OpenOptions = {}): Promise<Program> {
-  const { target = "wasm", name = "program", cc, cache, ...rest } = options;
+  const { target = "wasm", name = "program", cc, cache, fusion, ...rest } = options;
   const program = traced(source, name);
   if (target === "interpret") return interpreted(program, rest);
   const { load } = await import("../runtime/index.ts");
-  if (target !== "wasm") return load(await containerOf(program, compiledAs(target), { cc, cache }), { ...rest, target: runBy(target), trust: true });
+  if (target !== "wasm") return load(await containerOf(program, compiledAs(target), { cc, cache, fusion }), { ...rest, target: runBy(target), trust: true });
   const { engineFeatures } = await import("../runtime/wasm/features.ts");
   const features = engineFeatures();
   if (!features.simd) throw new SluiceError({ code: "WASM001", message: "this engine cannot run WebAssembly SIMD", hint: "use target: \"interpret\"" });
   const threads = options.threads ?? availableParallelism();
-  return load(await compileFor(program, [{ kind: "wasm", variants: [{ relaxed: features.relaxedSimd, shared: features.threads && threads > 1 }] }]), rest);
+  return load(await compileFor(program, [{ kind: "wasm", variants: [{ relaxed: features.relaxedSimd, shared: features.threads && threads > 1 }] }], { fusion }), rest);
 }
 
 async function interpreted(program: TracedProgram, options: LoadOptions): Promise<Program> {

@@ -5,6 +5,7 @@ import type { Module } from "../runtime/program.ts";
 import { SluiceError } from "./base/diagnostics.ts";
 import { type CpuTarget, parseCpuTarget } from "./emit/cpu/level.ts";
 import type { WasmVariant } from "./emit/wasm/instructions.ts";
+import type { LoweringOptions } from "./compile.ts";
 import type { Program } from "./graph/graph.ts";
 import type { Kernel } from "./kernel/ir.ts";
 import type { MachineName } from "./kernel/machines.ts";
@@ -46,7 +47,7 @@ export function parseTargets(text: string): Target[] {
   });
 }
 
-export interface CompileOptions {
+export interface CompileOptions extends LoweringOptions {
   /** The C compiler of cpu targets; the first that is found, if left out. */
   readonly cc?: string;
   /** The folder where compiled kernels are kept; one in the user's home, if left out. */
@@ -68,7 +69,7 @@ export async function compileFor(program: Program, targets: readonly Target[], o
   // Loaded here, since what comes from the cache needs none of it.
   const { compileProgram } = await import("./compile.ts");
   const ordered = [...targets].sort((a, b) => rank(b) - rank(a));
-  const compiled = compileProgram(program, [...new Set(ordered.map(machineOf))]);
+  const compiled = compileProgram(program, [...new Set(ordered.map(machineOf))], options);
   const modules: Module[] = [];
   for (const target of ordered) {
     const lowering = compiled.lowerings.findIndex(l => l.machine === machineOf(target));

@@ -9,6 +9,7 @@ interface BuildOptions {
   readonly target?: string;
   readonly cc?: string;
   readonly cache?: string;
+  readonly fusion?: boolean;
   readonly output: string;
   readonly json?: boolean;
 }

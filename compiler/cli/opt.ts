@@ -10,7 +10,7 @@ import type { Graph } from "../graph/graph.ts";
 import { graphText } from "../graph/text.ts";
 import { verifyGraph } from "../graph/verify.ts";
 import { COMPILED_PASSES, optimize, PIPELINE } from "../pipeline.ts";
-import { assignment, collect, numberOf, settingsOf, withSettingsOption } from "./options.ts";
+import { assignment, collect, numberOf, settingsOf, withFusionOption, withSettingsOption } from "./options.ts";
 
 interface OptOptions {
   readonly set: readonly string[];
@@ -19,6 +19,7 @@ interface OptOptions {
   readonly changes?: boolean;
   readonly entry?: string;
   readonly target?: string;
+  readonly fusion?: boolean;
   readonly dim: readonly string[];
   readonly output?: string;
 }
@@ -27,7 +28,7 @@ interface OptOptions {
 const FUSION = "fusion";
 
 export function addOpt(program: Command): void {
-  withSettingsOption(program.command("opt <program>"))
+  withFusionOption(withSettingsOption(program.command("opt <program>")))
     .description("run passes on a program's graphs, or on those of a .slir file, and write them as text")
     .option("--passes <a,b>", `the passes to run, in order (${COMPILED_PASSES.join(",")})`)
     .option("--stop-after <pass>", "the last pass to run; fusion, which comes after them, prints a table of kernels")
@@ -74,7 +75,7 @@ async function write(output: string | undefined, text: string): Promise<void> {
 }
 
 /** The kernels of each graph for a target, and what they move and compute. */
-async function fusionOf(graphs: readonly Graph[], { target = "wasm", dim, passes }: OptOptions): Promise<string> {
+async function fusionOf(graphs: readonly Graph[], { target = "wasm", dim, passes, fusion }: OptOptions): Promise<string> {
   if (passes !== undefined) throw new SluiceError({ code: "PASS003", message: "fusion comes after the compiler's own passes", found: `--passes ${passes}`, hint: "leave --passes out" });
   const { compileProgram } = await import("../compile.ts");
   const { exampleDims, fusedWork, fusionText, unfusedWork } = await import("../fusion/report.ts");
@@ -88,7 +89,7 @@ async function fusionOf(graphs: readonly Graph[], { target = "wasm", dim, passes
   return graphs.map(graph => {
     verifyGraph(graph);
     const dims = exampleDims(graph.dims, given);
-    const { lowerings } = compileProgram({ name: graph.name, dims: graph.dims, states: graph.states.map(s => ({ ...s, span: null })), entries: [graph], procedures: [] }, [machine]);
+    const { lowerings } = compileProgram({ name: graph.name, dims: graph.dims, states: graph.states.map(s => ({ ...s, span: null })), entries: [graph], procedures: [] }, [machine], { fusion });
     const sizes = Object.entries(dims).map(([name, value]) => `${name} = ${value}`).join(", ");
     return fusionText(`${graph.name}, ${machine}${sizes === "" ? "" : `, ${sizes}`}`, fusedWork(lowerings[0]!, dims), unfusedWork(optimize(graph), dims));
   }).join("\n");

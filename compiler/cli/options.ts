@@ -9,6 +9,7 @@ export interface ProgramOptions {
   readonly trust?: boolean;
   readonly cc?: string;
   readonly cache?: string;
+  readonly fusion?: boolean;
   readonly threads?: string;
   readonly seed?: string;
   readonly check?: "nan";
@@ -21,9 +22,10 @@ export const withSettingsOption = (command: Command): Command => command.option(
 /** Options of every command that opens a program to run it. */
 export const withProgramOptions = (command: Command): Command => withSettingsOption(command).option("--seed <n>", "of the random streams");
 
-/** Options of every command that compiles native code. */
+export const withFusionOption = (command: Command): Command => command.option("--no-fusion", "make every op a kernel of its own, to compare with");
+/** Options of every command that compiles a program. */
 export const withCompilerOptions = (command: Command): Command =>
-  command.option("--cc <path>", "the C compiler of cpu targets").option("--cache <dir>", "where compiled kernels are kept");
+  withFusionOption(command).option("--cc <path>", "the C compiler of cpu targets").option("--cache <dir>", "where compiled kernels are kept");
 
 /** `a=1` as a pair. */
 export function assignment(option: string, text: string): [name: string, value: string] {

@@ -20,6 +20,7 @@ export async function containerFor(path: string, options: Pick<ProgramOptions, "
   return { name: program.name, bytes: await containerOf(program, options.target, options) };
 }
 
-export function refuseSettings(path: string, { set }: Pick<ProgramOptions, "set">): void {
+export function refuseSettings(path: string, { set, fusion = true }: Pick<ProgramOptions, "set" | "fusion">): void {
+  if (!fusion) throw new SluiceError({ code: "CLI007", message: "a container's kernels are fixed", found: `--no-fusion on ${path}`, hint: "build it again from its program" });
   if (set.length > 0) throw new SluiceError({ code: "CLI007", message: "a container's settings are fixed", found: `--set ${set.join(" ")} on ${path}`, hint: "build it again from its program" });
 }

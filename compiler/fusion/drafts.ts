@@ -29,8 +29,8 @@ export interface Drafted {
 }
 
 /** Kernels for the machine's registers. `wanted`: nodes whose values must be left in a buffer. */
-export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: SimdMachine): Drafted {
-  const { stored, groups, ends, summed, chained } = partition(graph, wanted);
+export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: SimdMachine, fusion: boolean): Drafted {
+  const { stored, groups, ends, summed, chained } = partition(graph, wanted, fusion);
   const temporaries: TensorType[] = [];
   const temporary = (type: TensorType): ValueId => {
     temporaries.push(type);

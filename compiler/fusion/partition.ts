@@ -3,6 +3,7 @@
 // is costly and wanted by several kernels. Everything else is fused into its readers.
 import { sizeText } from "../base/sizes.ts";
 import { type Graph, isTuple, type Node, type NodeId, type OpName } from "../graph/graph.ts";
+import { opDefinition } from "../graph/ops.ts";
 import { REGISTER_TYPE, type ScalarType } from "../kernel/ir.ts";
 import { isBinaryOp, isUnaryOp } from "./elements.ts";
 
@@ -41,6 +42,9 @@ export const isAnchor = (op: OpName): boolean => ANCHORS.has(op);
 /** Has a buffer that no kernel of this graph computes. */
 export const isSource = (n: Node): boolean => n.op === "input" || n.op === "state" || (n.op === "const" && typeof n.attrs.value !== "number");
 
+/** Views, and what only names or holds a value, cost nothing; any other op reads its inputs and writes its result. */
+export const isFree = ({ op }: Node): boolean => ["source", "movement", "item", "effect"].includes(opDefinition(op).family) || op === "stop_gradient" || op === "tag";
+
 export interface Group {
   /** loop: elementwise roots over one shape. reduce: reductions over one shape and axes. anchor: one other anchor. */
   readonly kind: "loop" | "reduce" | "anchor";
@@ -64,15 +68,16 @@ export interface Partition {
 const withoutOnes = (n: Node): string => (isTuple(n.type) ? "" : n.type.shape.filter(s => s !== 1).map(sizeText).join());
 const shapeText = (n: Node): string => (isTuple(n.type) ? "" : n.type.shape.map(sizeText).join());
 
-/** `wanted`: the nodes whose values the graph must leave in a buffer. */
-export function partition(graph: Graph, wanted: readonly NodeId[]): Partition {
-  return new Partitioner(graph, wanted).run();
+/** `wanted`: the nodes whose values the graph must leave in a buffer. Without fusion every op that is not free is a kernel of its own. */
+export function partition(graph: Graph, wanted: readonly NodeId[], fusion: boolean): Partition {
+  return new Partitioner(graph, wanted, fusion).run();
 }
 
 const SEVERAL = "several";
 
 class Partitioner {
   readonly #nodes: readonly Node[];
+  readonly #fusion: boolean;
   readonly #live: boolean[];
   readonly #readers: readonly NodeId[][];
   readonly #stored: boolean[];
@@ -83,8 +88,9 @@ class Partitioner {
   readonly #summed = new Map<NodeId, NodeId>();
   readonly #chained = new Map<NodeId, NodeId>();
 
-  constructor(graph: Graph, wanted: readonly NodeId[]) {
+  constructor(graph: Graph, wanted: readonly NodeId[], fusion: boolean) {
     this.#nodes = graph.nodes;
+    this.#fusion = fusion;
     this.#written = new Set(wanted);
     this.#live = liveNodes(graph, wanted);
     this.#readers = readersOf(graph, this.#live);
@@ -96,6 +102,12 @@ class Partitioner {
       // What is updated in part must lie somewhere first.
       if (n.op === "scatter" || n.op === "dynamic_update") this.#stored[n.inputs[0]!] = true;
     });
+    if (!fusion) {
+      nodes.forEach((n, id) => {
+        if (this.#live[id] && !isFree(n)) this.#stored[id] = true;
+      });
+      return;
+    }
     nodes.forEach((n, id) => {
       if (this.#live[id] && HAS_EPILOGUE.has(n.op)) this.#extend(id);
     });
@@ -223,6 +235,7 @@ class Partitioner {
   #key(id: NodeId, stages: readonly number[]): string {
     const anchor = this.#anchorOfEnd.get(id) ?? id;
     const n = this.#nodes[anchor]!;
+    if (!this.#fusion) return `${n.op === "reduce" ? "reduce" : isAnchor(n.op) ? "anchor" : "loop"} ${id}`;
     if (n.op === "reduce") return `reduce ${shapeText(this.#nodes[n.inputs[0]!]!)} ${n.attrs.axes.join()} ${stages[id]}`;
     return isAnchor(n.op) ? `anchor ${anchor}` : `loop ${shapeText(n)} ${this.#stageOf(id, stages)}`;
   }

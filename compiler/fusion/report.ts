@@ -6,6 +6,7 @@ import { type Graph, isTuple, type Node, type TensorType } from "../graph/graph.
 import { opDefinition } from "../graph/ops.ts";
 import type { Kernel } from "../kernel/ir.ts";
 import type { Lowering, Step } from "../plan/schedule.ts";
+import { isFree } from "./partition.ts";
 
 export interface Work {
   readonly name: string;
@@ -38,9 +39,6 @@ export function fusedWork({ kernels, schedules }: Lowering, dims: DimValues): Wo
   });
   return walk(steps, 1);
 }
-
-/** Views and what only names or holds a value cost nothing; any other op reads its inputs and writes its result. */
-const isFree = ({ op }: Node): boolean => ["source", "movement", "item", "effect"].includes(opDefinition(op).family) || op === "stop_gradient" || op === "tag";
 
 /** Every op of a graph without composites as a kernel of its own; bodies of loops count once. */
 export function unfusedWork({ nodes }: Graph, dims: DimValues): Work[] {

@@ -17,6 +17,8 @@ import type { BufferId, ScheduleBuffer, Step } from "./schedule.ts";
 export interface Plan {
   /** Whose registers kernels are made for. */
   readonly machine: SimdMachine;
+  /** Whether ops share kernels. */
+  readonly fusion: boolean;
   /** Number of a kernel; equal kernels have one. */
   kernel(k: Kernel): number;
   constant(type: TensorType, value: readonly number[]): BufferId;
@@ -57,7 +59,7 @@ class GraphPlan {
     this.#graph = graph;
     this.#span = span;
     const wanted = [...targets.map(t => t.value), ...graph.effects.map(id => graph.nodes[id]!.inputs[0]!)];
-    this.#drafted = draftKernels(graph, wanted, plan.machine);
+    this.#drafted = draftKernels(graph, wanted, plan.machine, plan.fusion);
     this.#works = [...this.#drafted.works];
     for (const [id, buffer] of bound) this.#homes.set(id, buffer);
     graph.nodes.forEach((n, id) => {

@@ -127,6 +127,15 @@ describe("sluice opt", () => {
     expect(apart![0]).toMatch(/^\d+ ops unfused$/);
     expect(Number(/^(\d+) × the bytes$/.exec(apart!.at(-1)!)![1])).toBeGreaterThan(100);
   });
+  it("prints without fusion a kernel for every op, in which nothing else is computed", () => {
+    const { code, out } = sluice("dsl-examples/noiser", "--entry", "enhance", "--stop-after", "fusion", "--no-fusion", "--target", "vulkan");
+    expect(code).toBe(0);
+    const [, , ...rows] = out.trim().split("\n").map(line => line.trim().split(/ {2,}/));
+    const [sum, apart] = rows.splice(-2);
+    // Two of the reductions are of so much that they are made in two.
+    expect([sum![0], apart![0]]).toEqual([`${rows.length} kernels`, `${rows.length - 2} ops unfused`]);
+    expect(apart![2]).toBe(sum![2]);
+  });
   it.each([
     ["passes with fusion", ["dsl-examples/noiser", "--passes", "simplify", "--stop-after", "fusion"], "error PASS003: fusion comes after the compiler's own passes"],
     ["a file that is not there", ["missing.slir"], "error FILE001: missing.slir: cannot be read: no such file or folder"],
