@@ -1,6 +1,7 @@
 // Whole programs on every target: sizes bound at load, patterns, and what happens on the way.
 import { describe, expect, test } from "vitest";
 import { assert, dim, einsum, entry, f32, i32, open, state } from "sluice";
+import { countedOn } from "../support/conformance.ts";
 import { callOnce, expectNear, numbersOf, RUNNERS, values } from "../support/programs.ts";
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
@@ -15,7 +16,7 @@ describe.each(RUNNERS)("$name", target => {
       return { total: cache.sum() };
     });
     const all = entry({}, () => ({ cache }));
-    const program = await open({ cache, put, all }, { ...target.options, dims: { C: 5 } });
+    const program = await open({ cache, put, all }, { ...countedOn(target), dims: { C: 5 } });
     try {
       expectNear((await program.call("put", { rows: [[1, 2, 3], [4, 5, 6]], at: 1 }))["total"], [12 + 21]);
       const { cache: now } = await program.call("all");
@@ -53,7 +54,7 @@ describe.each(RUNNERS)("$name", target => {
       return { y: twice.assertFinite() };
     });
     const lines: string[] = [];
-    const program = await open({ total, f }, { ...target.options, print: line => lines.push(line) });
+    const program = await open({ total, f }, { ...countedOn(target), print: line => lines.push(line) });
     try {
       expectNear((await program.call("f", { x: [1, 2, 3] }))["y"], [2, 4, 6]);
       expect(lines).toEqual(["twice: f32 [3] [2, 4, 6]", "12"]);

@@ -12,6 +12,7 @@ import { decodeElements, encodeElements } from "../../compiler/kernel/memory.ts"
 import { open } from "../../compiler/open.ts";
 import { execute, type ExecuteOptions } from "../../compiler/plan/execute.ts";
 import { type CompiledProgram, type Lowered, lowered } from "../../compiler/plan/schedule.ts";
+import { countedOn, ranOn } from "./conformance.ts";
 import { fromHost, programOf, TARGETS, toHost } from "./targets.ts";
 
 /** Largest error of a result, as mean square over the reference's mean square. */
@@ -92,13 +93,14 @@ export async function expectCompiled(run: GraphRun): Promise<void> {
   const compiled = compileProgram(program, ["simd128", "v3", "v4"]);
   compiled.lowerings.forEach(({ machine }, i) => expectExecuted(machine, lowered(compiled, i), wanted));
 
-  for (const { name: target, options } of TARGETS) {
-    const opened = await open(program, { ...options, print: () => {} });
+  ranOn("interpret");
+  for (const target of TARGETS) {
+    const opened = await open(program, { ...countedOn(target), print: () => {} });
     try {
       for (const [name, v] of Object.entries(held)) await opened.state.set(name, toHost(v));
       const outputs = await opened.call(graph.name, Object.fromEntries(Object.entries(given).map(([name, v]) => [name, toHost(v)])), dims);
-      for (const [name, value] of Object.entries(wanted.outputs)) expectClose(`${target} ${name}`, fromHost(outputs[name]!), value);
-      for (const [name, value] of Object.entries(wanted.states)) expectClose(`${target} state ${name}`, fromHost(await opened.state.get(name)), value);
+      for (const [name, value] of Object.entries(wanted.outputs)) expectClose(`${target.name} ${name}`, fromHost(outputs[name]!), value);
+      for (const [name, value] of Object.entries(wanted.states)) expectClose(`${target.name} state ${name}`, fromHost(await opened.state.get(name)), value);
     } finally {
       await opened.close();
     }

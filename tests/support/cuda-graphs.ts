@@ -11,6 +11,7 @@ import type { GraphCase } from "../../compiler/testing/graphs.ts";
 import { differenceFromReference } from "../../compiler/testing/meaning.ts";
 import { drawValues } from "../../compiler/testing/values.ts";
 import { expectExecuted, type GraphRun, prepared } from "./compiled.ts";
+import { ranOn } from "./conformance.ts";
 import { cudaRunner } from "./cuda-kernels.ts";
 import { programOf } from "./targets.ts";
 
@@ -42,6 +43,7 @@ async function compiledTogether(graphs: readonly Graph[]): Promise<(OnCuda | und
 
 /** Refused unless each graph's outputs and states agree with the reference interpreter. */
 export async function expectOnCuda(runs: readonly GraphRun[]): Promise<void> {
+  ranOn("cuda, host shim", runs.length);
   (await compiledTogether(runs.map(r => r.graph))).forEach((on, i) => expectExecuted(`cuda, graph ${i}`, on!.program, prepared(runs[i]!), on!.launch));
 }
 

@@ -4,14 +4,15 @@ import { open, type Openable } from "../../compiler/open.ts";
 import type { HostIn } from "../../runtime/arguments.ts";
 import type { Program } from "../../runtime/load.ts";
 import { elementAt, elementCount, type HostTensor } from "../../runtime/tensor.ts";
+import { countedOn } from "./conformance.ts";
 import { type TargetRow, TARGETS } from "./targets.ts";
 
 /** The reference interpreter among the targets: what a program means is what a user expects of it too. */
 export const RUNNERS: readonly TargetRow[] = [{ name: "interpret", options: { target: "interpret" } }, ...TARGETS];
 
 /** Opens a program and closes it after use. */
-export async function withProgram<R>({ options }: TargetRow, exports: Openable, use: (p: Program) => Promise<R>): Promise<R> {
-  const program = await open(exports, { ...options, seed: 7, print: () => {} });
+export async function withProgram<R>(target: TargetRow, exports: Openable, use: (p: Program) => Promise<R>): Promise<R> {
+  const program = await open(exports, { ...countedOn(target), seed: 7, print: () => {} });
   try {
     return await use(program);
   } finally {
