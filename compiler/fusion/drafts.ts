@@ -6,9 +6,13 @@ import type { SimdMachine } from "../kernel/machines.ts";
 import { combineKernel, isFlat, loopKernel, needsPartials, partialKernel, PARTIALS, reduceKernel } from "./loops.ts";
 import { argReduceKernel, contractNest, convFilterNest, convInputNest, convNest, scanKernel, scatterKernel, searchSortedKernel, sortKernel, updateKernel } from "./nests.ts";
 import { type Group, partition } from "./partition.ts";
+import { contractionKernel } from "../../kernels/contraction.ts";
 import { filterGradientGrid, filterGradientShape } from "../../kernels/filter-gradient.ts";
 import { type Bands, bandsOf, chainedConvKernel, combineMomentsKernel, convMomentsKernel, imageMomentsKernel, momentPartShape, plainBands } from "./moments.ts";
-import { contractKernel, convKernel, convolutionOf, filterGradientOf, filterPartsKernel, hasConstantChannels, hasConstantFilter } from "./products.ts";
+import { contractKernel, contractPartsKernel, convKernel, convolutionOf, einsumOf, filterGradientOf, filterPartsKernel, hasConstantChannels, hasConstantFilter } from "./products.ts";
+import { registerDType } from "../../kernels/simd.ts";
+import { workgroupContraction } from "../../kernels/simt/contraction.ts";
+import { isWorthSharing, workgroupCut } from "../../kernels/simt/tile.ts";
 import { type Draft, KernelScope, type ValueId } from "./scope.ts";
 
 /** What a schedule does for a graph, over values that have no place yet. */
@@ -51,8 +55,8 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
   };
   const endOf = (id: NodeId): NodeId => ends.get(id) ?? id;
   const hasDoubles = graph.nodes.some(n => !isTuple(n.type) && n.type.dtype === "f64");
-  const scope = (roots: readonly NodeId[], { flat = false, inRuns = false } = {}): KernelScope =>
-    new KernelScope({ graph, machine, stored, hasDoubles, roots: [...roots, ...roots.map(endOf)], name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat, inRuns });
+  const scope = (roots: readonly NodeId[], { flat = false, inRuns = false, workgroups = false } = {}): KernelScope =>
+    new KernelScope({ graph, machine, stored, hasDoubles, roots: [...roots, ...roots.map(endOf)], name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat, inRuns, workgroups });
 
   /** Whether a task is one thread's element: the generators fill vector registers. */
   const isThreaded = machine.tasks === "elements";
@@ -94,6 +98,18 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     return [kernel(!isThreaded && hasConstantFilter(s, node) ? convKernel(s, id, end) : nest(s, id, end))];
   };
 
+  const combined = (id: NodeId, part: ValueId, parts: Size): Work => kernel(combineKernel(scope([id]), [{ anchor: id, end: endOf(id), kind: "sum", part }], parts));
+  const contractWorks = (id: NodeId): Work[] => {
+    if (!isThreaded) return [kernel(contractKernel(scope([id]), id, endOf(id), contractionKernel))];
+    const { spec } = einsumOf(scope([id]), id);
+    if (!isWorthSharing(spec)) return [kernel(contractNest(scope([id]), id, endOf(id)))];
+    const { parts } = workgroupCut(spec);
+    const s = scope([id], { workgroups: true });
+    if (parts === 1) return [kernel(contractKernel(s, id, endOf(id), workgroupContraction))];
+    const part = temporary(unnamed(registerDType(spec.dtype), [parts, ...typeOf(id).shape]));
+    return [kernel(contractPartsKernel(s, id, part)), combined(id, part, parts)];
+  };
+
   const worksOf = ({ kind, roots }: Group): Work[] => {
     if (kind === "loop") {
       const flat = isFlat(graph, stored, roots);
@@ -114,7 +130,7 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     const id = roots[0]!;
     const node = graph.nodes[id]!;
     switch (node.op) {
-      case "contract": return [{ kind: "kernel", draft: (isThreaded ? contractNest : contractKernel)(scope(roots), id, endOf(id)) }];
+      case "contract": return contractWorks(id);
       case "conv": case "conv_input": return convWorks(id, node);
       case "composite": return momentsWorks(id);
       case "conv_filter": {
@@ -124,7 +140,7 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
         const part = temporary(unnamed(typeOf(id).dtype, filterGradientShape(gradient)));
         return [
           { kind: "kernel", draft: filterPartsKernel(s, gradient, part) },
-          { kind: "kernel", draft: combineKernel(scope(roots), [{ anchor: id, end: endOf(id), kind: "sum", part }], filterGradientGrid(gradient)[0]!) },
+          combined(id, part, filterGradientGrid(gradient)[0]!),
         ];
       }
       case "scan": return [{ kind: "kernel", draft: scanKernel(scope(roots), id) }];

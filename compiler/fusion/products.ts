@@ -3,12 +3,13 @@ import { productSize, type Size } from "../base/sizes.ts";
 import type { NodeId, NodeOf } from "../graph/graph.ts";
 import * as e from "../kernel/expr.ts";
 import { typeOf } from "../kernel/ir.ts";
-import { contractionKernel } from "../../kernels/contraction.ts";
+import type { KernelBuilder } from "../../kernels/builder.ts";
 import type { Contraction } from "../../kernels/contraction-cut.ts";
 import { type Convolution, convolutionKernel } from "../../kernels/convolution.ts";
 import { type FilterGradient, filterGradientKernel, filterGradientShape } from "../../kernels/filter-gradient.ts";
-import type { Source } from "../../kernels/fused.ts";
+import type { Sink, Source } from "../../kernels/fused.ts";
 import { inputGradient } from "../../kernels/input-gradient.ts";
+import { workgroupContraction } from "../../kernels/simt/contraction.ts";
 import { withLanes } from "./elements.ts";
 import { unflatten } from "./maps.ts";
 import type { Draft, KernelScope, ValueId } from "./scope.ts";
@@ -60,7 +61,13 @@ function rolesOf({ attrs, inputs }: NodeOf<"contract">) {
   };
 }
 
-export function contractKernel(scope: KernelScope, id: NodeId, end: NodeId): Draft {
+/** An einsum as a batched matrix product, and where an element of the product lies in the result. */
+export interface Einsum {
+  readonly spec: Contraction;
+  place(at: readonly Size[]): Size[];
+}
+
+export function einsumOf(scope: KernelScope, id: NodeId): Einsum {
   const { elements } = scope;
   const node = scope.graph.nodes[id] as NodeOf<"contract">;
   const roles = rolesOf(node);
@@ -69,34 +76,57 @@ export function contractKernel(scope: KernelScope, id: NodeId, end: NodeId): Dra
   const sizesOf = (labels: readonly number[]): Size[] => labels.map(l => sizes.get(l)!);
   const [m, n, k] = [roles.m, roles.n, roles.k].map(labels => productSize(sizesOf(labels))) as [Size, Size, Size];
   /** The index of each label from one position in each group. */
-  const indices = (...groups: readonly (readonly [labels: readonly number[], position: Size])[]): Map<number, Size> =>
-    new Map(groups.flatMap(([labels, position]) => unflatten(position, sizesOf(labels)).map((x, i) => [labels[i]!, x] as const)));
+  const indices = (at: readonly Size[], ...groups: readonly (readonly [labels: readonly number[], position: Size])[]): Map<number, Size> => {
+    const index = new Map(groups.flatMap(([labels, position]) => unflatten(position, sizesOf(labels)).map((x, i) => [labels[i]!, x] as const)));
+    roles.batch.forEach((l, i) => index.set(l, at[i]!));
+    return index;
+  };
   const operand = ({ id: from, labels }: typeof roles.a, rows: readonly number[], columns: readonly number[], shape: readonly Size[]): Source => ({
     dtype: elements.type(from).dtype, shape, inMemory: scope.isInMemory(from) && rows.length <= 1 && columns.length <= 1,
     read: (_k, at, lanes) => elements.scoped(() => {
       const position = lanes === 1 ? at : withLanes(at);
-      const index = indices([rows, position.at(-2)!], [columns, position.at(-1)!]);
-      roles.batch.forEach((l, i) => index.set(l, position[i]!));
+      const index = indices(position, [rows, position.at(-2)!], [columns, position.at(-1)!]);
       return e.splat(elements.value(from, labels.map(l => index.get(l)!), lanes), lanes);
     }),
   });
   const batch = sizesOf(roles.batch);
   // Vectors run along an operand's last axis, whichever that is.
   const turned = { a: roles.m.includes(roles.a.labels.at(-1)!), b: roles.k.includes(roles.b.labels.at(-1)!) };
-  const spec: Contraction = {
-    batch, m, n, k, turned, dtype: elements.type(id).dtype, dims: scope.graph.dims,
-    a: turned.a ? operand(roles.a, roles.k, roles.m, [...batch, k, m]) : operand(roles.a, roles.m, roles.k, [...batch, m, k]),
-    b: turned.b ? operand(roles.b, roles.n, roles.k, [...batch, n, k]) : operand(roles.b, roles.k, roles.n, [...batch, k, n]),
+  return {
+    spec: {
+      batch, m, n, k, turned, dtype: elements.type(id).dtype, dims: scope.graph.dims,
+      a: turned.a ? operand(roles.a, roles.k, roles.m, [...batch, k, m]) : operand(roles.a, roles.m, roles.k, [...batch, m, k]),
+      b: turned.b ? operand(roles.b, roles.n, roles.k, [...batch, n, k]) : operand(roles.b, roles.k, roles.n, [...batch, k, n]),
+    },
+    place: at => {
+      const index = indices(at, [roles.m, at.at(-2)!], [roles.n, at.at(-1)!]);
+      return node.attrs.out.map(l => index.get(l)!);
+    },
   };
-  contractionKernel(scope.k, spec, {
+}
+
+/** Generators differ in who makes what: tasks of vectors, or workgroups of threads. */
+type ContractionGenerator = (k: KernelBuilder, c: Contraction, sink: Sink) => void;
+const flopsOf = ({ batch, m, n, k }: Contraction): Size => productSize([2, ...batch, m, n, k]);
+
+export function contractKernel(scope: KernelScope, id: NodeId, end: NodeId, generator: ContractionGenerator): Draft {
+  const { spec, place } = einsumOf(scope, id);
+  generator(scope.k, spec, {
     open: () => scope.hoistScalars([id, end]),
     write: (kernel, at, value) => {
       const { lanes } = typeOf(value);
-      const position = lanes === 1 ? at : withLanes(at);
-      const index = indices([roles.m, position.at(-2)!], [roles.n, position.at(-1)!]);
-      roles.batch.forEach((l, i) => index.set(l, position[i]!));
-      scope.finishAt(id, end, node.attrs.out.map(l => index.get(l)!), kernel.let_("y", value), lanes);
+      scope.finishAt(id, end, place(lanes === 1 ? at : withLanes(at)), kernel.let_("y", value), lanes);
     },
   });
-  return scope.finish(productSize([2, ...batch, m, n, k]));
+  return scope.finish(flopsOf(spec));
+}
+
+/** Leaves parts of the sums in `part`, [parts, ...result]. */
+export function contractPartsKernel(scope: KernelScope, id: NodeId, part: ValueId): Draft {
+  const { spec, place } = einsumOf(scope, id);
+  workgroupContraction(scope.k, spec, {
+    open: () => scope.hoistScalars([id]),
+    write: (_k, [number, ...at], value) => scope.elements.store(scope.output(part), [number!, ...place(at)], value, 1),
+  });
+  return scope.finish(flopsOf(spec));
 }

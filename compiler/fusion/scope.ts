@@ -35,6 +35,8 @@ export interface ScopeOptions {
   /** Type of a temporary. */
   temporary(value: ValueId): TensorType;
   readonly flat?: boolean;
+  /** Whether a grid point is a workgroup of threads, and no task. */
+  readonly workgroups?: boolean;
   /** Whether tensors of few channels have rows of pixels as one axis, so that vectors may run across pixels. */
   readonly inRuns?: boolean;
 }
@@ -58,7 +60,7 @@ export class KernelScope {
     this.#options = options;
     this.#own = new Set(options.roots);
     this.graph = options.graph;
-    this.k = new KernelBuilder({ name: options.name, machine: "simd", simd: options.machine, summary: "", dims: options.graph.dims });
+    this.k = new KernelBuilder({ name: options.name, machine: options.workgroups === true ? "simt" : "simd", simd: options.machine, summary: "", dims: options.graph.dims });
     this.elements = new Elements(this.k, options.graph, id => this.#origin(id), options.flat ?? false);
   }
 

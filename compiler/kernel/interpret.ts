@@ -7,6 +7,7 @@ import { atomSize, type DimValues, evaluateSize, type Size } from "../base/sizes
 import { KernelInvariantError } from "./invariant.ts";
 import { type Buffer, type Expr, type Kernel, type Stmt, typeOf } from "./ir.ts";
 import { AccessLog, type Agent, argumentMemory, type Memory, Scratch } from "./memory.ts";
+import { repeatsItself } from "./rounds.ts";
 import { binaryValue, bitcastValue, castValue, fmaValue, ROUND, unaryValue } from "./scalar.ts";
 import { SUBGROUP } from "./uniformity.ts";
 
@@ -18,6 +19,8 @@ export interface RunOptions {
   readonly fused?: boolean;
   /** Run the first so many grid points only. */
   readonly tasks?: number;
+  /** Of loops that do the same in every round, run the first two and the last one or two only. */
+  readonly skipsRounds?: boolean;
 }
 
 type Value = number | readonly number[];
@@ -48,6 +51,7 @@ class Interpreter {
   readonly #kernel: Kernel;
   readonly #fused: boolean;
   readonly #tasks: number;
+  readonly #skipsRounds: boolean;
   readonly #dims: DimValues;
   readonly #slots = new Map<string, number>();
   readonly #memories = new Map<string, { id: number; buffer: Buffer }>();
@@ -60,10 +64,11 @@ class Interpreter {
   #workgroup: readonly Thread[] = [];
   readonly #fragments = new Map<string, FragmentValue[]>();
 
-  constructor(kernel: Kernel, { buffers, dims = {}, fused = true, tasks = Infinity }: RunOptions) {
+  constructor(kernel: Kernel, { buffers, dims = {}, fused = true, tasks = Infinity, skipsRounds = false }: RunOptions) {
     this.#kernel = kernel;
     this.#fused = fused;
     this.#tasks = tasks;
+    this.#skipsRounds = skipsRounds;
     this.#dims = dims;
     this.#arguments = kernel.params.map((p, id) => {
       this.#memories.set(p.name, { id, buffer: p });
@@ -407,15 +412,20 @@ class Interpreter {
     const outer = this.#slots.get(s.variable);
     const slot = this.#slot(s.variable);
     const body = this.#block(s.body);
+    const skips = this.#skipsRounds && s.mode === "serial" && repeatsItself(s, name => this.#memories.get(name)?.buffer.space === "global");
     if (outer === undefined) this.#slots.delete(s.variable);
     else this.#slots.set(s.variable, outer);
     return threads => {
       for (const t of threads) t.slots[slot] = from(t);
-      for (;;) {
+      for (let round = 1; ; round++) {
         const active = threads.every(t => number(t.slots[slot]) < to(t)) ? threads : threads.filter(t => number(t.slots[slot]) < to(t));
         if (active.length === 0) return;
         body(active);
-        for (const t of active) t.slots[slot] = number(t.slots[slot]) + s.step;
+        for (const t of active) {
+          const next = number(t.slots[slot]) + s.step;
+          // Two rounds on, and two more, to the last or the last but one.
+          t.slots[slot] = skips && round === 2 ? next + 2 * s.step * Math.max(0, Math.ceil((to(t) - next) / (2 * s.step)) - 1) : next;
+        }
       }
     };
   }

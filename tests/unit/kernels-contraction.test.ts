@@ -6,8 +6,11 @@ import { type DimValues, dimSize, evaluateSize, type Size } from "../../compiler
 import { MACHINES } from "../../compiler/kernel/machines.ts";
 import { contractionKernel } from "../../kernels/contraction.ts";
 import { type Contraction, contractionGrid } from "../../kernels/contraction-cut.ts";
-import type { Source } from "../../kernels/fused.ts";
-import { dim, integers, reference, verified } from "./kernels-sample.ts";
+import type { KernelBuilder } from "../../kernels/builder.ts";
+import type { Sink, Source } from "../../kernels/fused.ts";
+import { workgroupCut } from "../../kernels/simt/tile.ts";
+import { workgroupContraction } from "../../kernels/simt/contraction.ts";
+import { type Built, dim, integers, reference, verified, verifiedInWorkgroups } from "./kernels-sample.ts";
 
 const [B, M, N, K] = ["B", "M", "N", "K"].map(dimSize) as [Size, Size, Size, Size];
 const unread = (dtype: DType): Source => ({ dtype, shape: [], read: () => { throw new Error("read"); } });
@@ -57,15 +60,21 @@ describe("contraction", () => {
       const shapes = [[...batch, ...(turned.a ? [k, m] : [m, k])], [...batch, ...(turned.b ? [n, k] : [k, n])], [...batch, m, n]];
       const values = shapes.map(s => s.map(x => evaluateSize(x, bind)));
       const [a, b] = [{ ...integers(values[0]!, 1), dtype }, { ...integers(values[1]!, 2), dtype }];
-      const y = verified({
+      const built = (body: (k: KernelBuilder, c: Contraction, sink: Sink) => void): Built => ({
         name, dims: Object.keys(bind).map(d => dim(d, max[d])),
         inputs: [{ name: "a", shape: shapes[0]!, data: a }, { name: "b", shape: shapes[1]!, data: b }],
         output: { dtype, shape: shapes[2]! },
-        body: (builder, [as, bs], sink) => contractionKernel(builder, contraction(sizes, { ...as!, inMemory }, bs!, turned.a || turned.b ? turned : undefined), sink),
-      }, bind);
+        body: (builder, [as, bs], sink) => body(builder, contraction(sizes, { ...as!, inMemory }, bs!, turned.a || turned.b ? turned : undefined), sink),
+      });
       const labels = batch.map((_, i) => i + 3);
       const attrs = { a: [...labels, ...(turned.a ? [1, 0] : [0, 1])], b: [...labels, ...(turned.b ? [2, 1] : [1, 2])], out: [...labels, 0, 2] };
-      expect(y).toEqual([...reference("contract", [a, b], attrs).data]);
+      const wanted = [...reference("contract", [a, b], attrs).data];
+      expect(verified(built(contractionKernel), bind)).toEqual(wanted);
+      if (inMemory) continue;
+      const { parts } = workgroupCut(contraction(sizes, unread(dtype), unread(dtype), turned));
+      const inParts = parts > 1 ? { output: { dtype, shape: [parts, ...shapes[2]!] } } : {};
+      const { output } = verifiedInWorkgroups({ ...built(workgroupContraction), ...inParts }, bind);
+      expect(wanted.map((_, i) => Array.from({ length: parts }, (__, part) => output[part * wanted.length + i]!).reduce((x, y) => x + y))).toEqual(wanted);
     }
   });
 

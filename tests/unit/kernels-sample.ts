@@ -10,7 +10,7 @@ import { interpret } from "../../compiler/graph/interpret.ts";
 import { countOf } from "../../compiler/graph/ndarray.ts";
 import { interpretKernel } from "../../compiler/kernel/interpret.ts";
 import { MACHINES, type SimdMachine } from "../../compiler/kernel/machines.ts";
-import type { Param } from "../../compiler/kernel/ir.ts";
+import type { Kernel, Param } from "../../compiler/kernel/ir.ts";
 import { verifyKernel } from "../../compiler/kernel/verify.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
 import type { Sink, Source } from "../../kernels/fused.ts";
@@ -56,19 +56,27 @@ export interface Built {
 
 /** The output of the kernel, once it has been verified: the same on each machine. */
 export function verified(built: Built, dims: DimValues): number[] {
-  const [first, ...others] = Object.values(MACHINES).filter(m => m.tasks === "ranges").map(m => verifiedOn(m, built, dims));
+  const [first, ...others] = Object.values(MACHINES).filter(m => m.tasks === "ranges").map(m => run(builtOn(m, "simd", built), built, dims));
   for (const other of others) expect(other).toEqual(first);
   return first!;
 }
-function verifiedOn(machine: SimdMachine, built: Built, dims: DimValues): number[] {
-  const k = new KernelBuilder({ name: `${built.name} on ${machine.name}`, machine: "simd", simd: machine, summary: built.name, dims: built.dims });
+/** The kernel of workgroups, once it has been verified, and its output. */
+export function verifiedInWorkgroups(built: Built, dims: DimValues): { readonly kernel: Kernel; readonly output: number[] } {
+  const kernel = builtOn(MACHINES.gpu, "simt", built);
+  return { kernel, output: run(kernel, built, dims) };
+}
+
+function builtOn(machine: SimdMachine, kind: Kernel["machine"], built: Built): Kernel {
+  const k = new KernelBuilder({ name: `${built.name} on ${machine.name}`, machine: kind, simd: machine, summary: built.name, dims: built.dims });
   const params = built.inputs.map(i => k.param(i.name, i.data.dtype, i.shape));
   const y = k.param("y", built.output.dtype, built.output.shape, "write");
   built.body(k, params.map(sourceOf), sinkOf(y));
-  const kernel = k.finish({ flops: 0 });
+  return k.finish({ flops: 0 });
+}
+function run(kernel: Kernel, built: Built, dims: DimValues): number[] {
   verifyKernel(kernel);
   const out = new (arrayType(built.output.dtype))(countOf(built.output.shape.map(s => evaluateSize(s, dims)))).fill(-12345);
-  const buffers = Object.fromEntries(params.map((p, i) => [p.name, arrayType(p.dtype).from(built.inputs[i]!.data.data)]));
+  const buffers = Object.fromEntries(built.inputs.map(({ data }, i) => [kernel.params[i]!.name, arrayType(data.dtype).from(data.data)]));
   interpretKernel(kernel, { buffers: { ...buffers, y: out }, dims });
   return [...out];
 }
