@@ -26,9 +26,168 @@ const toStored = (s: ScalarType, x: Expr): Expr => (s === "f16" ? cast("f32", x)
 const UNARY: readonly UnaryOp[] = ["neg", "abs", "sqrt", "floor", "ceil", "trunc", "round_even", "not"];
 const BINARY: readonly BinaryOp[] = ["add", "sub", "mul", "div", "rem", "min", "max", "and", "or", "xor", "shl", "shr", "mulhi", "eq", "ne", "lt", "le", "gt", "ge"];
 
+const DTYPE_NAMES = Object.keys(DTYPES) as DType[];
+
+/** Kernels of every operation, dtype and statement, by what they show. */
+export const emitterCases = ({ lanes: LANES, fused, roundsTwice, atomics = ["i32", "u32", "f32", "f64"] }: Pick<Emitter, "lanes" | "fused" | "roundsTwice" | "atomics">): readonly (readonly [name: string, cases: () => readonly Case[]])[] => [
+  ["unary operations", () => SCALARS.flatMap(s => UNARY.filter(op => hasUnary(op, s)).flatMap(op => LANES.map(lanes => ({
+    kernel: each(`${op} ${s}`, lanes, [stored(s)], stored(s), x => toStored(s, unary(op, toScalar(s, x!)))),
+  }))))],
+
+  ["binary operations", () => SCALARS.flatMap(s => BINARY.filter(op => hasBinary(op, s)).flatMap(op => LANES.map(lanes => {
+    const isDivision = (op === "div" || op === "rem") && (s === "i32" || s === "u32");
+    const to = isComparison(op) ? "bool" : s;
+    const divisor = (b: Expr): Expr => (isDivision ? select(binary("eq", b, 0), 7, b) : toScalar(s, b));
+    return { kernel: each(`${op} ${s}`, lanes, [stored(s), stored(s)], stored(to), (a, b) => toStored(to, binary(op, toScalar(s, a!), divisor(b!)))) };
+  })))],
+
+  ["shifts by one number, selection and limits", () => LANES.flatMap(lanes => [
+    ...(["i32", "u32"] as const).flatMap(s => [3, 31].flatMap(by => [
+      { kernel: each(`shl ${s} ${by}`, lanes, [s], s, x => shl(x!, by)) }, { kernel: each(`shr ${s} ${by}`, lanes, [s], s, x => shr(x!, splat(lane(x!, 0), lanes))) },
+    ])),
+    ...(["f32", "f64", "i32", "u32", "bool"] as const).flatMap(s => [
+      { kernel: each(`select ${s}`, lanes, ["bool", s, s], s, (c, a, b) => select(c!, a!, b!)) },
+      { kernel: each(`select ${s} by f64`, lanes, ["f64", s, s], s, (c, a, b) => select(lt(c!, 0), a!, b!)) },
+    ]),
+    ...(["f32", "f64"] as const).flatMap(s => [0, -0, 1.5, -Infinity].flatMap(limit => (["min", "max"] as const).map(op => ({
+      kernel: each(`${op} ${s} ${Object.is(limit, -0) ? "-0" : limit}`, lanes, [s], s, x => (limit > 0 ? binary(op, limit, x!) : binary(op, x!, limit))),
+    })))),
+    ...(["f32", "f64"] as const).flatMap(s => [
+      { kernel: each(`at most ${s}`, lanes, [s, s], s, (a, b) => select(gt(a!, b!), b!, a!)) }, { kernel: each(`at least ${s}`, lanes, [s], s, a => select(lt(a!, 0.25), 0.25, a!)) },
+    ]),
+  ])],
+
+  ["casts and bitcasts", () => LANES.flatMap(lanes => SCALARS.flatMap(from => SCALARS.flatMap(to => [
+    { kernel: each(`cast ${from} to ${to}`, lanes, [stored(from)], stored(to), x => toStored(to, cast(to, toScalar(from, x!)))) },
+    ...([from, to].every(s => s === "f32" || s === "i32" || s === "u32") && to !== "f32" ? [{ kernel: each(`bitcast ${from} to ${to}`, lanes, [stored(from)], stored(to), x => bitcast(to, x!)) }] : []),
+  ]).filter(c => !roundsTwice || !c.kernel.name.startsWith("cast f64 to f16"))))],
+
+  ["fma of numbers whose results are exact", () => LANES.flatMap(lanes => (["f32", "f64"] as const).map(s => {
+    const whole = (x: Expr): Expr => cast(s, cast("i32", x));
+    return { kernel: each(`fma ${s}`, lanes, ["i8", "i8", "i8"], s, (a, b, c) => fma(whole(a!), whole(b!), whole(c!))) };
+  }))],
+
+  ["loads and stores of every dtype, at every offset", () => DTYPE_NAMES.flatMap(d => LANES.flatMap(lanes => [0, 1, 2, 3].map((offset): Case => {
+    const k = new KernelBuilder({ name: `copy ${d} x${lanes} from ${offset}`, machine: "simd", summary: "" });
+    const [x, y] = [k.param("x", d, [3, 32]), k.param("y", d, [3, 32], "write")];
+    const i = k.grid("i", 3);
+    const v = k.load(x, [i, offset], lanes);
+    k.store(y, [i, 2 * offset], v);
+    return { kernel: k.finish({ flops: 1 }) };
+  })))],
+
+  ["loads and stores of every dtype, at rows of a length and at indices known at run time", () => DTYPE_NAMES.flatMap(d => [1, 4].flatMap(lanes => [2, 1].map((multipleOf): Case => {
+    const n = dimSize("n");
+    const k = new KernelBuilder({ name: `copy rows ${d} x${lanes} of ${multipleOf}`, machine: "simd", summary: "", dims: [{ name: "n", binding: "call", min: 6, max: 100, multipleOf }] });
+    const [x, j, y] = [k.param("x", d, [5, n]), k.param("j", "u8", [5]), k.param("y", d, [5, n], "readwrite")];
+    const i = k.grid("i", 1);
+    k.for_("r", 5, r => {
+      const at = k.let_("at", cast("i32", binary("and", k.load(j, [r]), 1)));
+      k.store(y, [r, at], k.load(x, [r, addSize(i, 1)], lanes));
+      k.store(y, [4, at], k.load(x, [at, r === i ? 0 : 2], lanes));
+    });
+    return { kernel: k.finish({ flops: 1 }), dims: { n: multipleOf === 2 ? 8 : 7 } };
+  })))],
+
+  ["values round to the dtype of local and register buffers", () => DTYPE_NAMES.flatMap(d => [1, 4, 8].map((lanes): Case => {
+    const s = REGISTER_TYPE[d];
+    const k = new KernelBuilder({ name: `round ${d} x${lanes}`, machine: "simd", summary: "" });
+    const [x, y, z] = [k.param("x", s, [ELEMENTS]), k.param("y", s, [ELEMENTS], "write"), k.param("z", s, [ELEMENTS], "write")];
+    const i = mulSize(k.grid("i", ELEMENTS / lanes), lanes);
+    const local = k.alloc("l", d, [3, 8], "local");
+    const registers = k.tile("r", d, [2], lanes);
+    const v = k.load(x, [i], lanes);
+    k.store(local, [2, 0], v);
+    k.unroll("u", 2, u => k.store(registers, [u], v));
+    k.store(y, [i], k.load(local, [2, 0], lanes));
+    k.store(z, [i], k.load(registers, [1]));
+    return { kernel: k.finish({ flops: 1 }) };
+  }))],
+
+  ["gathers", () => DTYPE_NAMES.flatMap(d => [1, 2, 4, 8].map((lanes): Case => {
+    const k = new KernelBuilder({ name: `gather ${d} x${lanes}`, machine: "simd", summary: "" });
+    const [x, j, y] = [k.param("x", d, [4, 17]), k.param("j", "u8", [4, 8]), k.param("y", REGISTER_TYPE[d], [4, 8], "write")];
+    const i = k.grid("i", 4);
+    const at = cast("i32", binary("and", k.load(j, [i, 0], lanes), 15));
+    k.store(y, [i, 0], k.gather(x, [i, add(at, 1)]));
+    return { kernel: k.finish({ flops: 1 }) };
+  }))],
+
+  ["shuffles, lanes, vectors and splats", () => SCALARS.filter(s => s !== "f16").flatMap(s => {
+    const d = stored(s);
+    return [
+      { kernel: each(`reverse ${s}`, 8, [d, d], d, (a, b) => shuffle(a!, b!, [15, 7, 14, 6, 8, 0, 9, 1])) },
+      { kernel: each(`mix ${s}`, 12, [d, d], d, (a, b) => shuffle(a!, b!, [0, 12, 23, 7, 1, 2, 3, 4, 20, 8, 11, 13])) },
+      { kernel: each(`pair ${s}`, 2, [d, d], d, (a, b) => shuffle(a!, b!, [3, 0])) },
+      { kernel: each(`turn ${s}`, 4, [d, d], d, (a, b) => shuffle(a!, b!, [5, 1, 5, 2])) },
+      { kernel: each(`one ${s}`, 1, [d, d], d, (a, b) => shuffle(splat(a!, 4), splat(b!, 4), [6])) },
+      { kernel: each(`scalars ${s}`, 1, [d, d], d, (a, b) => lane(vector([a!, b!, a!, b!, b!]), 4)) },
+      { kernel: each(`lanes ${s}`, 4, [d], d, a => vector([3, 1, 0, 2].map(i => lane(a!, i)))) },
+      { kernel: each(`spread ${s}`, 8, [d], d, a => splat(lane(a!, 5), 8)) },
+      { kernel: each(`choose ${s}`, 1, [d, d], d, (a, b) => lane({ kind: "shuffle", a: a!, b: b!, lanes: [1, 0, 1, 1, 0] }, 3)) },
+    ];
+  })],
+
+  ["reductions of lanes keep their order", () => (["f32", "f64", "i32", "u32"] as const).flatMap(s => ["add", "max", "min"].flatMap(op => [2, 4, 8, 16].map(lanes => ({
+    kernel: each(`${op} ${s} over ${lanes}`, lanes, [s], s, a => splat(horizontal(op as "add", a!), lanes)),
+  }))))],
+
+  ["sums of four bytes, and tables of 16", () => [1, 4, 8].flatMap(lanes => [
+    { kernel: each("dot4", lanes, ["i32", "i32", "i32"], "i32", (a, b, c) => dot4(a!, b!, c!)) },
+    ...(["f32", "f64", "i32", "u32"] as const).flatMap(s => (["i32", "u32", "i4"] as const).map(from => ({
+      kernel: each(`lookup ${s} by ${from}`, lanes, [from], s, a => lookup16(s, [0, 1, 2.5, -3, 1e9, -7, 250, 65537, 0.1, 9, 10, 11, -12, 13, 14, 15].map(x => (s === "u32" ? Math.abs(x) : x)), a!)),
+    }))),
+    { kernel: each("offsets", lanes, [], "i32", () => (lanes === 1 ? constant("i32", 5) : add(lanesFrom0(lanes), 3))) },
+  ])],
+
+  ["while, if and mutables of several parts", () => [1, 4, 8].map((lanes): Case => {
+    const k = new KernelBuilder({ name: `flow x${lanes}`, machine: "simd", summary: "" });
+    const [x, y, steps] = [k.param("x", "i32", [6, 8]), k.param("y", "i32", [6, 8], "write"), k.param("steps", "i32", [6], "write")];
+    const i = k.grid("i", 6);
+    const total = k.mutable("total", k.load(x, [i, 0], lanes));
+    const count = k.mutable("count", constant("i32", 0));
+    k.while_(lt(count, add(i, 2)), () => {
+      k.assign(count, add(count, 1));
+      k.if_(ge(count, 3), () => {
+        k.if_(lt(lane(total, 0), 0), () => k.assign(total, sub(total, count)), () => k.assign(total, mul(total, 3)));
+      }, () => k.assign(total, lanes === 1 ? add(total, 1) : shuffle(total, total, Array.from({ length: lanes }, (_, l) => lanes - 1 - l))));
+    });
+    k.store(y, [i, 0], total);
+    k.store(steps, [i], count);
+    return { kernel: k.finish({ flops: 1 }) };
+  })],
+
+  ["atomics", () => atomics.flatMap(d => (["add", "max", "min"] as const).map((op): Case => {
+    const k = new KernelBuilder({ name: `atomic ${op} ${d}`, machine: "simd", summary: "" });
+    const [x, y] = [k.param("x", "i16", [24]), k.param("y", d, [4], "readwrite")];
+    const i = k.grid("i", 24);
+    k.atomic(op, y, [modSize(i, 3)], cast(d, k.load(x, [i])));
+    const inputs = { y: elementsOf(d, [5, -6, 7, 8]) };
+    return { kernel: k.finish({ flops: 1 }), inputs };
+  }))],
+
+  ["grids of no, one and three axes", () => [[], [7], [3, 2, 5]].map((extents): Case => {
+    const k = new KernelBuilder({ name: `grid of ${extents.length}`, machine: "simd", summary: "" });
+    const y = k.param("y", "i32", [8, 8, 8], "write");
+    const at = extents.map((e, g) => k.grid(`g${g}`, e));
+    const position: [Size, Size, Size] = [at[0] ?? 1, at[1] ?? 2, at[2] ?? 3];
+    k.store(y, position, index(addSize(mulSize(position[0], 100), addSize(mulSize(position[1], 10), position[2]))));
+    return { kernel: k.finish({ flops: 1 }) };
+  })],
+
+  ["the functions of kernels/math", () => {
+    const unaries = Object.entries({ exp: math.exp, log: math.log, tanh: math.tanh, erf: math.erf, gelu: math.gelu, rsqrt: math.rsqrt, sin: math.sin, cos: math.cos, sigmoid: math.sigmoid });
+    const tolerance = fused === "vectors" ? 2e-5 : undefined;
+    return [1, 4, 8].flatMap(lanes => [
+      ...unaries.map(([name, f]) => ({ kernel: each(name, lanes, ["f32"], "f32", x => f(x!)), tolerance, inputs: { x0: reals(ELEMENTS, 5).map(v => 10 * v) } })),
+      ...Object.entries({ pow: math.pow, atan2: math.atan2 }).map(([name, f]) => ({ kernel: each(name, lanes, ["f32", "f32"], "f32", (x, y) => f(x!, y!)), tolerance, inputs: { x0: reals(ELEMENTS, 6).map(v => 4 * v), x1: reals(ELEMENTS, 7) } })),
+    ]);
+  }],
+];
+
 /** The suite, to be called in a `describe`. */
 export function emitterSuite(emitter: Emitter): void {
-  const { runner, lanes: LANES, batch, most = Infinity, atomics = ["i32", "u32", "f32", "f64"] } = emitter;
+  const { runner, batch, most = Infinity } = emitter;
   const fused = emitter.fused !== "no";
   it("gemm 6x8", async () => {
     const [M, N, K] = [12, 24, 17];
@@ -65,151 +224,7 @@ export function emitterSuite(emitter: Emitter): void {
     await (await runner([kernel]))(0, { w, scale, x, y: got }, { N, K });
     for (const [i, v] of want.entries()) expect(got[i]).toBeCloseTo(v, 5);
   });
-  it("unary operations", () => compare(SCALARS.flatMap(s => UNARY.filter(op => hasUnary(op, s)).flatMap(op => LANES.map(lanes => ({
-    kernel: each(`${op} ${s}`, lanes, [stored(s)], stored(s), x => toStored(s, unary(op, toScalar(s, x!)))),
-  })))), emitter));
-
-  it("binary operations", () => compare(SCALARS.flatMap(s => BINARY.filter(op => hasBinary(op, s)).flatMap(op => LANES.map(lanes => {
-    const isDivision = (op === "div" || op === "rem") && (s === "i32" || s === "u32");
-    const to = isComparison(op) ? "bool" : s;
-    const divisor = (b: Expr): Expr => (isDivision ? select(binary("eq", b, 0), 7, b) : toScalar(s, b));
-    return { kernel: each(`${op} ${s}`, lanes, [stored(s), stored(s)], stored(to), (a, b) => toStored(to, binary(op, toScalar(s, a!), divisor(b!)))) };
-  }))), emitter));
-
-  it("shifts by one number, selection and limits", () => compare(LANES.flatMap(lanes => [
-    ...(["i32", "u32"] as const).flatMap(s => [3, 31].flatMap(by => [
-      { kernel: each(`shl ${s} ${by}`, lanes, [s], s, x => shl(x!, by)) }, { kernel: each(`shr ${s} ${by}`, lanes, [s], s, x => shr(x!, splat(lane(x!, 0), lanes))) },
-    ])),
-    ...(["f32", "f64", "i32", "u32", "bool"] as const).flatMap(s => [
-      { kernel: each(`select ${s}`, lanes, ["bool", s, s], s, (c, a, b) => select(c!, a!, b!)) },
-      { kernel: each(`select ${s} by f64`, lanes, ["f64", s, s], s, (c, a, b) => select(lt(c!, 0), a!, b!)) },
-    ]),
-    ...(["f32", "f64"] as const).flatMap(s => [0, -0, 1.5, -Infinity].flatMap(limit => (["min", "max"] as const).map(op => ({
-      kernel: each(`${op} ${s} ${Object.is(limit, -0) ? "-0" : limit}`, lanes, [s], s, x => (limit > 0 ? binary(op, limit, x!) : binary(op, x!, limit))),
-    })))),
-    ...(["f32", "f64"] as const).flatMap(s => [
-      { kernel: each(`at most ${s}`, lanes, [s, s], s, (a, b) => select(gt(a!, b!), b!, a!)) }, { kernel: each(`at least ${s}`, lanes, [s], s, a => select(lt(a!, 0.25), 0.25, a!)) },
-    ]),
-  ]), emitter));
-
-  it("casts and bitcasts", () => compare(LANES.flatMap(lanes => SCALARS.flatMap(from => SCALARS.flatMap(to => [
-    { kernel: each(`cast ${from} to ${to}`, lanes, [stored(from)], stored(to), x => toStored(to, cast(to, toScalar(from, x!)))) },
-    ...([from, to].every(s => s === "f32" || s === "i32" || s === "u32") && to !== "f32" ? [{ kernel: each(`bitcast ${from} to ${to}`, lanes, [stored(from)], stored(to), x => bitcast(to, x!)) }] : []),
-  ]).filter(c => !emitter.roundsTwice || !c.kernel.name.startsWith("cast f64 to f16")))), emitter));
-
-  it("fma of numbers whose results are exact", () => compare(LANES.flatMap(lanes => (["f32", "f64"] as const).map(s => {
-    const whole = (x: Expr): Expr => cast(s, cast("i32", x));
-    return { kernel: each(`fma ${s}`, lanes, ["i8", "i8", "i8"], s, (a, b, c) => fma(whole(a!), whole(b!), whole(c!))) };
-  })), emitter));
-
-  const DTYPE_NAMES = Object.keys(DTYPES) as DType[];
-  it("loads and stores of every dtype, at every offset", () => compare(DTYPE_NAMES.flatMap(d => LANES.flatMap(lanes => [0, 1, 2, 3].map((offset): Case => {
-    const k = new KernelBuilder({ name: `copy ${d} x${lanes} from ${offset}`, machine: "simd", summary: "" });
-    const [x, y] = [k.param("x", d, [3, 32]), k.param("y", d, [3, 32], "write")];
-    const i = k.grid("i", 3);
-    const v = k.load(x, [i, offset], lanes);
-    k.store(y, [i, 2 * offset], v);
-    return { kernel: k.finish({ flops: 1 }) };
-  }))), emitter));
-
-  it("loads and stores of every dtype, at rows of a length and at indices known at run time", () => compare(DTYPE_NAMES.flatMap(d => [1, 4].flatMap(lanes => [2, 1].map((multipleOf): Case => {
-    const n = dimSize("n");
-    const k = new KernelBuilder({ name: `copy rows ${d} x${lanes} of ${multipleOf}`, machine: "simd", summary: "", dims: [{ name: "n", binding: "call", min: 6, max: 100, multipleOf }] });
-    const [x, j, y] = [k.param("x", d, [5, n]), k.param("j", "u8", [5]), k.param("y", d, [5, n], "readwrite")];
-    const i = k.grid("i", 1);
-    k.for_("r", 5, r => {
-      const at = k.let_("at", cast("i32", binary("and", k.load(j, [r]), 1)));
-      k.store(y, [r, at], k.load(x, [r, addSize(i, 1)], lanes));
-      k.store(y, [4, at], k.load(x, [at, r === i ? 0 : 2], lanes));
-    });
-    return { kernel: k.finish({ flops: 1 }), dims: { n: multipleOf === 2 ? 8 : 7 } };
-  }))), emitter));
-
-  it("values round to the dtype of local and register buffers", () => compare(DTYPE_NAMES.flatMap(d => [1, 4, 8].map((lanes): Case => {
-    const s = REGISTER_TYPE[d];
-    const k = new KernelBuilder({ name: `round ${d} x${lanes}`, machine: "simd", summary: "" });
-    const [x, y, z] = [k.param("x", s, [ELEMENTS]), k.param("y", s, [ELEMENTS], "write"), k.param("z", s, [ELEMENTS], "write")];
-    const i = mulSize(k.grid("i", ELEMENTS / lanes), lanes);
-    const local = k.alloc("l", d, [3, 8], "local");
-    const registers = k.tile("r", d, [2], lanes);
-    const v = k.load(x, [i], lanes);
-    k.store(local, [2, 0], v);
-    k.unroll("u", 2, u => k.store(registers, [u], v));
-    k.store(y, [i], k.load(local, [2, 0], lanes));
-    k.store(z, [i], k.load(registers, [1]));
-    return { kernel: k.finish({ flops: 1 }) };
-  })), emitter));
-
-  it("gathers", () => compare(DTYPE_NAMES.flatMap(d => [1, 2, 4, 8].map((lanes): Case => {
-    const k = new KernelBuilder({ name: `gather ${d} x${lanes}`, machine: "simd", summary: "" });
-    const [x, j, y] = [k.param("x", d, [4, 17]), k.param("j", "u8", [4, 8]), k.param("y", REGISTER_TYPE[d], [4, 8], "write")];
-    const i = k.grid("i", 4);
-    const at = cast("i32", binary("and", k.load(j, [i, 0], lanes), 15));
-    k.store(y, [i, 0], k.gather(x, [i, add(at, 1)]));
-    return { kernel: k.finish({ flops: 1 }) };
-  })), emitter));
-
-  it("shuffles, lanes, vectors and splats", () => compare(SCALARS.filter(s => s !== "f16").flatMap(s => {
-    const d = stored(s);
-    return [
-      { kernel: each(`reverse ${s}`, 8, [d, d], d, (a, b) => shuffle(a!, b!, [15, 7, 14, 6, 8, 0, 9, 1])) },
-      { kernel: each(`mix ${s}`, 12, [d, d], d, (a, b) => shuffle(a!, b!, [0, 12, 23, 7, 1, 2, 3, 4, 20, 8, 11, 13])) },
-      { kernel: each(`pair ${s}`, 2, [d, d], d, (a, b) => shuffle(a!, b!, [3, 0])) },
-      { kernel: each(`turn ${s}`, 4, [d, d], d, (a, b) => shuffle(a!, b!, [5, 1, 5, 2])) },
-      { kernel: each(`one ${s}`, 1, [d, d], d, (a, b) => shuffle(splat(a!, 4), splat(b!, 4), [6])) },
-      { kernel: each(`scalars ${s}`, 1, [d, d], d, (a, b) => lane(vector([a!, b!, a!, b!, b!]), 4)) },
-      { kernel: each(`lanes ${s}`, 4, [d], d, a => vector([3, 1, 0, 2].map(i => lane(a!, i)))) },
-      { kernel: each(`spread ${s}`, 8, [d], d, a => splat(lane(a!, 5), 8)) },
-      { kernel: each(`choose ${s}`, 1, [d, d], d, (a, b) => lane({ kind: "shuffle", a: a!, b: b!, lanes: [1, 0, 1, 1, 0] }, 3)) },
-    ];
-  }), emitter));
-
-  it("reductions of lanes keep their order", () => compare((["f32", "f64", "i32", "u32"] as const).flatMap(s => ["add", "max", "min"].flatMap(op => [2, 4, 8, 16].map(lanes => ({
-    kernel: each(`${op} ${s} over ${lanes}`, lanes, [s], s, a => splat(horizontal(op as "add", a!), lanes)),
-  })))), emitter));
-
-  it("sums of four bytes, and tables of 16", () => compare([1, 4, 8].flatMap(lanes => [
-    { kernel: each("dot4", lanes, ["i32", "i32", "i32"], "i32", (a, b, c) => dot4(a!, b!, c!)) },
-    ...(["f32", "f64", "i32", "u32"] as const).flatMap(s => (["i32", "u32", "i4"] as const).map(from => ({
-      kernel: each(`lookup ${s} by ${from}`, lanes, [from], s, a => lookup16(s, [0, 1, 2.5, -3, 1e9, -7, 250, 65537, 0.1, 9, 10, 11, -12, 13, 14, 15].map(x => (s === "u32" ? Math.abs(x) : x)), a!)),
-    }))),
-    { kernel: each("offsets", lanes, [], "i32", () => (lanes === 1 ? constant("i32", 5) : add(lanesFrom0(lanes), 3))) },
-  ]), emitter));
-
-  it("while, if and mutables of several parts", () => compare([1, 4, 8].map((lanes): Case => {
-    const k = new KernelBuilder({ name: `flow x${lanes}`, machine: "simd", summary: "" });
-    const [x, y, steps] = [k.param("x", "i32", [6, 8]), k.param("y", "i32", [6, 8], "write"), k.param("steps", "i32", [6], "write")];
-    const i = k.grid("i", 6);
-    const total = k.mutable("total", k.load(x, [i, 0], lanes));
-    const count = k.mutable("count", constant("i32", 0));
-    k.while_(lt(count, add(i, 2)), () => {
-      k.assign(count, add(count, 1));
-      k.if_(ge(count, 3), () => {
-        k.if_(lt(lane(total, 0), 0), () => k.assign(total, sub(total, count)), () => k.assign(total, mul(total, 3)));
-      }, () => k.assign(total, lanes === 1 ? add(total, 1) : shuffle(total, total, Array.from({ length: lanes }, (_, l) => lanes - 1 - l))));
-    });
-    k.store(y, [i, 0], total);
-    k.store(steps, [i], count);
-    return { kernel: k.finish({ flops: 1 }) };
-  }), emitter));
-
-  it("atomics", () => compare(atomics.flatMap(d => (["add", "max", "min"] as const).map((op): Case => {
-    const k = new KernelBuilder({ name: `atomic ${op} ${d}`, machine: "simd", summary: "" });
-    const [x, y] = [k.param("x", "i16", [24]), k.param("y", d, [4], "readwrite")];
-    const i = k.grid("i", 24);
-    k.atomic(op, y, [modSize(i, 3)], cast(d, k.load(x, [i])));
-    const inputs = { y: elementsOf(d, [5, -6, 7, 8]) };
-    return { kernel: k.finish({ flops: 1 }), inputs };
-  })), emitter));
-
-  it("grids of no, one and three axes", () => compare([[], [7], [3, 2, 5]].map((extents): Case => {
-    const k = new KernelBuilder({ name: `grid of ${extents.length}`, machine: "simd", summary: "" });
-    const y = k.param("y", "i32", [8, 8, 8], "write");
-    const at = extents.map((e, g) => k.grid(`g${g}`, e));
-    const position: [Size, Size, Size] = [at[0] ?? 1, at[1] ?? 2, at[2] ?? 3];
-    k.store(y, position, index(addSize(mulSize(position[0], 100), addSize(mulSize(position[1], 10), position[2]))));
-    return { kernel: k.finish({ flops: 1 }) };
-  }), emitter));
+  for (const [name, cases] of emitterCases(emitter)) it(name, () => compare(cases(), emitter));
 
   const sizes = fc.letrec<{ size: Size }>(tie => ({
     size: fc.oneof(
@@ -271,13 +286,4 @@ export function emitterSuite(emitter: Emitter): void {
 
   it("kernels of random statements", () =>
     check(Math.min(most, 60), fc.tuple(fc.integer(), fc.integer({ min: 1, max: 5 })), ([seed, n]) => [1, 4, 8].map(lanes => ({ kernel: randomKernel(seed, lanes), dims: { n } }))));
-
-  it("the functions of kernels/math", () => {
-    const unaries = Object.entries({ exp: math.exp, log: math.log, tanh: math.tanh, erf: math.erf, gelu: math.gelu, rsqrt: math.rsqrt, sin: math.sin, cos: math.cos, sigmoid: math.sigmoid });
-    const tolerance = emitter.fused === "vectors" ? 2e-5 : undefined;
-    return compare([1, 4, 8].flatMap(lanes => [
-      ...unaries.map(([name, f]) => ({ kernel: each(name, lanes, ["f32"], "f32", x => f(x!)), tolerance, inputs: { x0: reals(ELEMENTS, 5).map(v => 10 * v) } })),
-      ...Object.entries({ pow: math.pow, atan2: math.atan2 }).map(([name, f]) => ({ kernel: each(name, lanes, ["f32", "f32"], "f32", (x, y) => f(x!, y!)), tolerance, inputs: { x0: reals(ELEMENTS, 6).map(v => 4 * v), x1: reals(ELEMENTS, 7) } })),
-    ]), emitter);
-  });
 }

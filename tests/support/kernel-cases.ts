@@ -5,7 +5,7 @@ import { byteLength, type DType, DTYPES } from "../../compiler/base/dtypes.ts";
 import { addSize, type DimValues, dimSize, evaluateSize, floorDivSize, minSize, modSize, mulSize, type Size, subSize } from "../../compiler/base/sizes.ts";
 import { add, binary, index, lt, mul, select, shuffle, splat, sub } from "../../compiler/kernel/expr.ts";
 import { interpretKernel } from "../../compiler/kernel/interpret.ts";
-import type { Expr, Kernel } from "../../compiler/kernel/ir.ts";
+import type { Expr, Kernel, Param } from "../../compiler/kernel/ir.ts";
 import { argumentMemory } from "../../compiler/kernel/memory.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
 
@@ -86,29 +86,50 @@ export interface Case {
   readonly tolerance?: number;
 }
 
+type Buffers = { readonly [param: string]: Uint8Array<ArrayBuffer> };
+
+/** What a case's kernel gets, the k-th of its module: what is only written is poisoned. */
+export function buffersOf({ kernel, inputs = {}, dims = {} }: Case, k: number): Buffers {
+  return Object.fromEntries(kernel.params.map((p, i) => {
+    const count = p.shape.reduce<number>((n, s) => n * evaluateSize(s, dims), 1);
+    const given = inputs[p.name];
+    if (given) return [p.name, new Uint8Array(given.buffer.slice(given.byteOffset, given.byteOffset + given.byteLength) as ArrayBuffer)];
+    return [p.name, p.access === "write" ? bytesFor(p.dtype, count).fill(0xbb) : samples(p.dtype, count, k * 100 + i)];
+  }));
+}
+
+/** What a kernel writes, element by element, and how far each may be from that: 0 is to the last bit. */
+export interface Wanted {
+  readonly param: string;
+  readonly values: readonly number[];
+  readonly allowed: readonly number[];
+}
+/** By the interpreter, which overwrites the buffers. */
+export function wantedOf({ kernel, dims = {}, tolerance }: Case, buffers: Buffers, fused: boolean): Wanted[] {
+  interpretKernel(kernel, { buffers, dims, fused });
+  return kernel.params.filter(p => p.access !== "read").map(p => {
+    const values = valuesOf(p, buffers, dims);
+    return { param: p.name, values, allowed: values.map(x => (tolerance === undefined ? 0 : tolerance * Math.max(Math.abs(x), 0.1))) };
+  });
+}
+function valuesOf({ name, dtype, shape }: Param, buffers: Buffers, dims: DimValues): number[] {
+  const count = shape.reduce<number>((n, s) => n * evaluateSize(s, dims), 1);
+  const memory = elements(dtype, count, buffers[name]!);
+  return Array.from({ length: count }, (_, i) => memory.get(i));
+}
+
 /** Runs all cases of one module and compares whatever they write. */
 export async function compare(cases: readonly Case[], { runner, fused }: Pick<Emitter, "runner" | "fused">): Promise<void> {
   const run = await runner(cases.map(c => c.kernel));
-  for (const [k, { kernel, inputs = {}, dims = {}, tolerance }] of cases.entries()) {
-    const fill = (poison: number) => Object.fromEntries(kernel.params.map((p, i) => {
-      const count = p.shape.reduce<number>((n, s) => n * evaluateSize(s, dims), 1);
-      const given = inputs[p.name];
-      if (given) return [p.name, new Uint8Array(given.buffer.slice(given.byteOffset, given.byteOffset + given.byteLength))];
-      return [p.name, p.access === "write" ? bytesFor(p.dtype, count).fill(poison) : samples(p.dtype, count, k * 100 + i)];
-    }));
-    const want = fill(0xbb);
-    const got = fill(0xbb);
-    interpretKernel(kernel, { buffers: want, dims, fused: fused !== "no" });
+  for (const [k, c] of cases.entries()) {
+    const { kernel, dims = {} } = c;
+    const got = buffersOf(c, k);
     await run(k, got, dims, 3);
-    for (const p of kernel.params) {
-      if (p.access === "read") continue;
-      const count = p.shape.reduce<number>((n, s) => n * evaluateSize(s, dims), 1);
-      const [a, b] = [elements(p.dtype, count, want[p.name]!), elements(p.dtype, count, got[p.name]!)];
-      for (let i = 0; i < count; i++) {
-        const [x, y] = [a.get(i), b.get(i)];
-        const isNear = tolerance !== undefined && Math.abs(x - y) <= tolerance * Math.max(Math.abs(x), 0.1);
-        if (!Object.is(x, y) && !isNear) expect.fail(`${kernel.name}: ${p.name}[${i}] is ${y} and should be ${x}`);
-      }
+    for (const { param, values, allowed } of wantedOf(c, buffersOf(c, k), fused !== "no")) {
+      const found = valuesOf(kernel.params.find(p => p.name === param)!, got, dims);
+      values.forEach((x, i) => {
+        if (!Object.is(x, found[i]) && !(allowed[i]! > 0 && Math.abs(x - found[i]!) <= allowed[i]!)) expect.fail(`${kernel.name}: ${param}[${i}] is ${found[i]} and should be ${x}`);
+      });
     }
   }
 }
