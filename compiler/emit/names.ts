@@ -1,5 +1,4 @@
-// What the names of a kernel stand for while it is written, for every emitter: symbols of sizes are variables of the target
-// or other sizes, and blocks take back what they have defined.
+// What the names of sizes stand for while a kernel is written, for every emitter: variables of the target or other sizes.
 import { InternalError } from "../base/diagnostics.ts";
 import { type Range, type Size, sizeRange, substituteSize } from "../base/sizes.ts";
 import type { Buffer, Expr } from "../kernel/ir.ts";
@@ -36,34 +35,6 @@ export class SizeNames<V> {
       const known = this.meaning(name);
       return known.kind === "variable" ? known.range : undefined;
     });
-  }
-}
-
-/** Definitions of names, in blocks. */
-export class Definitions {
-  /** How to take back what the current block has defined. */
-  #undo: (() => void)[] = [];
-
-  /** From here on the name has the value, or none. */
-  define<T>(map: Map<string, T>, name: string, value: T | undefined): void {
-    const before = map.get(name);
-    if (value === undefined) {
-      if (before === undefined) return;
-      map.delete(name);
-    } else map.set(name, value);
-    this.#undo.push(() => {
-      if (before === undefined) map.delete(name);
-      else map.set(name, before);
-    });
-  }
-
-  /** What is defined within is taken back after it. */
-  block(write: () => void): void {
-    const outer = this.#undo;
-    this.#undo = [];
-    write();
-    for (const undo of this.#undo.reverse()) undo();
-    this.#undo = outer;
   }
 }
 

@@ -14,6 +14,7 @@
 // Enumeration runs two workgroups with small dims in the interpreter; everything else is proved for all dims.
 import { byteLength } from "../base/dtypes.ts";
 import { dimSize, dimsOf, type Size, sizeText, subSize } from "../base/sizes.ts";
+import { Definitions } from "./definitions.ts";
 import { enumerateWorkgroups } from "./enumerate.ts";
 import { sameType, typeText } from "./expr.ts";
 import { boundsOf, factsOf, indexSize } from "./indices.ts";
@@ -47,10 +48,8 @@ export function verifyKernel(kernel: Kernel, limits: DeviceLimits = LEAST_LIMITS
 
 interface Scope {
   readonly knows: Knowledge;
-  readonly values: ReadonlyMap<string, { readonly type: ValueType; readonly mutable: boolean }>;
+  /** Those of the kernel, as they are at the statement. */
   readonly buffers: ReadonlyMap<string, Buffer>;
-  /** Rows and columns of each. */
-  readonly fragments: ReadonlyMap<string, readonly [number, number]>;
   /** Variables of unrolled loops. */
   readonly constants: ReadonlySet<string>;
   /** How far the enclosing conditions and bounds differ between threads. */
@@ -62,6 +61,11 @@ class Verifier {
   readonly #limits: DeviceLimits;
   readonly #accesses: Access[] = [];
   readonly #uniformity: Uniformity;
+  readonly #defined = new Definitions();
+  readonly #values = new Map<string, { readonly type: ValueType; readonly mutable: boolean }>();
+  readonly #buffers = new Map<string, Buffer>();
+  /** Rows and columns of each. */
+  readonly #fragmentShapes = new Map<string, readonly [number, number]>();
   #shared = 0;
   #registers = 0;
 
@@ -87,7 +91,8 @@ class Verifier {
     let workgroup = 1;
     for (const t of threads) workgroup *= typeof t.extent === "number" ? t.extent : this.#refuse(4, `thread ${t.name} has no constant extent`);
     if (workgroup > this.#limits.threads) this.#refuse(10, `${workgroup} threads where ${this.#limits.threads} are allowed`);
-    this.#block(body, { knows, values: new Map(), buffers: new Map(params.map(p => [p.name, p])), fragments: new Map(), constants: new Set(), divergence: 0 });
+    for (const p of params) this.#buffers.set(p.name, p);
+    this.#block(body, { knows, buffers: this.#buffers, constants: new Set(), divergence: 0 });
     if (this.#shared > this.#limits.sharedBytes) this.#refuse(10, `${this.#shared} bytes of shared memory where ${this.#limits.sharedBytes} are allowed`);
     if (this.#registers > this.#limits.registers) this.#refuse(10, `${this.#registers} registers where ${this.#limits.registers} are allowed`);
     const apart = provesTasksApart(this.#kernel, this.#accesses);
@@ -99,8 +104,10 @@ class Verifier {
   }
 
   #block(block: readonly Stmt[], outer: Scope): void {
-    let scope = outer;
-    for (const s of block) scope = this.#statement(s, scope);
+    this.#defined.block(() => {
+      let scope = outer;
+      for (const s of block) scope = this.#statement(s, scope);
+    });
   }
 
   /** Checks the statement; returns the scope after it. */
@@ -135,22 +142,23 @@ class Verifier {
       case "let": {
         this.#expr(s.value, scope);
         const type = typeOf(s.value);
-        const values = new Map(scope.values).set(s.name, { type, mutable: false });
+        this.#defined.define(this.#values, s.name, { type, mutable: false });
         const exact = indexSize(s.value);
-        if (exact !== undefined) return { ...scope, values, knows: scope.knows.withEqual(s.name, exact) };
-        if (type.scalar !== "i32" && type.scalar !== "u32") return { ...scope, values };
+        if (exact !== undefined) return { ...scope, knows: scope.knows.withEqual(s.name, exact) };
+        if (type.scalar !== "i32" && type.scalar !== "u32") return scope;
         const { lower, upper } = boundsOf(s.value, scope);
-        return { ...scope, values, knows: scope.knows.withBounds(s.name, lower, upper) };
+        return { ...scope, knows: scope.knows.withBounds(s.name, lower, upper) };
       }
       case "mutable": {
         this.#expr(s.init, scope);
         if (!sameType(s.type, typeOf(s.init))) this.#refuse(2, `mutable ${s.name}: ${typeText(s.type)} starts as ${typeText(typeOf(s.init))}`);
         this.#registers += s.type.lanes * (s.type.scalar === "f64" ? 2 : 1);
-        return { ...scope, values: new Map(scope.values).set(s.name, { type: s.type, mutable: true }) };
+        this.#defined.define(this.#values, s.name, { type: s.type, mutable: true });
+        return scope;
       }
       case "assign": {
         this.#expr(s.value, scope);
-        const target = scope.values.get(s.name);
+        const target = this.#values.get(s.name);
         if (!target) return this.#refuse(1, `${s.name} is assigned before it is defined`);
         if (!target.mutable) this.#refuse(1, `${s.name} is assigned and is no mutable`);
         if (!sameType(target.type, typeOf(s.value))) this.#refuse(2, `${s.name}: ${typeText(target.type)} is assigned ${typeText(typeOf(s.value))}`);
@@ -160,7 +168,7 @@ class Verifier {
       case "store": case "atomic": {
         for (const i of s.index) this.#expr(i, scope);
         this.#expr(s.value, scope);
-        const b = this.#buffer(s.buffer, scope);
+        const b = this.#buffer(s.buffer);
         const t = typeOf(s.value);
         if (t.scalar !== REGISTER_TYPE[b.dtype] || (b.space === "register" && t.lanes !== b.lanes)) this.#refuse(2, `${s.kind} of ${typeText(t)} to ${s.buffer}, which is ${b.dtype}${b.lanes > 1 ? `x${b.lanes}` : ""}`);
         if (s.kind === "atomic" && (t.lanes !== 1 || b.space === "register" || b.space === "local")) this.#refuse(2, `atomic of ${typeText(t)} on ${b.space} memory`);
@@ -175,8 +183,8 @@ class Verifier {
       case "async_copy": {
         this.#simtOnly("an asynchronous copy");
         for (const i of [...s.toIndex, ...s.fromIndex]) this.#expr(i, scope);
-        const to = this.#buffer(s.to, scope);
-        const from = this.#buffer(s.from, scope);
+        const to = this.#buffer(s.to);
+        const from = this.#buffer(s.from);
         if (to.space !== "shared" || from.space !== "global" || to.dtype !== from.dtype) this.#refuse(2, `asynchronous copy from ${from.space} ${from.dtype} to ${to.space} ${to.dtype}`);
         const bytes = byteLength(to.dtype, s.elements);
         if (bytes !== 4 && bytes !== 8 && bytes !== 16) this.#refuse(2, `asynchronous copy of ${bytes} bytes`);
@@ -189,16 +197,17 @@ class Verifier {
         this.#simtOnly("a fragment");
         const shape: readonly [number, number] = s.role === "a" ? [s.m, s.k] : s.role === "b" ? [s.k, s.n] : [s.m, s.n];
         this.#registers += Math.ceil((shape[0] * shape[1] * byteLength(s.dtype, 8)) / (8 * 4 * SUBGROUP));
-        return { ...scope, fragments: new Map(scope.fragments).set(s.name, shape) };
+        this.#defined.define(this.#fragmentShapes, s.name, shape);
+        return scope;
       }
       case "fragment_fill": this.#fragments([s.fragment], scope); return scope;
       case "fragment_mma": this.#fragments([s.d, s.a, s.b], scope); return scope;
       case "fragment_load": case "fragment_store": {
         this.#fragments([s.fragment], scope);
         for (const i of s.index) this.#expr(i, scope);
-        const [m, n] = scope.fragments.get(s.fragment)!;
+        const [m, n] = this.#fragmentShapes.get(s.fragment)!;
         const [rows, columns] = s.kind === "fragment_load" && s.order === "column" ? [n, m] : [m, n];
-        this.#access(this.#buffer(s.buffer, scope), s.index, columns, s.kind === "fragment_load" ? "read" : "write", scope, rows);
+        this.#access(this.#buffer(s.buffer), s.index, columns, s.kind === "fragment_load" ? "read" : "write", scope, rows);
         return scope;
       }
     }
@@ -212,10 +221,10 @@ class Verifier {
   }
   #fragments(names: readonly string[], scope: Scope): void {
     this.#together("a fragment", 1, scope);
-    for (const name of names) if (!scope.fragments.has(name)) this.#refuse(1, `fragment ${name} is used before it is defined`);
+    for (const name of names) if (!this.#fragmentShapes.has(name)) this.#refuse(1, `fragment ${name} is used before it is defined`);
   }
-  #buffer(name: string, scope: Scope): Buffer {
-    return scope.buffers.get(name) ?? this.#refuse(1, `buffer ${name} is used before it is defined`);
+  #buffer(name: string): Buffer {
+    return this.#buffers.get(name) ?? this.#refuse(1, `buffer ${name} is used before it is defined`);
   }
   #condition(e: Expr, scope: Scope): void {
     this.#expr(e, scope);
@@ -233,20 +242,21 @@ class Verifier {
     }
     if (b.space === "register") this.#registers += count * (b.dtype === "f64" ? 2 : 1);
     if (b.lanes !== 1 && b.space !== "register") this.#refuse(2, `${b.space} buffer ${b.name} has elements of ${b.lanes} lanes`);
-    return { ...scope, buffers: new Map(scope.buffers).set(b.name, b) };
+    this.#defined.define(this.#buffers, b.name, b);
+    return scope;
   }
 
   #expr(e: Expr, scope: Scope): void {
     for (const x of operandsOf(e)) this.#expr(x, scope);
     if (e.kind === "size") this.#checkSize(e.size, scope.knows);
     if (e.kind === "var") {
-      const known = scope.values.get(e.name);
+      const known = this.#values.get(e.name);
       if (!known) this.#refuse(1, `${e.name} is used before it is defined`);
       if (known && !sameType(known.type, e.type)) this.#refuse(2, `${e.name} is ${typeText(known.type)} and is used as ${typeText(e.type)}`);
     }
-    checkType(e, name => this.#buffer(name, scope), message => this.#refuse(2, message));
-    if (e.kind === "load") this.#access(this.#buffer(e.buffer, scope), e.index, this.#buffer(e.buffer, scope).space === "register" ? 1 : e.type.lanes, "read", scope);
-    if (e.kind === "gather") this.#access(this.#buffer(e.buffer, scope), e.index, 1, "read", scope);
+    checkType(e, name => this.#buffer(name), message => this.#refuse(2, message));
+    if (e.kind === "load") this.#access(this.#buffer(e.buffer), e.index, this.#buffer(e.buffer).space === "register" ? 1 : e.type.lanes, "read", scope);
+    if (e.kind === "gather") this.#access(this.#buffer(e.buffer), e.index, 1, "read", scope);
     if (e.kind === "subgroup_xor" || e.kind === "subgroup_reduce") {
       this.#simtOnly("a subgroup operation");
       this.#together("a subgroup operation", 1, scope);

@@ -7,7 +7,7 @@ import { spanText } from "../../base/span.ts";
 import { indexSize } from "../../kernel/indices.ts";
 import { type Buffer, type Expr, type Kernel, REGISTER_TYPE, type Stmt, typeOf } from "../../kernel/ir.ts";
 import { mapOperands } from "../../kernel/share.ts";
-import { Definitions } from "../names.ts";
+import { Definitions } from "../../kernel/definitions.ts";
 import { ScratchLayout } from "../scratch.ts";
 import { Code, type Machine, partsOf } from "./code.ts";
 import { Expressions } from "./expressions.ts";

@@ -5,7 +5,7 @@ import { addSize, dimSize, type Range, type Size, subSize } from "../../base/siz
 import { indexSize } from "../../kernel/indices.ts";
 import { type Buffer, type Expr, type Kernel, REGISTER_TYPE, type Stmt, typeOf, type ValueType } from "../../kernel/ir.ts";
 import { isFloatScalar } from "../../kernel/scalar.ts";
-import { Definitions } from "../names.ts";
+import { Definitions } from "../../kernel/definitions.ts";
 import { ScratchLayout } from "../scratch.ts";
 import { Addresses, baseName } from "./addresses.ts";
 import { emitAtomic } from "./atomics.ts";
