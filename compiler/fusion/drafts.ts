@@ -9,7 +9,7 @@ import { type Group, partition } from "./partition.ts";
 import { contractionKernel } from "../../kernels/contraction.ts";
 import { filterGradientGrid, filterGradientShape } from "../../kernels/filter-gradient.ts";
 import { type Bands, bandsOf, chainedConvKernel, combineMomentsKernel, convMomentsKernel, imageMomentsKernel, momentPartShape, plainBands } from "./moments.ts";
-import { contractKernel, contractPartsKernel, convKernel, convolutionOf, einsumOf, filterGradientOf, filterPartsKernel, hasConstantChannels, hasConstantFilter } from "./products.ts";
+import { contractKernel, contractPartsKernel, convInWorkgroups, convKernel, convolutionOf, einsumOf, filterGradientOf, filterPartsKernel, hasConstantChannels, hasConstantFilter, sharedConvolution } from "./products.ts";
 import { registerDType } from "../../kernels/simd.ts";
 import { workgroupContraction } from "../../kernels/simt/contraction.ts";
 import { isWorthSharing, workgroupCut } from "../../kernels/simt/tile.ts";
@@ -94,6 +94,11 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     }
     const moments = [...summed].find(([, conv]) => conv === id)?.[0];
     if (moments !== undefined) return [kernel(convMomentsKernel(s, id, end, momentParts(s, moments).part, true))];
+    if (isThreaded) {
+      const workgroups = scope([id], { workgroups: true });
+      const shared = sharedConvolution(workgroups, id);
+      if (shared) return [kernel(convInWorkgroups(workgroups, id, end, shared))];
+    }
     const nest = node.op === "conv" ? convNest : convInputNest;
     return [kernel(!isThreaded && hasConstantFilter(s, node) ? convKernel(s, id, end) : nest(s, id, end))];
   };

@@ -9,6 +9,8 @@ import { type Convolution, convolutionKernel } from "../../kernels/convolution.t
 import { type FilterGradient, filterGradientKernel, filterGradientShape } from "../../kernels/filter-gradient.ts";
 import type { Sink, Source } from "../../kernels/fused.ts";
 import { inputGradient } from "../../kernels/input-gradient.ts";
+import { workgroupConvolution } from "../../kernels/simt/convolution.ts";
+import { type ConvolutionTile, convolutionTile } from "../../kernels/simt/convolution-tile.ts";
 import { workgroupContraction } from "../../kernels/simt/contraction.ts";
 import { withLanes } from "./elements.ts";
 import { unflatten } from "./maps.ts";
@@ -33,7 +35,22 @@ export function convolutionOf(scope: KernelScope, id: NodeId): Convolution {
 export function convKernel(scope: KernelScope, id: NodeId, end: NodeId): Draft {
   const c = convolutionOf(scope, id);
   convolutionKernel(scope.k, c, scope.sink(id, end));
-  return scope.finish(productSize([2, ...scope.elements.type(id).shape, ...c.filter.shape.slice(0, 3)]));
+  return scope.finish(flopsOfConv(scope, id, c));
+}
+
+/** A convolution that workgroups can make, with its tile; null where it is left to a nest of loops. */
+export function sharedConvolution(scope: KernelScope, id: NodeId): { readonly c: Convolution; readonly tile: ConvolutionTile } | null {
+  if (!hasConstantFilter(scope, scope.graph.nodes[id] as NodeOf<"conv" | "conv_input">)) return null;
+  const c = convolutionOf(scope, id);
+  const tile = convolutionTile(c);
+  return tile && { c, tile };
+}
+
+const flopsOfConv = (scope: KernelScope, id: NodeId, { filter }: Convolution): Size => productSize([2, ...scope.elements.type(id).shape, ...filter.shape.slice(0, 3)]);
+
+export function convInWorkgroups(scope: KernelScope, id: NodeId, end: NodeId, { c, tile }: { c: Convolution; tile: ConvolutionTile }): Draft {
+  workgroupConvolution(scope.k, c, tile, scope.sink(id, end));
+  return scope.finish(flopsOfConv(scope, id, c));
 }
 
 export function filterGradientOf(scope: KernelScope, { attrs, inputs }: NodeOf<"conv_filter">): FilterGradient {

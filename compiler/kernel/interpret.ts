@@ -242,7 +242,10 @@ class Interpreter {
     return t => {
       const m = t.memories[id]!;
       const at = this.#position(m, index.map(i => number(i(t))), width, t);
-      return lanes === 1 ? this.#read(m, at, t) : Array.from({ length: lanes }, (_, l) => this.#read(m, at + l, t));
+      if (lanes === 1) return this.#read(m, at, t);
+      const values = new Array<number>(lanes);
+      for (let l = 0; l < lanes; l++) values[l] = this.#read(m, at + l, t);
+      return values;
     };
   }
   #gather(e: Expr & { kind: "gather" }): Run {

@@ -152,12 +152,19 @@ export class AccessLog {
     const write = this.#writes.get(i);
     if (write && !ordered(write, by)) throw race(name, i, "read", write, "write", by);
     const reads = this.#reads.get(i);
-    if (!reads) this.#reads.set(i, [mark(by, false)]);
-    else if (!reads.some(r => sameMoment(r, by))) {
-      // Two readers that are not ordered stand for all: whoever writes next is unordered with one of them.
-      const kept = reads.filter(r => !ordered(r, by)).slice(0, 1);
-      this.#reads.set(i, [...kept, mark(by, false)]);
+    if (!reads) {
+      this.#reads.set(i, [mark(by, false)]);
+      return;
     }
+    // Two readers that are not ordered stand for all: whoever writes next is unordered with one of them.
+    let kept = 0;
+    for (const r of reads) {
+      if (sameMoment(r, by)) return;
+      if (!ordered(r, by)) reads[kept++] = r;
+    }
+    if (kept === 2) return;
+    reads.length = kept;
+    reads.push(mark(by, false));
   }
 
   write(name: string, i: number, by: Agent, atomic: boolean): void {

@@ -11,7 +11,7 @@
 //   9  shared memory is written before it is read; by enumeration
 //  10  the kernel keeps within the device: shared memory, registers of a thread, workgroup size
 //  11  threads, barriers, shared memory, copies, subgroups and fragments occur in simt kernels only
-// Enumeration runs two workgroups with small dims in the interpreter; everything else is proved for all dims.
+// Enumeration runs a workgroup with small dims in the interpreter; everything else is proved for all dims.
 import { byteLength } from "../base/dtypes.ts";
 import { dimSize, dimsOf, type Size, sizeText, subSize } from "../base/sizes.ts";
 import { Definitions } from "./definitions.ts";

@@ -8,9 +8,12 @@ import { convOutputSize } from "../../compiler/graph/ops/contraction.ts";
 import { add, max } from "../../compiler/kernel/expr.ts";
 import { type Convolution, convolutionKernel, convolutionShape } from "../../kernels/convolution.ts";
 import { type FilterGradient, filterGradientKernel, filterGradientShape } from "../../kernels/filter-gradient.ts";
-import type { Source } from "../../kernels/fused.ts";
+import type { KernelBuilder } from "../../kernels/builder.ts";
+import type { Sink, Source } from "../../kernels/fused.ts";
 import { inputGradient } from "../../kernels/input-gradient.ts";
-import { dim, H, integers, N, reference, verified, W } from "./kernels-sample.ts";
+import { workgroupConvolution } from "../../kernels/simt/convolution.ts";
+import { convolutionTile } from "../../kernels/simt/convolution-tile.ts";
+import { type Built, dim, H, integers, N, reference, verified, verifiedInWorkgroups, W } from "./kernels-sample.ts";
 
 const attrs = (stride = 1, padding = 1, dilation = 1, groups = 1): ConvAttrs => ({
   stride: [stride, stride], padding: [[padding, padding], [padding, padding]], dilation: [dilation, dilation], groups,
@@ -49,13 +52,15 @@ describe("convolution", () => {
     const x = integers(values(sizes, bind), 1);
     const w = integers(filter, 2);
     const output: [Size, Size] = [convOutputSize(sizes[1]!, filter[0], a, 0), convOutputSize(sizes[2]!, filter[1], a, 1)];
-    const y = verified({
+    const built = (body: (k: KernelBuilder, c: Convolution, sink: Sink) => void): Built => ({
       name, dims: bind["H"] === undefined ? [] : dims,
       inputs: [{ name: "x", shape: sizes, data: x }, { name: "w", shape: filter, data: w }],
       output: { dtype: "f32", shape: [sizes[0]!, ...output, filter[3]] },
-      body: (k, [xs, ws], sink) => convolutionKernel(k, { attrs: a, x: { source: xs! }, filter: ws!, output }, sink),
-    }, bind);
-    expect(y).toEqual([...reference("conv", [x, w], a).data]);
+      body: (k, [xs, ws], sink) => body(k, { attrs: a, x: { source: xs! }, filter: ws!, output }, sink),
+    });
+    const wanted = [...reference("conv", [x, w], a).data];
+    expect(verified(built(convolutionKernel), bind)).toEqual(wanted);
+    expect(verifiedInWorkgroups(built((k, c, sink) => workgroupConvolution(k, c, convolutionTile(c)!, sink)), bind).output).toEqual(wanted);
   });
 });
 

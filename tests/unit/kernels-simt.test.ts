@@ -1,7 +1,9 @@
 // Kernels of workgroups: every legal tile multiplies exactly, the shim runs them in two orders of threads, nvcc needs no
 // spills, and what is planted (a missing barrier, a wrong edge) is found by the verifier and by the shim.
 import { describe, expect, it } from "vitest";
-import { dimSize, type Size } from "../../compiler/base/sizes.ts";
+import { dimSize, evaluateSize, type Size } from "../../compiler/base/sizes.ts";
+import type { ConvAttrs } from "../../compiler/graph/graph.ts";
+import { convOutputSize } from "../../compiler/graph/ops/contraction.ts";
 import { compileCuda } from "../../compiler/emit/cuda/compile.ts";
 import { requireNvcc } from "../../compiler/emit/cuda/nvcc.ts";
 import type { Expr, Kernel, Stmt } from "../../compiler/kernel/ir.ts";
@@ -9,8 +11,11 @@ import { MACHINES } from "../../compiler/kernel/machines.ts";
 import { verifyKernel } from "../../compiler/kernel/verify.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
 import type { Contraction } from "../../kernels/contraction-cut.ts";
+import type { Convolution } from "../../kernels/convolution.ts";
 import { registerDType } from "../../kernels/simd.ts";
 import { workgroupContraction } from "../../kernels/simt/contraction.ts";
+import { workgroupConvolution } from "../../kernels/simt/convolution.ts";
+import { convolutionTile } from "../../kernels/simt/convolution-tile.ts";
 import { legalTiles, MOST_SHARED, threadsOf, type WorkgroupCut, workgroupCut } from "../../kernels/simt/tile.ts";
 import { cudaRunner } from "../support/cuda-kernels.ts";
 import { compare, elementsOf, integers } from "../support/kernel-cases.ts";
@@ -101,9 +106,43 @@ describe("matrix products", () => {
   });
 });
 
-it("nvcc gives no kernel of a product more than 128 registers, and spills none", async context => {
+function convolved(filter: readonly [number, number, number, number], shape: readonly Size[], attrs: Partial<ConvAttrs> = {}): Kernel {
+  const dims = shape.flatMap(s => (typeof s === "number" ? [] : [dim(s.key, 4096, 2)]));
+  const k = new KernelBuilder({ name: "convolution", machine: "simt", simd: MACHINES.gpu, summary: "", dims });
+  const [x, w] = [k.param("x", "f32", shape), k.param("w", "f32", filter)];
+  const all: ConvAttrs = { stride: [1, 1], padding: [[1, 1], [1, 1]], dilation: [1, 1], groups: 1, ...attrs };
+  const output: [Size, Size] = [convOutputSize(shape[1]!, filter[0], all, 0), convOutputSize(shape[2]!, filter[1], all, 1)];
+  const c: Convolution = { attrs: all, x: { source: sourceOf(x) }, filter: sourceOf(w), output };
+  const y = k.param("y", "f32", [shape[0]!, ...output, filter[3]], "write");
+  workgroupConvolution(k, c, convolutionTile(c)!, { write: (builder, at, value) => builder.store(y, at, value) });
+  return k.finish({ flops: 1 });
+}
+
+describe("convolutions", () => {
+  const bind = { M: 21, N: 18, K: 1 };
+  const count = (shape: readonly Size[]): number => shape.reduce<number>((n, s) => n * evaluateSize(s, bind), 1);
+  const inputsOf = (kernel: Kernel) => Object.fromEntries(kernel.params.slice(0, 2).map((p, i) => [p.name, elementsOf(p.dtype, [...integers(count(p.shape), i + 3)])]));
+  it("run on threads in two orders, without races, as the interpreter runs them", async () => {
+    const kernels = [
+      convolved([3, 3, 3, 32], [1, M, N, 3]), convolved([3, 3, 32, 3], [1, M, N, 32]), convolved([3, 3, 5, 13], [2, M, N, 5], { stride: [2, 1], padding: [[0, 2], [1, 0]] }),
+      convolved([3, 2, 4, 12], [1, 9, N, 8], { groups: 2, dilation: [2, 1] }), convolved([1, 1, 8, 8], [1, 7, 7, 8], { padding: [[0, 0], [0, 0]] }),
+    ];
+    for (const kernel of kernels) verifyKernel(kernel, { sharedBytes: MOST_SHARED, registers: 128, threads: 256 });
+    await compare(kernels.map(kernel => ({ kernel, dims: bind, inputs: inputsOf(kernel) })), { runner: all => cudaRunner(all), fused: "all" });
+  });
+  const right = convolved([3, 3, 8, 3], [1, M, N, 8]);
+  it("are refused without a barrier and at a wrong edge, by the verifier and by the shim", async () => {
+    const run = async (kernel: Kernel): Promise<void> => (await cudaRunner([kernel]))(0, { ...inputsOf(kernel), y: new Float32Array(count(kernel.params[2]!.shape)) }, bind);
+    expect(() => verifyKernel(withoutBarriers(right))).toThrow(/breaks invariant [79]: .*_part/);
+    await expect(run(withoutBarriers(right))).rejects.toThrow(/(race on|read of) shared \w+_part/);
+    expect(() => verifyKernel(oneTooFar(right))).toThrow(/breaks invariant 3: .* too large in x\[/);
+    await expect(run(oneTooFar(right))).rejects.toThrow(/out of bounds|race on y/);
+  });
+});
+
+it("nvcc gives no kernel more than 128 registers, and spills none", async context => {
   if (!(await requireNvcc().then(() => true, () => false))) context.skip("not run: no nvcc");
-  const kernels = [product({ m: 4096, n: 4096, k: 1024 }), product({ m: 512, n: 512, k: 512 }), product({ m: 64, n: 64, k: 64 }), product({ m: 4096, n: 1, k: 4096 }), product({ m: 1, n: 4096, k: 4096 })];
+  const kernels = [product({ m: 4096, n: 4096, k: 1024 }), product({ m: 512, n: 512, k: 512 }), product({ m: 64, n: 64, k: 64 }), product({ m: 4096, n: 1, k: 4096 }), product({ m: 1, n: 4096, k: 4096 }), convolved([3, 3, 3, 32], [1, 600, 400, 3]), convolved([3, 3, 32, 3], [1, M, N, 32]), convolved([3, 3, 32, 32], [1, 64, 64, 32])];
   const { usage } = await compileCuda(kernels, { architectures: ["sm_80", "sm_90"], cache: TEST_CACHE });
   expect(usage).toHaveLength(2 * kernels.length);
   expect(usage.filter(u => u.spillStores + u.spillLoads > 0 || u.registers > 128)).toEqual([]);
