@@ -9,7 +9,7 @@ import { type Group, partition } from "./partition.ts";
 import { contractionKernel } from "../../kernels/contraction.ts";
 import { filterGradientGrid, filterGradientShape } from "../../kernels/filter-gradient.ts";
 import { type Bands, bandsOf, chainedConvKernel, combineMomentsKernel, convMomentsKernel, imageMomentsKernel, momentPartShape, plainBands } from "./moments.ts";
-import { contractKernel, contractPartsKernel, convInWorkgroups, convKernel, convolutionOf, einsumOf, filterGradientOf, filterPartsKernel, hasConstantChannels, hasConstantFilter, sharedConvolution } from "./products.ts";
+import { contractKernel, contractPartsKernel, convInWorkgroups, convKernel, convolutionOf, filterGradientOf, filterPartsKernel, hasConstantChannels, hasConstantFilter, productOf, sharedConvolution } from "./products.ts";
 import { registerDType } from "../../kernels/simd.ts";
 import { workgroupContraction } from "../../kernels/simt/contraction.ts";
 import { isWorthSharing, workgroupCut } from "../../kernels/simt/tile.ts";
@@ -104,10 +104,9 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
   };
 
   const combined = (id: NodeId, part: ValueId, parts: Size): Work => kernel(combineKernel(scope([id]), [{ anchor: id, end: endOf(id), kind: "sum", part }], parts));
-  const contractWorks = (id: NodeId): Work[] => {
-    if (!isThreaded) return [kernel(contractKernel(scope([id]), id, endOf(id), contractionKernel))];
-    const { spec } = einsumOf(scope([id]), id);
-    if (!isWorthSharing(spec)) return [kernel(contractNest(scope([id]), id, endOf(id)))];
+  const productWorks = (id: NodeId, nest: typeof contractNest): Work[] => {
+    const { spec } = productOf(scope([id]), id);
+    if (!isWorthSharing(spec)) return [kernel(nest(scope([id]), id, endOf(id)))];
     const { parts } = workgroupCut(spec);
     const s = scope([id], { workgroups: true });
     if (parts === 1) return [kernel(contractKernel(s, id, endOf(id), workgroupContraction))];
@@ -135,12 +134,14 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     const id = roots[0]!;
     const node = graph.nodes[id]!;
     switch (node.op) {
-      case "contract": return contractWorks(id);
+      case "contract": return isThreaded ? productWorks(id, contractNest) : [kernel(contractKernel(scope(roots), id, endOf(id), contractionKernel))];
       case "conv": case "conv_input": return convWorks(id, node);
       case "composite": return momentsWorks(id);
       case "conv_filter": {
         const s = scope(roots, { inRuns: true });
-        if (isThreaded || !hasConstantChannels(s, node)) return [{ kind: "kernel", draft: convFilterNest(s, id, endOf(id)) }];
+        const isGeneral = !hasConstantChannels(s, node);
+        if (isThreaded && (!isGeneral || node.attrs.groups === 1)) return productWorks(id, convFilterNest);
+        if (isGeneral) return [{ kind: "kernel", draft: convFilterNest(s, id, endOf(id)) }];
         const gradient = filterGradientOf(s, node);
         const part = temporary(unnamed(typeOf(id).dtype, filterGradientShape(gradient)));
         return [

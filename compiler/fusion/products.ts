@@ -1,8 +1,8 @@
 // Convolutions and contractions by their generators, with what is read and written fused in.
-import { productSize, type Size } from "../base/sizes.ts";
+import { addSize, floorDivSize, mulSize, productSize, type Size, subSize } from "../base/sizes.ts";
 import type { NodeId, NodeOf } from "../graph/graph.ts";
 import * as e from "../kernel/expr.ts";
-import { typeOf } from "../kernel/ir.ts";
+import { type Expr, typeOf } from "../kernel/ir.ts";
 import type { KernelBuilder } from "../../kernels/builder.ts";
 import type { Contraction } from "../../kernels/contraction-cut.ts";
 import { type Convolution, convolutionKernel } from "../../kernels/convolution.ts";
@@ -78,13 +78,57 @@ function rolesOf({ attrs, inputs }: NodeOf<"contract">) {
   };
 }
 
-/** An einsum as a batched matrix product, and where an element of the product lies in the result. */
-export interface Einsum {
+/** A node as a batched matrix product, and where an element of the product lies in the result. */
+export interface Product {
   readonly spec: Contraction;
   place(at: readonly Size[]): Size[];
 }
 
-export function einsumOf(scope: KernelScope, id: NodeId): Einsum {
+/** The gradient of a filter: the pixels under each of its elements, times the gradients of the pixels made of them. */
+function filterProduct(scope: KernelScope, id: NodeId): Product {
+  const { elements, k } = scope;
+  const { attrs: { stride, padding, dilation, groups }, inputs } = scope.graph.nodes[id] as NodeOf<"conv_filter">;
+  const [x, dy] = [inputs[0]!, inputs[1]!];
+  const [, height, width] = elements.type(x).shape as [Size, Size, Size, Size];
+  const { dtype, shape: filter } = elements.type(id);
+  const pixels = elements.type(dy).shape.slice(0, 3);
+  const [window, outputs] = [filter.slice(0, 3), divided(filter[3]!, groups)];
+  const groupOf = (at: readonly Size[]): Size => (groups === 1 ? 0 : at[0]!);
+  /** Where an output and an element of the window meet in x, and whether that is inside. */
+  const under = (axis: 0 | 1, output: Size, element: Size, extent: Size): { at: Size; isInside: Expr } => {
+    const position = k.let_("p", e.index(subSize(addSize(mulSize(output, stride[axis]), mulSize(element, dilation[axis])), padding[axis][0])));
+    return { at: k.index("p", e.min(e.max(position, 0), e.index(subSize(extent, 1)))), isInside: e.and(e.ge(position, 0), e.lt(position, e.index(extent))) };
+  };
+  const batch = groups === 1 ? [] : [groups];
+  const [m, depth] = [productSize(window), productSize(pixels)];
+  return {
+    spec: {
+      batch, m, n: outputs, k: depth, turned: { a: true, b: false }, dtype, dims: scope.graph.dims,
+      a: {
+        dtype, shape: [...batch, depth, m],
+        read: (_k, at) => elements.scoped(() => {
+          const [n, oy, ox] = unflatten(at.at(-2)!, pixels) as [Size, Size, Size];
+          const [ky, kx, c] = unflatten(at.at(-1)!, window) as [Size, Size, Size];
+          const [row, column] = [under(0, oy, ky, height), under(1, ox, kx, width)];
+          const value = elements.value(x, [n, row.at, column.at, addSize(mulSize(groupOf(at), window[2]!), c)], 1);
+          return e.select(e.and(row.isInside, column.isInside), value, e.constant(typeOf(value).scalar, 0));
+        }),
+      },
+      b: {
+        dtype, shape: [...batch, depth, outputs],
+        read: (_k, at) => elements.scoped(() => elements.value(dy, [...unflatten(at.at(-2)!, pixels), addSize(mulSize(groupOf(at), outputs), at.at(-1)!)], 1)),
+      },
+    },
+    place: at => [...unflatten(at.at(-2)!, window), addSize(mulSize(groupOf(at), outputs), at.at(-1)!)],
+  };
+}
+const divided = (s: Size, by: number): Size => (typeof s === "number" ? s / by : floorDivSize(s, by));
+
+export function productOf(scope: KernelScope, id: NodeId): Product {
+  return scope.graph.nodes[id]!.op === "conv_filter" ? filterProduct(scope, id) : einsum(scope, id);
+}
+
+function einsum(scope: KernelScope, id: NodeId): Product {
   const { elements } = scope;
   const node = scope.graph.nodes[id] as NodeOf<"contract">;
   const roles = rolesOf(node);
@@ -127,7 +171,7 @@ type ContractionGenerator = (k: KernelBuilder, c: Contraction, sink: Sink) => vo
 const flopsOf = ({ batch, m, n, k }: Contraction): Size => productSize([2, ...batch, m, n, k]);
 
 export function contractKernel(scope: KernelScope, id: NodeId, end: NodeId, generator: ContractionGenerator): Draft {
-  const { spec, place } = einsumOf(scope, id);
+  const { spec, place } = productOf(scope, id);
   generator(scope.k, spec, {
     open: () => scope.hoistScalars([id, end]),
     write: (kernel, at, value) => {
@@ -140,7 +184,7 @@ export function contractKernel(scope: KernelScope, id: NodeId, end: NodeId, gene
 
 /** Leaves parts of the sums in `part`, [parts, ...result]. */
 export function contractPartsKernel(scope: KernelScope, id: NodeId, part: ValueId): Draft {
-  const { spec, place } = einsumOf(scope, id);
+  const { spec, place } = productOf(scope, id);
   workgroupContraction(scope.k, spec, {
     open: () => scope.hoistScalars([id]),
     write: (_k, [number, ...at], value) => scope.elements.store(scope.output(part), [number!, ...place(at)], value, 1),
