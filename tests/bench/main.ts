@@ -11,6 +11,7 @@ const suites: { readonly [name: string]: () => Promise<Suite> } = {
   noiser: async () => (await import("./suites/noiser.ts")).noiser,
   native: async () => (await import("./suites/native.ts")).native,
   compile: async () => (await import("./suites/compile.ts")).compile,
+  gpu: async () => (await import("./suites/gpu.ts")).gpu,
   io: async () => (await import("./suites/io.ts")).io,
 };
 

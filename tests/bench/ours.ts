@@ -4,12 +4,12 @@ import { open } from "../../compiler/index.ts";
 import { namedWeights, WEIGHTS } from "./harness/network.ts";
 import { type Prepared, readFloats, serve, type TaskRequest } from "./harness/serve.ts";
 
-/** Steps of training in one run: a procedure's start is shared by them, as in a real training. */
+/** Steps in one run of a procedure: its start is shared by them, as in a real training. */
 const STEPS = 20;
 
 async function prepare(request: TaskRequest): Promise<Prepared> {
-  const { target, threads, folder, width, height } = request;
-  const options = { target, threads };
+  const { target, threads, fusion, folder, width, height } = request;
+  const options = { target, threads, fusion };
   if (request.task === "matmul") {
     const program = await open(await import("./programs/matmul.ts"), options);
     const both = await readFloats(`${folder}/matrices.f32`);
@@ -22,6 +22,18 @@ async function prepare(request: TaskRequest): Promise<Prepared> {
       output: async () => {
         await run();
         return (await program.state.get("c")).data as Float32Array;
+      },
+    };
+  }
+  if (request.task === "launches") {
+    const { LAUNCHES, ...launches } = await import("./programs/launches.ts");
+    const program = await open(launches, options);
+    return {
+      description: program.description, batch: STEPS * LAUNCHES,
+      run: () => program.run("steps", { times: STEPS }),
+      output: async () => {
+        await program.call("step");
+        return (await program.state.get("x")).data as Float32Array;
       },
     };
   }

@@ -7,6 +7,9 @@ export interface Tally {
   ran: number;
   passed: number;
 }
+/** What `tallyText` says, read again. */
+export const readTallies = (text: string): ({ readonly target: string } & Tally)[] =>
+  [...text.matchAll(/^conformance on (.+): (\d+) of (\d+) graphs/gm)].map(([, target, passed, ran]) => ({ target: target!, passed: Number(passed), ran: Number(ran) }));
 export const tallyText = (target: string, { ran, passed }: Tally): string => `conformance on ${target}: ${passed} of ${ran} graphs and programs passed`;
 
 export function tallies(modules: readonly TestModule[]): Map<string, Tally> {

@@ -63,21 +63,39 @@ interface Limited {
   readonly row: string;
   readonly unit: string;
   readonly ours: number | Missing;
-  readonly limit: number;
+  /** Left out: no goal. */
+  readonly limit?: number;
   /** Which side of the limit is good; at most, if left out. */
   readonly side?: "most" | "least";
   readonly median?: number;
   readonly note?: string;
 }
-/** A row that must stay at or on one side of a limit. */
+/** A row that must stay at or on one side of a limit, if it has one. */
 export function limitRow({ suite, row, unit, ours, limit, side = "most", median, note }: Limited): Row {
   const own = typeof ours === "number" ? ours : null;
   const text = [typeof ours === "number" ? undefined : ours.why, note].filter(x => x !== undefined).join("; ");
   return {
-    suite, row, ours: own, peer: null, peerName: "", unit, ratio: null, goal: `${side === "most" ? "≤" : "≥"} ${limit} ${unit}`, met: own !== null && (side === "most" ? own <= limit : own >= limit), device,
+    suite, row, ours: own, peer: null, peerName: "", unit, ratio: null, goal: limit === undefined ? "" : `${side === "most" ? "≤" : "≥"} ${limit} ${unit}`,
+    met: limit === undefined ? null : own !== null && (side === "most" ? own <= limit : own >= limit), device,
     ...(own !== null && median !== undefined ? { medians: { ours: median, peer: null } } : {}), ...(text ? { note: text } : {}),
   };
 }
+
+interface Counted {
+  readonly suite: string;
+  readonly row: string;
+  readonly unit: string;
+  readonly ours: number;
+  readonly peer: number;
+  readonly peerName: string;
+  readonly note?: string;
+}
+/** A row of what is counted, not timed: fewer is better. */
+export const countsRow = (counted: Counted): Row => ({ ...counted, ratio: counted.peer / counted.ours, goal: "", met: null, device });
+
+/** A row that needs what is not here: its goal is neither met nor missed. */
+export const notRunRow = (suite: string, row: string, goal: string, { why }: Missing): Row =>
+  ({ suite, row, ours: null, peer: null, peerName: "", unit: "", ratio: null, goal, met: null, device, note: `not run: ${why}` });
 
 export const numberText = (x: number | null): string => (x === null ? "–" : Math.abs(x) >= 100 ? x.toFixed(0) : Math.abs(x) >= 10 ? x.toFixed(1) : x.toFixed(2));
 export const metText = (met: boolean | null): string => (met === null ? "" : met ? "yes" : "no");

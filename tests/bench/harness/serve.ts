@@ -2,14 +2,17 @@
 // First `prepare` names a task; then `output` writes what it computes as raw f32, and `run` times it.
 import { writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
+import type { TargetText } from "../../../compiler/targets.ts";
 
-export type TaskName = "enhance" | "train" | "matmul";
+export type TaskName = "enhance" | "train" | "matmul" | "launches";
 
 /** What a participant is asked to do. The folder holds the inputs: weights.f32, image.u8, noise.f32, matrices.f32. */
 export interface TaskRequest {
   readonly task: TaskName;
   /** What ours is compiled for. */
-  readonly target: "wasm" | "cpu";
+  readonly target: TargetText;
+  /** false: with every op a kernel of its own. */
+  readonly fusion?: boolean;
   readonly threads: number;
   readonly folder: string;
   readonly width: number;
@@ -25,7 +28,7 @@ export interface Task {
 export interface Prepared extends Task {
   /** The participant with its version and threads, for people. */
   readonly description: string;
-  /** Steps in one run, if more than one: a time is that of a step. */
+  /** Steps (launches) in one run, if more than one: a time is that of a step. */
   readonly batch?: number;
 }
 type Request = { readonly do: "prepare" } & TaskRequest | { readonly do: "output"; readonly path: string } | { readonly do: "run"; readonly count: number };
