@@ -45,7 +45,8 @@ async function interpreted(program: TracedProgram, options: LoadOptions): Promis
   const { infoOfProgram, startInterpreter } = await import("../runtime/interpret/backend.ts");
   const { effectsOver } = await import("../runtime/io/effects.ts");
   const { nodeFiles } = await import("../runtime/io/node-files.ts");
-  const { instanceDims, Program } = await import("../runtime/load.ts");
+  const { instanceDims, Program, requireVulkan } = await import("../runtime/load.ts");
+  if (options.validate) requireVulkan("interpret");
   const info = infoOfProgram(program);
   const dims = instanceDims(info, options.dims ?? {});
   const backend = startInterpreter({ program, dims, checkNan: options.check === "nan", perform: effectsOver(nodeFiles), print: options.print ?? (text => process.stdout.write(`${text}\n`)) });

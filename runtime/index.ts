@@ -7,7 +7,7 @@ import type { DimValues } from "../compiler/base/sizes.ts";
 import { readContainer } from "../compiler/container/read.ts";
 import { effectsOver } from "./io/effects.ts";
 import { nodeFiles } from "./io/node-files.ts";
-import { infoOf, instanceDims, Program } from "./load.ts";
+import { infoOf, instanceDims, Program, requireVulkan } from "./load.ts";
 import { type NativeTarget, startNative } from "./native/backend.ts";
 import type { Module, RuntimeProgram } from "./program.ts";
 import { startWasm, type WorkerHandle } from "./wasm/backend.ts";
@@ -29,6 +29,8 @@ export interface LoadOptions {
   readonly check?: "nan";
   /** Records every launch, copy, read and write with its times and the program's line, for `program.trace()`. */
   readonly trace?: boolean;
+  /** Vulkan only: under its validation layers, which cost time; whatever they say is an error. */
+  readonly validate?: boolean;
   /** Where `print` goes; by default to standard output. */
   readonly print?: (text: string) => void;
   /** What runs it: WebAssembly, the default, or the native runtime on its processor or on a Vulkan device, by number or part of its name. */
@@ -47,8 +49,9 @@ export async function load(source: Loadable, options: LoadOptions = {}): Promise
     dims, threads: options.threads ?? availableParallelism(), checkNan: options.check === "nan", trace: options.trace === true,
     perform: effectsOver(nodeFiles), print: options.print ?? (text => process.stdout.write(`${text}\n`)),
   };
-  const { target = "wasm" } = options;
-  const backend = target === "wasm" ? await startWasm({ ...common, program, modules, features: engineFeatures(), spawn: spawnWorker }) : await startNative({ ...common, target, bytes: trusted(source, options.trust) });
+  const { target = "wasm", validate = false } = options;
+  if (validate) requireVulkan(target);
+  const backend = target === "wasm" ? await startWasm({ ...common, program, modules, features: engineFeatures(), spawn: spawnWorker }) : await startNative({ ...common, target, validate, bytes: trusted(source, options.trust) });
   const loaded = new Program(infoOf(program), backend, dims);
   if (options.seed !== undefined) await loaded.seed(options.seed);
   return loaded;

@@ -181,6 +181,11 @@ class RowQueue {
   }
 }
 
+/** Throws TARGET002 where validation is wanted of what is not Vulkan. */
+export function requireVulkan(target: string): void {
+  if (!target.startsWith("vulkan")) throw new SluiceError({ code: "TARGET002", message: "only Vulkan has validation layers", found: target, expected: "target vulkan, or no validation" });
+}
+
 /** Values for the dims that are bound at load. One that has a single value needs none given. */
 export function instanceDims(info: Pick<ProgramInfo, "name" | "dims">, given: DimValues): DimValues {
   const decls = info.dims.filter(d => d.binding === "instance");

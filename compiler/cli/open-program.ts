@@ -24,7 +24,7 @@ export async function openForCommand(path: string, options: ProgramOptions): Pro
     return [name, numberOf(`dim ${name}`, value)];
   });
   const seed = options.seed === undefined ? undefined : numberOf("--seed", options.seed);
-  const common = { threads, seed, check: options.check, trace: options.trace !== undefined, print: (text: string) => void (options.json ? process.stderr : process.stdout).write(`${text}\n`) };
+  const common = { threads, seed, check: options.check, trace: options.trace !== undefined, validate: options.validate === true, print: (text: string) => void (options.json ? process.stderr : process.stdout).write(`${text}\n`) };
   const { cc, cache, fusion } = options;
   const target = runnable(options.target ?? "wasm");
   if (isContainer(path)) {

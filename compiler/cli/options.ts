@@ -14,6 +14,7 @@ export interface ProgramOptions {
   readonly seed?: string;
   readonly check?: "nan";
   readonly trace?: string;
+  readonly validate?: boolean;
   readonly json?: boolean;
 }
 export const collect = (value: string, before: readonly string[]): string[] => [...before, value];

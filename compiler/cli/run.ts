@@ -29,6 +29,7 @@ export function addRun(program: Command): void {
     .option("--threads <n>", "at most as many as the machine runs at once by default")
     .addOption(new Option("--check <what>", "stop at the first NaN and name its line").choices(["nan"]))
     .option("--trace <file>", "where to write what happened when, for Perfetto or chrome://tracing")
+    .option("--validate", "on Vulkan: under its validation layers, whose every message is an error")
     .option("--json", "one JSON object a line")
     .allowUnknownOption()
     .action(async (path: string, name: string | undefined, flags: readonly string[], options: RunCommandOptions) => {

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include "device/target.h"
 #include "exec/machine.h"
@@ -42,7 +43,7 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
         InstanceMethod("setState", &NativeProgram::setState), InstanceMethod("trace", &NativeProgram::trace), InstanceMethod("close", &NativeProgram::close)});
   }
 
-  /** (bytes, { target, threads, dims, checkNan, trace }, listener: (kind, …) => void) */
+  /** (bytes, { target, threads, dims, checkNan, trace, validate }, listener: (kind, …) => void) */
   explicit NativeProgram(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     const auto bytes = info[0].As<Napi::Uint8Array>();
     // At an address where constants can be used as they lie.
@@ -54,6 +55,7 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
     target_ = text(options.Get("target"));
     threads_ = options.Get("threads").As<Napi::Number>().Int32Value();
     checkNan_ = options.Get("checkNan").As<Napi::Boolean>().Value();
+    isValidated_ = options.Get("validate").As<Napi::Boolean>().Value();
     isTraced_ = options.Get("trace").As<Napi::Boolean>().Value();
     for (const auto& [name, value] : numbersFrom(options.Get("dims"))) dims_.emplace_back(name, static_cast<int64_t>(value));
     toJavaScript_ = Napi::ThreadSafeFunction::New(info.Env(), info[2].As<Napi::Function>(), "sluice", 0, 1);
@@ -77,7 +79,9 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
     return begin(info.Env(), [this]() -> MakeResult {
       container_ = readContainer({file_.get(), length_});
       const ModuleInfo& module = moduleFor(container_.modules, target_);
-      device_ = openDevice(module, target_, threads_);
+      DeviceOptions device{.threads = threads_};
+      if (isValidated_) device.onMessage = [this](const std::string& text) { objections_.push_back(text); };
+      device_ = openDevice(module, target_, device);
       machine_ = std::make_unique<Machine>(MachineOptions{.device = *device_, .container = container_, .module = module, .dims = dims_, .checkNan = checkNan_,
           .print = [this](const std::string& text) {
             tell([text](Napi::Env env, Napi::Function listener) { listener.Call({Napi::String::New(env, "print"), Napi::String::New(env, text)}); });
@@ -195,6 +199,7 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
       std::exception_ptr failure;
       try {
         result = work();
+        requireValid();
       } catch (...) {
         failure = std::current_exception();
       }
@@ -208,6 +213,14 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
     });
     changed_.notify_all();
     return deferred->Promise();
+  }
+
+  /** Throws what the validation layers said first. */
+  void requireValid() {
+    if (objections_.empty()) return;
+    const auto all = std::exchange(objections_, {});
+    throw Error({.code = "GPU007", .message = "Vulkan's validation layers object", .found = all[0] + (all.size() > 1 ? "; and " + std::to_string(all.size() - 1) + " more" : ""),
+        .hint = "this is a fault of Sluice or of a driver: what is computed may be wrong"});
   }
 
   /** When the environment ends, which is before it takes no more messages. */
@@ -374,6 +387,9 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
   int threads_ = 1;
   bool checkNan_ = false;
   bool isTraced_ = false;
+  bool isValidated_ = false;
+  /** What the validation layers said since the last job. */
+  std::vector<std::string> objections_;
   std::vector<std::pair<std::string, int64_t>> dims_;
   Napi::ThreadSafeFunction toJavaScript_;
   int pending_ = 0;

@@ -22,6 +22,8 @@ export interface NativeOptions {
   readonly dims: DimValues;
   readonly checkNan: boolean;
   readonly trace: boolean;
+  /** Of Vulkan: whatever its validation layers say is an error, GPU007. */
+  readonly validate: boolean;
   perform: PerformEffect;
   print(text: string): void;
 }
@@ -64,7 +66,7 @@ interface NativeProgram {
   close(): Promise<void>;
 }
 interface Addon {
-  readonly NativeProgram: new (bytes: Uint8Array, options: { target: NativeTarget; threads: number; dims: Pairs<number>; checkNan: boolean; trace: boolean }, listener: (...message: Message) => void) => NativeProgram;
+  readonly NativeProgram: new (bytes: Uint8Array, options: { target: NativeTarget; threads: number; dims: Pairs<number>; checkNan: boolean; trace: boolean; validate: boolean }, listener: (...message: Message) => void) => NativeProgram;
 }
 
 const fromNative = ({ dtype, shape, bytes }: NativeTensor): HostTensor => tensorOfBytes(dtype, shape, bytes);
@@ -88,12 +90,12 @@ function effectOf(effect: NativeEffect): Effect {
   }
 }
 
-/** Throws CPU007 where the addon is not built, CPU005 where the container has no code for this machine, GPU001 to GPU006 for Vulkan. */
+/** Throws CPU007 where the addon is not built, CPU005 where the container has no code for this machine, GPU001 to GPU007 for Vulkan. */
 export async function startNative(options: NativeOptions): Promise<Backend> {
   const { NativeProgram } = createRequire(import.meta.url)(requireBuilt("addon")) as Addon;
   let sink: RunSink | null = null;
-  const { target, checkNan, trace } = options;
-  const program = new NativeProgram(options.bytes, { target, threads: Math.max(1, options.threads), dims: Object.entries(options.dims), checkNan, trace }, (...message) => {
+  const { target, checkNan, trace, validate } = options;
+  const program = new NativeProgram(options.bytes, { target, threads: Math.max(1, options.threads), dims: Object.entries(options.dims), checkNan, trace, validate }, (...message) => {
     switch (message[0]) {
       case "print":
         options.print(message[1]);

@@ -20,7 +20,7 @@ export interface TargetRow {
 export const TARGETS: readonly TargetRow[] = [
   { name: "wasm", options: { target: "wasm", threads: 2 } },
   { name: "cpu", options: { target: "cpu", threads: 2, cache: TEST_CACHE } },
-  { name: "vulkan", options: { target: "vulkan" } },
+  { name: "vulkan", options: { target: "vulkan", validate: true } },
 ];
 
 export const toHost = (v: NdArray): HostTensor => tensorOfNumbers(v.dtype, v.shape, v.data);

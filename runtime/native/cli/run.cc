@@ -126,7 +126,7 @@ void runCommand(const Container& container, const CommandLine& line) {
   }
   Trace trace;
   const ModuleInfo& module = moduleFor(container.modules, line.target);
-  const auto device = openDevice(module, line.target, line.threads);
+  const auto device = openDevice(module, line.target, {.threads = line.threads});
   const auto print = [&](const std::string& text) { std::fprintf(line.json ? stderr : stdout, "%s\n", text.c_str()); };
   Machine machine({.device = *device, .container = container, .module = module, .dims = instance, .checkNan = line.checkNan, .print = print, .trace = line.trace.empty() ? nullptr : &trace});
   if (!line.json) std::fprintf(stderr, "%s\n", device->description().c_str());

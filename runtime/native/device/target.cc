@@ -53,9 +53,9 @@ const ModuleInfo& moduleFor(const std::vector<ModuleInfo>& modules, const std::s
   return *vulkan;
 }
 
-std::unique_ptr<Device> openDevice(const ModuleInfo& module, const std::string& target, int threads) {
-  if (module.kind == ModuleInfo::Kind::vulkan) return openVulkan({.choice = choiceOf(target)});
-  return openCpu(threads, levelText(module));
+std::unique_ptr<Device> openDevice(const ModuleInfo& module, const std::string& target, const DeviceOptions& options) {
+  if (module.kind == ModuleInfo::Kind::vulkan) return openVulkan({.choice = choiceOf(target), .onMessage = options.onMessage});
+  return openCpu(options.threads, levelText(module));
 }
 
 }  // namespace sluice

@@ -1,5 +1,6 @@
 // What a program runs on, as --target says it: `cpu`, or `vulkan` with a device's number or a part of its name after a colon.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,7 +19,13 @@ const ModuleInfo& moduleFor(const std::vector<ModuleInfo>& modules, const std::s
 /** `cpu:v4+vnni`, `vulkan`. */
 std::string moduleText(const ModuleInfo& module);
 
-/** The device that runs a module. `threads`: of the cpu. */
-std::unique_ptr<Device> openDevice(const ModuleInfo& module, const std::string& target, int threads);
+struct DeviceOptions {
+  /** Of the cpu. */
+  int threads = 1;
+  /** Of Vulkan: turns its validation layers on, and takes each of their messages. */
+  std::function<void(const std::string&)> onMessage;
+};
+/** The device that runs a module. */
+std::unique_ptr<Device> openDevice(const ModuleInfo& module, const std::string& target, const DeviceOptions& options);
 
 }  // namespace sluice

@@ -112,5 +112,5 @@ TEST_CASE("a target is a demand: code for it is there, or it is refused by name"
   std::vector<ModuleInfo> both{vulkan.modules[0], cpu.modules[0]};
   CHECK(&moduleFor(both, "") == &both[1]);
   CHECK(&moduleFor(both, "vulkan") == &both[0]);
-  if (isHere()) CHECK(openDevice(vulkan.modules[0], "vulkan:0", 1)->description().starts_with("vulkan, "));
+  if (isHere()) CHECK(openDevice(vulkan.modules[0], "vulkan:0", {})->description().starts_with("vulkan, "));
 }
