@@ -2,7 +2,8 @@
 // an entry that takes all of its buffers and gives those that it writes.
 import { byteLength, DTYPES } from "../../compiler/base/dtypes.ts";
 import { addSize, type DimValues, evaluateSize, floorDivSize, mulSize, productSize, type Size } from "../../compiler/base/sizes.ts";
-import { emitVulkan } from "../../compiler/emit/vulkan/module.ts";
+import { type KernelModule, kernelModules } from "../../compiler/emit/vulkan/function.ts";
+import { vulkanImage } from "../../compiler/emit/vulkan/module.ts";
 import { writeContainer } from "../../compiler/container/write.ts";
 import { tensorType } from "../../compiler/graph/graph.ts";
 import type { Kernel, Param } from "../../compiler/kernel/ir.ts";
@@ -34,12 +35,13 @@ function scheduleOf(kernel: Kernel, k: number): Schedule {
   };
 }
 
-export async function vulkanRunner(kernels: readonly Kernel[]): Promise<KernelRunner> {
+/** `choose`: which modules of a kernel the device may take. */
+export async function vulkanRunner(kernels: readonly Kernel[], choose: (modules: readonly KernelModule[]) => readonly KernelModule[] = all => all): Promise<KernelRunner> {
   const named = kernels.map((k, i): Kernel => ({ ...k, name: `kernel_${i}` }));
   const container = writeContainer({
     name: "kernels", dims: [], states: [], constants: [], procedures: [], lowerings: [{ machine: "gpu", kernels: named, schedules: named.map(scheduleOf) }],
-  }, [{ kind: "vulkan", lowering: 0, ...emitVulkan(named) }]);
-  const program = await load(container, { target: "vulkan", trust: true });
+  }, [{ kind: "vulkan", lowering: 0, ...vulkanImage(named.map(k => choose(kernelModules(k)))) }]);
+  const program = await load(container, { target: "vulkan", trust: true, validate: true });
   return async (k, buffers, dims: DimValues = {}) => {
     const kernel = kernels[k]!;
     const bytesOf = (p: Param): Uint8Array => {

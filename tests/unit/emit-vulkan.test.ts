@@ -1,44 +1,90 @@
-// What the SPIR-V emitter writes is valid, and computes what the interpreter says for every statement, expression and dtype.
+// What the SPIR-V emitter writes is valid, and computes what the interpreter says for every statement, expression and dtype,
+// with each set of features that the device has; what it has not is validated only.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { kernelModule } from "../../compiler/emit/vulkan/function.ts";
+import { CAPABILITY } from "../../compiler/emit/vulkan/assembler.ts";
+import { FEATURES, type Feature } from "../../compiler/emit/vulkan/features.ts";
+import { type KernelModule, kernelModules } from "../../compiler/emit/vulkan/function.ts";
 import { InternalError } from "../../compiler/base/diagnostics.ts";
+import { interpretKernel } from "../../compiler/kernel/interpret.ts";
 import type { Kernel } from "../../compiler/kernel/ir.ts";
-import { emitterSuite, probe } from "../support/emitter-suite.ts";
+import { emitterCases, emitterSuite, probe } from "../support/emitter-suite.ts";
+import { type Case, compare, poisoned, reals } from "../support/kernel-cases.ts";
 import { vulkanRunner } from "../support/vulkan-kernels.ts";
+import { WORKGROUP_CASES } from "../support/workgroup-cases.ts";
 
 let folder = "";
 beforeAll(() => { folder = mkdtempSync(join(tmpdir(), "sluice-spirv-")); });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Throws what the validator says. */
+/** Throws what the validator says of any of a kernel's modules. */
 function validate(kernels: readonly Kernel[]): void {
-  for (const kernel of kernels) {
+  for (const kernel of kernels) for (const { words, features } of kernelModules(kernel)) {
     const file = join(folder, "kernel.spv");
-    writeFileSync(file, kernelModule(kernel).words);
+    writeFileSync(file, words);
     const { status, stdout, stderr } = spawnSync("spirv-val", ["--target-env", "vulkan1.2", file], { encoding: "utf8" });
-    expect(status, `${kernel.name}: ${stdout}${stderr}`).toBe(0);
+    expect(status, `${kernel.name} with ${features.join()}: ${stdout}${stderr}`).toBe(0);
   }
 }
 
-describe("on a device", () => emitterSuite({
-  runner: async kernels => {
+// Mesa's lavapipe rounds an fma twice and has no atomics of 64 bits; a pipeline takes it a while.
+const emitter = {
+  runner: async (kernels: readonly Kernel[]) => {
     validate(kernels);
     return vulkanRunner(kernels);
   },
-  // Mesa's lavapipe rounds an fma twice and has no atomics of 64 bits; a pipeline takes it a while.
   fused: "no", lanes: [1], roundsTwice: true, batch: 10, most: 10, atomics: ["i32", "u32", "f32"],
-}));
+} as const;
+describe("tasks", () => emitterSuite(emitter));
 
-it("flash attention, with shared memory and subgroups", async () => {
-  const kernel = await probe("flash-attention");
-  validate([kernel]);
+describe("workgroups", () => {
+  it.each(WORKGROUP_CASES.filter(([name]) => !/fragments|accumulators/.test(name)))("%s", (_, cases) => compare(cases(), emitter));
+
+  it("flash attention, with shared memory and subgroups", async () => {
+    const kernel = await probe("flash-attention");
+    const dims = { A: 2, S: 5, T: 45 };
+    const buffers = () => ({ q: reals(10 * 32, 7), k: reals(90 * 32, 8), v: reals(90 * 32, 9), o: poisoned(10 * 32) });
+    const [want, got] = [buffers(), buffers()];
+    interpretKernel(kernel, { buffers: want, dims, fused: false });
+    await (await emitter.runner([kernel]))(0, got, dims);
+    got.o.forEach((x, i) => expect(x).toBeCloseTo(want.o[i]!, 5));
+  });
+});
+
+describe("features", () => {
+  const featuresOf = (kernel: Kernel): readonly (readonly Feature[])[] => kernelModules(kernel).map(m => m.features);
+  const named = (name: string): readonly Case[] => [...emitterCases(emitter), ...WORKGROUP_CASES].find(([n]) => n.includes(name))![1]();
+  const [dots, sums, groups] = [named("sums of four bytes").slice(0, 1), named("atomics").filter(c => c.kernel.name.startsWith("atomic add f32")), named("exchanges and reductions")] as const;
+
+  it("that a kernel has a use for make a module each, and the last needs none", () => {
+    expect(featuresOf(dots[0]!.kernel)).toEqual([["dot8"], []]);
+    expect(featuresOf(sums[0]!.kernel)).toEqual([["atomicAddF32"], []]);
+    expect(groups.map(c => featuresOf(c.kernel).length)).toEqual(groups.map(c => (c.kernel.threads[0]!.extent === 64 ? 2 : 1)));
+    expect(kernelModules(groups[0]!.kernel).map(m => m.subgroup)).toEqual([32, 0]);
+    expect(named("unary operations").every(c => featuresOf(c.kernel).length === 1)).toBe(true);
+    expect([...FEATURES].sort()).toEqual([...new Set([...dots, ...sums, ...groups].flatMap(c => featuresOf(c.kernel).flat()))].sort());
+  });
+
+  const only = (choose: (modules: readonly KernelModule[]) => KernelModule) => ({ ...emitter, runner: (kernels: readonly Kernel[]) => vulkanRunner(kernels, all => [choose(all)]) });
+  it("give the same numbers as the way without them", async () => {
+    await compare([...dots, ...sums], only(all => all[0]!));
+    await compare([...dots, ...sums], only(all => all.at(-1)!));
+  });
+  it("that the device has not are refused by name where there is no other way", () =>
+    expect(compare(groups.slice(0, 1), only(all => all[0]!))).rejects.toThrow(/^error GPU004: kernel k0 does not run on the Vulkan device llvmpipe .*, which has no subgroups of 32\n/));
+});
+
+it("what the validation layers object to is an error", async () => {
+  const [kernel] = emitterCases(emitter).find(([name]) => name.startsWith("loads and stores"))![1]().map(c => c.kernel).filter(k => k.name.includes("i8"));
+  const undeclared = ({ words, ...rest }: KernelModule): KernelModule => ({ ...rest, words: words.map(word => (word === CAPABILITY.StorageBuffer8BitAccess ? CAPABILITY.Shader : word)) });
+  const run = await vulkanRunner([kernel!], ([module]) => [undeclared(module!)]);
+  await expect(run(0, { x: new Int8Array(96), y: new Int8Array(96) })).rejects.toThrow(/^error GPU007: Vulkan's validation layers object\n {2}found: .*capability/s);
 });
 
 it("refuses what it has no instructions for, by name", async () => {
   const kernel = await probe("gemm-fragments");
-  expect(() => kernelModule(kernel)).toThrow(new InternalError("fragment in gemm fragments: not for Vulkan yet"));
+  expect(() => kernelModules(kernel)).toThrow(new InternalError("fragment in gemm fragments: not for Vulkan yet"));
 });

@@ -5,7 +5,7 @@
 export type Id = number;
 
 export const OP = {
-  Name: 5, ExtInstImport: 11, ExtInst: 12, MemoryModel: 14, EntryPoint: 15, ExecutionMode: 16, Capability: 17,
+  Name: 5, Extension: 10, ExtInstImport: 11, ExtInst: 12, MemoryModel: 14, EntryPoint: 15, ExecutionMode: 16, Capability: 17,
   TypeVoid: 19, TypeBool: 20, TypeInt: 21, TypeFloat: 22, TypeVector: 23, TypeArray: 28, TypeRuntimeArray: 29, TypeStruct: 30, TypePointer: 32, TypeFunction: 33,
   ConstantTrue: 41, ConstantFalse: 42, Constant: 43, ConstantComposite: 44,
   Function: 54, FunctionEnd: 56, Variable: 59, Load: 61, Store: 62, AccessChain: 65, Decorate: 71, MemberDecorate: 72, CompositeExtract: 81,
@@ -15,17 +15,19 @@ export const OP = {
   IEqual: 170, INotEqual: 171, UGreaterThan: 172, SGreaterThan: 173, UGreaterThanEqual: 174, SGreaterThanEqual: 175, ULessThan: 176, SLessThan: 177, ULessThanEqual: 178, SLessThanEqual: 179,
   FOrdEqual: 180, FUnordNotEqual: 183, FOrdLessThan: 184, FOrdGreaterThan: 186, FOrdLessThanEqual: 188, FOrdGreaterThanEqual: 190,
   ShiftRightLogical: 194, ShiftRightArithmetic: 195, ShiftLeftLogical: 196, BitwiseOr: 197, BitwiseXor: 198, BitwiseAnd: 199, Not: 200,
-  ControlBarrier: 224, AtomicLoad: 227, AtomicCompareExchange: 230, AtomicIAdd: 234, AtomicSMin: 236, AtomicUMin: 237, AtomicSMax: 238, AtomicUMax: 239, AtomicAnd: 240, AtomicOr: 241,
+  ControlBarrier: 224, GroupNonUniformShuffleXor: 346, SDotKHR: 4450, AtomicFAddEXT: 6035, AtomicLoad: 227, AtomicCompareExchange: 230, AtomicIAdd: 234, AtomicSMin: 236, AtomicUMin: 237, AtomicSMax: 238, AtomicUMax: 239, AtomicAnd: 240, AtomicOr: 241,
   LoopMerge: 246, SelectionMerge: 247, Label: 248, Branch: 249, BranchConditional: 250, Return: 253,
 } as const;
 
 /** Of GLSL.std.450. */
 export const EXTENDED = { RoundEven: 2, Trunc: 3, FAbs: 4, SAbs: 5, Floor: 8, Ceil: 9, Sqrt: 31, Fma: 50 } as const;
 
-export const CAPABILITY = { Shader: 1, Float64: 10, Int64: 11, Int64Atomics: 12, StorageBuffer16BitAccess: 4433, StorageBuffer8BitAccess: 4448, PhysicalStorageBufferAddresses: 5347 } as const;
+export const CAPABILITY = { Shader: 1, Float64: 10, Int64: 11, Int64Atomics: 12, GroupNonUniform: 61, GroupNonUniformShuffle: 65, StorageBuffer16BitAccess: 4433, StorageBuffer8BitAccess: 4448, PhysicalStorageBufferAddresses: 5347,
+  DotProductInput4x8BitPacked: 6018, DotProduct: 6019, AtomicFloat32AddEXT: 6033,
+} as const;
 export const STORAGE = { Input: 1, Workgroup: 4, Function: 7, PushConstant: 9, PhysicalStorageBuffer: 5349 } as const;
 export const DECORATION = { Block: 2, ArrayStride: 6, BuiltIn: 11, Offset: 35, NoContraction: 42 } as const;
-export const BUILT_IN = { WorkgroupId: 26, LocalInvocationIndex: 29 } as const;
+export const BUILT_IN = { WorkgroupId: 26, LocalInvocationIndex: 29, SubgroupId: 40, SubgroupLocalInvocationId: 41 } as const;
 
 const MAGIC = 0x07230203;
 const VERSION_1_5 = 0x00010500;
@@ -44,6 +46,7 @@ function textWords(text: string): number[] {
 
 export class Assembler {
   readonly #capabilities = new Set<number>([CAPABILITY.Shader, CAPABILITY.PhysicalStorageBufferAddresses, CAPABILITY.Int64]);
+  readonly #extensions = new Set<string>();
   readonly #names: number[] = [];
   readonly #decorations: number[] = [];
   readonly #globals: number[] = [];
@@ -60,8 +63,10 @@ export class Assembler {
     section.push(((operands.length + 1) << 16) | op, ...operands);
   }
 
-  needs(capability: number): void {
+  /** Of those that came after SPIR-V 1.5, the extension too. */
+  needs(capability: number, extension?: string): void {
     this.#capabilities.add(capability);
+    if (extension !== undefined) this.#extensions.add(extension);
   }
   name(id: Id, text: string): void {
     this.#write(this.#names, OP.Name, [id, ...textWords(text)]);
@@ -152,6 +157,7 @@ export class Assembler {
     const type = this.global(OP.TypeFunction, [this.void()]);
     const words: number[] = [MAGIC, VERSION_1_5, 0, 0, 0];
     for (const c of this.#capabilities) this.#write(words, OP.Capability, [c]);
+    for (const e of this.#extensions) this.#write(words, OP.Extension, textWords(e));
     this.#write(words, OP.ExtInstImport, [this.#extended, ...textWords("GLSL.std.450")]);
     this.#write(words, OP.MemoryModel, [PHYSICAL_64, GLSL450]);
     this.#write(words, OP.EntryPoint, [GL_COMPUTE, entry, ...textWords("main"), ...interfaces]);

@@ -6,7 +6,8 @@ import { type Buffer, type Expr, REGISTER_TYPE, type ScalarType, typeOf } from "
 import { mapOperands } from "../../kernel/share.ts";
 import { registerElement } from "../names.ts";
 import { binary, bitcast, cast, constantOf, multiplyAdd, typeOfScalar, unary } from "./arithmetic.ts";
-import { type Assembler, type Id, OP } from "./assembler.ts";
+import { type Assembler, CAPABILITY, type Id, OP } from "./assembler.ts";
+import type { Features } from "./features.ts";
 import { type Home, load } from "./memory.ts";
 import type { Sizes, Width } from "./sizes.ts";
 
@@ -30,17 +31,25 @@ export interface At {
 /** The value that the thread has whose number in the workgroup is this one's xor the mask; all threads are here. */
 export type Exchange = (scalar: ScalarType, value: Id, mask: number) => Id;
 
+const DOT_PRODUCT = "SPV_KHR_integer_dot_product";
+/** The format of a dot product's operands. */
+const PACKED_4X8 = 0;
+
 export class Expressions {
   readonly values = new Map<string, Named>();
   readonly buffers = new Map<string, Place>();
   readonly #m: Assembler;
   readonly #sizes: Sizes;
-
+  readonly #features: Features;
+  /** Distances between the threads whose values a reduction combines, one after the other. */
+  readonly #halves: readonly number[];
   readonly #exchange: Exchange;
 
-  constructor(assembler: Assembler, sizes: Sizes, exchange: Exchange) {
+  constructor(assembler: Assembler, sizes: Sizes, features: Features, threads: number, exchange: Exchange) {
     this.#m = assembler;
     this.#sizes = sizes;
+    this.#features = features;
+    this.#halves = [16, 8, 4, 2, 1].filter(mask => mask < threads);
     this.#exchange = exchange;
   }
 
@@ -91,7 +100,7 @@ export class Expressions {
       case "lookup16": return this.lanes(e.index).map(index => this.#entry(scalar, e.table, index));
       case "subgroup_xor": return this.lanes(e.x).map(x => this.#exchange(scalar, x, e.mask));
       // The tree of the interpreter: halves are combined until one is left, which all threads have.
-      case "subgroup_reduce": return this.lanes(e.x).map(x => [16, 8, 4, 2, 1].reduce((sum, mask) => binary(m, e.op, scalar, sum, this.#exchange(scalar, sum, mask)), x));
+      case "subgroup_reduce": return this.lanes(e.x).map(x => this.#halves.reduce((sum, mask) => binary(m, e.op, scalar, sum, this.#exchange(scalar, sum, mask)), x));
     }
   }
 
@@ -159,6 +168,11 @@ export class Expressions {
   #dot4(a: Id, b: Id, c: Id): Id {
     const m = this.#m;
     const word = m.int(32);
+    if (this.#features.use("dot8")) {
+      m.needs(CAPABILITY.DotProduct, DOT_PRODUCT);
+      m.needs(CAPABILITY.DotProductInput4x8BitPacked, DOT_PRODUCT);
+      return m.value(OP.IAdd, word, m.value(OP.SDotKHR, word, a, b, PACKED_4X8), c);
+    }
     const byte = (x: Id, i: number): Id => m.value(OP.ShiftRightArithmetic, word, m.value(OP.ShiftLeftLogical, word, x, m.constantInt(32, 24 - 8 * i)), m.constantInt(32, 24));
     return [0, 1, 2, 3].reduce((sum, i) => m.value(OP.IAdd, word, sum, m.value(OP.IMul, word, byte(a, i), byte(b, i))), c);
   }

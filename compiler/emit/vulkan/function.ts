@@ -7,10 +7,12 @@ import { indexSize } from "../../kernel/indices.ts";
 import { type Buffer, type Expr, type Kernel, REGISTER_TYPE, type ScalarType, type Stmt, typeOf } from "../../kernel/ir.ts";
 import { Definitions } from "../../kernel/definitions.ts";
 import type { SizeName } from "../names.ts";
+import { SUBGROUP } from "../../kernel/uniformity.ts";
 import { ScratchLayout } from "../scratch.ts";
 import { binary, typeOfScalar } from "./arithmetic.ts";
-import { Assembler, BUILT_IN, DECORATION, type Id, OP, STORAGE } from "./assembler.ts";
+import { Assembler, BUILT_IN, CAPABILITY, DECORATION, type Id, OP, STORAGE } from "./assembler.ts";
 import { branch, whileLoop } from "./control.ts";
+import { type Feature, Features, FEATURES, subgroupUse, type SubgroupUse, subsets } from "./features.ts";
 import { Expressions, type Named, type Place } from "./expressions.ts";
 import { argument, atomic, type Home, homeAt, load, rounded, store } from "./memory.ts";
 import { Sizes, type Value } from "./sizes.ts";
@@ -22,6 +24,7 @@ const ROW_OF_GROUPS = 65535;
 /** Local buffers of at most so many elements are arrays of the thread, the others lie in scratch. */
 const SMALL = 128;
 const WORKGROUP_SCOPE = 2;
+const SUBGROUP_SCOPE = 3;
 /** Of workgroup memory and of buffers. */
 const ACQUIRE_RELEASE_ALL = 0x8 | 0x40 | 0x100;
 const TASK = "@task";
@@ -29,6 +32,10 @@ const ANYTHING: Range = { min: -(2 ** 31), max: 2 ** 31 - 1 };
 
 export interface KernelModule {
   readonly words: Uint32Array;
+  /** Of which size subgroups must be; 0: any. */
+  readonly subgroup: 0 | typeof SUBGROUP;
+  /** What it uses that not every device has. */
+  readonly features: readonly Feature[];
   /** Of a workgroup. */
   readonly threads: number;
   readonly tasks: number;
@@ -36,15 +43,25 @@ export interface KernelModule {
   readonly scratch: Size;
 }
 
-/** Throws InternalError for matrix fragments and for operations of subgroups. */
-export const kernelModule = (kernel: Kernel): KernelModule => new KernelFunction(kernel).module();
+/** One for each set of features that the kernel has a use for, from all of them down to none. Throws InternalError for matrix fragments. */
+export function kernelModules(kernel: Kernel): KernelModule[] {
+  const subgroups = subgroupUse(kernel);
+  const make = (features: readonly Feature[]): KernelModule => new KernelFunction(kernel, new Features(features), subgroups).module();
+  const best = make(FEATURES);
+  const others = subsets(best.features).slice(1);
+  // What subgroups do without the others of their workgroup has no other way.
+  return [best, ...others.filter(f => subgroups !== "apart" || f.includes("subgroups")).map(make)];
+}
 
 class KernelFunction {
   readonly #kernel: Kernel;
   readonly #m = new Assembler();
   readonly #sizes = new Sizes(this.#m);
-  readonly #expressions = new Expressions(this.#m, this.#sizes, (scalar, value, mask) => this.#exchange(scalar, value, mask));
+  readonly #features: Features;
+  readonly #expressions: Expressions;
   readonly #scratch: ScratchLayout;
+  /** Whether threads exchange values within subgroups of the device. */
+  readonly #hasSubgroups: boolean;
   readonly #defined = new Definitions();
   /** The address of this task's scratch. */
   #scratchBase: Id = 0;
@@ -53,8 +70,12 @@ class KernelFunction {
   readonly #exchanged = new Map<ScalarType, Id>();
   #inGroup: Id = 0;
 
-  constructor(kernel: Kernel) {
+  constructor(kernel: Kernel, features: Features, subgroups: SubgroupUse) {
     this.#kernel = kernel;
+    this.#features = features;
+    this.#hasSubgroups = subgroups !== "never" && this.#threads() % SUBGROUP === 0 && features.use("subgroups");
+    if (subgroups === "apart" && !this.#hasSubgroups) throw new InternalError(`subgroups of ${kernel.name} act apart from each other, and a workgroup is no number of whole ones`);
+    this.#expressions = new Expressions(this.#m, this.#sizes, features, this.#threads(), (scalar, value, mask) => this.#exchange(scalar, value, mask));
     this.#scratch = new ScratchLayout(kernel);
   }
 
@@ -63,8 +84,11 @@ class KernelFunction {
     const vector = m.global(OP.TypeVector, [m.int(32), 3]);
     const group = m.globalVariable(vector, STORAGE.Input);
     m.decorate(group, DECORATION.BuiltIn, BUILT_IN.WorkgroupId);
-    const thread = m.globalVariable(m.int(32), STORAGE.Input);
-    m.decorate(thread, DECORATION.BuiltIn, BUILT_IN.LocalInvocationIndex);
+    const threadInputs = (this.#hasSubgroups ? [BUILT_IN.SubgroupId, BUILT_IN.SubgroupLocalInvocationId] : [BUILT_IN.LocalInvocationIndex]).map(builtIn => {
+      const variable = m.globalVariable(m.int(32), STORAGE.Input);
+      m.decorate(variable, DECORATION.BuiltIn, builtIn);
+      return variable;
+    });
     const address = m.global(OP.TypeStruct, [m.int(64)], {
       decorate(id) {
         m.decorate(id, DECORATION.Block);
@@ -85,7 +109,8 @@ class KernelFunction {
     const groups = m.value(OP.Load, vector, group);
     const [x, y] = [0, 1].map(i => wide(m.value(OP.CompositeExtract, m.int(32), groups, i))) as [Id, Id];
     const linear = sum(product(y, m.constantInt(64, ROW_OF_GROUPS)), x);
-    const inGroup = m.value(OP.Load, m.int(32), thread);
+    const [first, second] = threadInputs.map(variable => m.value(OP.Load, m.int(32), variable)) as [Id, Id | undefined];
+    const inGroup = second === undefined ? first : m.value(OP.IAdd, m.int(32), m.value(OP.IMul, m.int(32), first, m.constantInt(32, SUBGROUP)), second);
     this.#inGroup = inGroup;
     const isThreaded = this.#kernel.machine === "simd";
     const number = isThreaded ? sum(product(linear, m.constantInt(64, THREADS)), wide(inGroup)) : linear;
@@ -96,7 +121,14 @@ class KernelFunction {
       this.#bindThreads(inGroup);
     }));
     const threads = this.#threads();
-    return { words: m.module([group, thread, pushed, ...this.#shared], threads), threads, tasks: isThreaded ? THREADS : 1, scratch: this.#scratch.bytes };
+    if (this.#hasSubgroups) {
+      m.needs(CAPABILITY.GroupNonUniform);
+      m.needs(CAPABILITY.GroupNonUniformShuffle);
+    }
+    return {
+      words: m.module([group, ...threadInputs, pushed, ...this.#shared], threads), threads, tasks: isThreaded ? THREADS : 1, scratch: this.#scratch.bytes,
+      subgroup: this.#hasSubgroups ? SUBGROUP : 0, features: [...this.#features.used],
+    };
   }
 
   /** The first variable runs fastest. */
@@ -172,11 +204,11 @@ class KernelFunction {
         const { index } = this.#expressions.at(place.buffer, s.index);
         const scalar = REGISTER_TYPE[place.buffer.dtype];
         const value = this.#expressions.scalar(s.value);
-        atomic(m, { op: s.op, home: place.home, index, value }, (a, b) => binary(m, s.op, scalar, a, b), body => this.#repeat(body));
+        atomic(m, { op: s.op, home: place.home, index, value }, this.#features, (a, b) => binary(m, s.op, scalar, a, b), body => this.#repeat(body));
         return;
       }
-      // Subgroups may be smaller than the kernel's: the workgroup meets for them too.
-      case "barrier": this.#barrier(); return;
+      // Where subgroups are not the kernel's, the workgroup meets for them too.
+      case "barrier": this.#barrier(s.scope === "subgroup" && this.#hasSubgroups ? SUBGROUP_SCOPE : WORKGROUP_SCOPE); return;
       case "async_copy": this.#copy(s); return;
       // Copies are complete where they stand.
       case "async_commit": case "async_wait": return;
@@ -184,21 +216,22 @@ class KernelFunction {
     }
   }
 
-  #barrier(): void {
-    const workgroup = this.#m.constantInt(32, WORKGROUP_SCOPE);
-    this.#m.act(OP.ControlBarrier, workgroup, workgroup, this.#m.constantInt(32, ACQUIRE_RELEASE_ALL));
+  #barrier(scope: number): void {
+    const among = this.#m.constantInt(32, scope);
+    this.#m.act(OP.ControlBarrier, among, among, this.#m.constantInt(32, ACQUIRE_RELEASE_ALL));
   }
 
   #exchange(scalar: ScalarType, value: Id, mask: number): Id {
     const m = this.#m;
     const type = typeOfScalar(m, scalar);
+    if (this.#hasSubgroups) return m.value(OP.GroupNonUniformShuffleXor, type, m.constantInt(32, SUBGROUP_SCOPE), value, m.constantInt(32, mask));
     const array = this.#exchanged.get(scalar) ?? this.#sharedArray(type, this.#threads());
     this.#exchanged.set(scalar, array);
     const at = (index: Id): Id => m.value(OP.AccessChain, m.pointer(STORAGE.Workgroup, type), array, index);
     m.act(OP.Store, at(this.#inGroup), value);
-    this.#barrier();
+    this.#barrier(WORKGROUP_SCOPE);
     const other = m.value(OP.Load, type, at(m.value(OP.BitwiseXor, m.int(32), this.#inGroup, m.constantInt(32, mask))));
-    this.#barrier();
+    this.#barrier(WORKGROUP_SCOPE);
     return other;
   }
   #sharedArray(type: Id, elements: number): Id {

@@ -6,6 +6,7 @@ import { REGISTER_TYPE } from "../../kernel/ir.ts";
 import { typeOfScalar } from "./arithmetic.ts";
 import { type Assembler, CAPABILITY, DECORATION, type Id, OP, STORAGE } from "./assembler.ts";
 import { brainOfFloat, floatOfBrain, floatOfHalf, halfOfFloat } from "./halves.ts";
+import type { Features } from "./features.ts";
 import type { Width } from "./sizes.ts";
 
 type Bits = 8 | 16 | 32 | 64;
@@ -21,9 +22,9 @@ export interface Home {
   readonly address?: Id;
 }
 
-/** A block of integers without an end. */
-function blockOf(m: Assembler, bits: Bits): Id {
-  const array = m.global(OP.TypeRuntimeArray, [m.int(bits)], { decorate: id => m.decorate(id, DECORATION.ArrayStride, bits / 8) });
+/** A block without an end of integers, or of what is as wide. */
+function blockOf(m: Assembler, bits: Bits, element = m.int(bits)): Id {
+  const array = m.global(OP.TypeRuntimeArray, [element], { decorate: id => m.decorate(id, DECORATION.ArrayStride, bits / 8) });
   return m.global(OP.TypeStruct, [array], {
     decorate(id) {
       m.decorate(id, DECORATION.Block);
@@ -143,17 +144,25 @@ export interface Update {
   readonly value: Id;
 }
 
-/** Integers by an instruction; floats are exchanged until they were met unchanged. */
-export function atomic(m: Assembler, { op, home, index, value }: Update, combine: (a: Id, b: Id) => Id, repeat: (body: () => Id) => void): void {
+/** Integers by an instruction, and sums of f32 where the device has one; other floats are exchanged until they were met unchanged. */
+export function atomic(m: Assembler, { op, home, index, value }: Update, features: Features, combine: (a: Id, b: Id) => Id, repeat: (body: () => Id) => void): void {
   const { dtype } = home;
-  if (!isGlobal(home) || (dtype !== "i32" && dtype !== "u32" && dtype !== "f32" && dtype !== "f64")) throw new InternalError(`atomic on ${dtype} that other threads do not see, or of that width`);
+  const isInteger = dtype === "i32" || dtype === "u32";
+  if (!(isInteger && home.storage === STORAGE.Workgroup) && (!isGlobal(home) || !(isInteger || dtype === "f32" || dtype === "f64"))) throw new InternalError(`atomic on ${dtype} that other threads do not see, or of that width`);
   const bits = dtype === "f64" ? 64 : 32;
   if (bits === 64) m.needs(CAPABILITY.Int64Atomics);
   const pointer = pointerTo(m, home, index);
   const word = m.int(bits);
   const [scope, relaxed] = [m.constantInt(32, DEVICE_SCOPE), m.constantInt(32, RELAXED)];
-  if (dtype === "i32" || dtype === "u32") {
+  if (isInteger) {
     m.value(ATOMIC[dtype][op], word, pointer, scope, relaxed, value);
+    return;
+  }
+  if (dtype === "f32" && op === "add" && features.use("atomicAddF32")) {
+    m.needs(CAPABILITY.AtomicFloat32AddEXT, "SPV_EXT_shader_atomic_float_add");
+    const floats = m.value(OP.ConvertUToPtr, m.pointer(STORAGE.PhysicalStorageBuffer, blockOf(m, 32, m.float(32))), home.address!);
+    const element = m.value(OP.AccessChain, m.pointer(STORAGE.PhysicalStorageBuffer, m.float(32)), floats, m.constantInt(32, 0), index);
+    m.value(OP.AtomicFAddEXT, m.float(32), element, scope, relaxed, value);
     return;
   }
   const seen = m.variable(word);

@@ -31,7 +31,7 @@ VkBool32 flag(bool value) { return value ? VK_TRUE : VK_FALSE; }
 /** Everything that kernels may use and the device has, and nothing else. */
 VkResult createDevice(const Adapter& a, const std::vector<VkDeviceQueueCreateInfo>& queues, VkDevice* device) {
   const VulkanFeatures& f = a.features;
-  VkPhysicalDeviceSubgroupSizeControlFeaturesEXT sizes{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT, .subgroupSizeControl = VK_TRUE};
+  VkPhysicalDeviceSubgroupSizeControlFeaturesEXT sizes{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT, .subgroupSizeControl = VK_TRUE, .computeFullSubgroups = VK_TRUE};
   VkPhysicalDeviceShaderIntegerDotProductFeaturesKHR dot{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES_KHR, .shaderIntegerDotProduct = VK_TRUE};
   VkPhysicalDeviceShaderAtomicFloatFeaturesEXT atomic{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_ATOMIC_FLOAT_FEATURES_EXT, .shaderBufferFloat32AtomicAdd = VK_TRUE};
   VkPhysicalDeviceCooperativeMatrixFeaturesNV matrixNv{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV, .cooperativeMatrix = VK_TRUE};
@@ -47,7 +47,7 @@ VkResult createDevice(const Adapter& a, const std::vector<VkDeviceQueueCreateInf
     structure.pNext = all.pNext;
     all.pNext = &structure;
   };
-  chain(a.hasSubgroupSizeControl, sizes);
+  chain(f.subgroup32, sizes);
   chain(f.dot8, dot);
   chain(f.atomicAddF32, atomic);
   chain(f.cooperativeMatrixNv, matrixNv);

@@ -12,8 +12,8 @@
 namespace sluice {
 namespace {
 
-constexpr size_t HEADER = 3;
-constexpr size_t ROW = 4;
+constexpr size_t HEADER = 4;
+constexpr size_t ROW = 6;
 constexpr uint32_t SPIRV_MAGIC = 0x07230203;
 constexpr uint32_t SPIRV_VERSION = 0x00010500;
 constexpr size_t SPIRV_HEADER = 5;
@@ -112,8 +112,8 @@ std::string lacking(uint32_t capability, const VulkanFeatures& f) {
       {64, "subgroup ballots", subgroup(VK_SUBGROUP_FEATURE_BALLOT_BIT)}, {65, "subgroup shuffles", subgroup(VK_SUBGROUP_FEATURE_SHUFFLE_BIT)},
       {66, "relative subgroup shuffles", subgroup(VK_SUBGROUP_FEATURE_SHUFFLE_RELATIVE_BIT)}, {67, "clustered subgroups", subgroup(VK_SUBGROUP_FEATURE_CLUSTERED_BIT)},
       {68, "subgroup quads", subgroup(VK_SUBGROUP_FEATURE_QUAD_BIT)}, {4433, "16-bit storage", true}, {4448, "8-bit storage", true}, {4464, "denormal floats", f.denormals},
-      {4466, "signed zeros, infinities and NaN", f.specialFloats}, {4467, "rounding to nearest", f.roundToNearest}, {5345, "the Vulkan memory model", f.memoryModel},
-      {5346, "the Vulkan memory model", f.memoryModel}, {5347, "buffer addresses", true}, {5357, "cooperative matrices (NV)", f.cooperativeMatrixNv},
+      {4466, "signed zeros, infinities and NaN", f.specialFloats}, {4467, "rounding to nearest", f.roundToNearest}, {5345, "Vulkan memory model", f.memoryModel},
+      {5346, "Vulkan memory model", f.memoryModel}, {5347, "buffer addresses", true}, {5357, "cooperative matrices (NV)", f.cooperativeMatrixNv},
       {6016, "8-bit dot products", f.dot8}, {6017, "8-bit dot products", f.dot8}, {6018, "8-bit dot products", f.dot8}, {6019, "8-bit dot products", f.dot8},
       {6022, "cooperative matrices (KHR)", f.cooperativeMatrixKhr}, {6033, "atomic addition of floats", f.atomicAddF32}};
   for (const Row& row : rows)
@@ -121,9 +121,27 @@ std::string lacking(uint32_t capability, const VulkanFeatures& f) {
   return "SPIR-V capability " + std::to_string(capability);
 }
 
+/** What a device has not that a module needs. */
+struct Lack {
+  std::string what;
+  std::string limit;
+};
+std::optional<Lack> lackOf(const VulkanKernel& kernel, const VulkanFeatures& f) {
+  std::vector<std::string> missing;
+  if (kernel.subgroup != 0 && !f.subgroup32) missing.emplace_back("subgroups of 32");
+  for (const uint32_t capability : kernel.capabilities) {
+    const std::string name = lacking(capability, f);
+    if (!name.empty() && std::find(missing.begin(), missing.end(), name) == missing.end()) missing.push_back(name);
+  }
+  if (!missing.empty()) return Lack{joined(missing), ""};
+  if (kernel.threads > f.threads) return Lack{"workgroups of " + std::to_string(kernel.threads) + " threads", "at most " + std::to_string(f.threads)};
+  if (kernel.sharedBytes > f.sharedBytes) return Lack{std::to_string(kernel.sharedBytes) + " bytes of shared memory", "at most " + std::to_string(f.sharedBytes)};
+  return std::nullopt;
+}
+
 }  // namespace
 
-std::vector<VulkanKernel> readVulkanImage(std::span<const std::byte> bytes, int32_t kernels) {
+std::vector<std::vector<VulkanKernel>> readVulkanImage(std::span<const std::byte> bytes, int32_t kernels) {
   if (bytes.size() % 4 != 0 || bytes.size() < HEADER * 4) throw damaged("it is no list of words", std::to_string(bytes.size()) + " bytes");
   const auto word = [&](size_t at) {
     uint32_t value = 0;
@@ -133,43 +151,50 @@ std::vector<VulkanKernel> readVulkanImage(std::span<const std::byte> bytes, int3
   const size_t words = bytes.size() / 4;
   if (word(0) != VULKAN_IMAGE_MAGIC) throw damaged("it has another magic number");
   if (word(1) != VULKAN_IMAGE_VERSION) throw damaged("it has another version", std::to_string(word(1)), std::to_string(VULKAN_IMAGE_VERSION));
-  const size_t count = word(2);
-  if (kernels < 0 || count != static_cast<size_t>(kernels)) throw damaged("it has another number of kernels", std::to_string(count), std::to_string(kernels));
-  if (count > (words - HEADER) / ROW) throw damaged("its table is cut short");
-  const size_t codeBegin = HEADER + count * ROW;
-  std::vector<VulkanKernel> all(count);
-  for (size_t k = 0; k < count; k++) {
+  if (kernels < 0 || word(2) != static_cast<size_t>(kernels)) throw damaged("it has another number of kernels", std::to_string(word(2)), std::to_string(kernels));
+  const size_t modules = word(3);
+  if (modules > (words - HEADER) / ROW) throw damaged("its table is cut short");
+  const size_t codeBegin = HEADER + modules * ROW;
+  std::vector<std::vector<VulkanKernel>> all;
+  for (size_t row = HEADER; row < codeBegin; row += ROW) {
+    // Those of a kernel stand together.
+    const size_t k = word(row);
+    if (k == all.size()) all.emplace_back();
+    else if (k + 1 != all.size()) throw damaged("its kernels are not in order", std::to_string(k), "at most " + std::to_string(all.size()));
     const std::string name = "k" + std::to_string(k);
-    const size_t row = HEADER + k * ROW;
-    VulkanKernel& kernel = all[k];
-    kernel.threads = word(row);
-    kernel.tasks = word(row + 1);
-    const size_t first = word(row + 2);
-    const size_t length = word(row + 3);
+    VulkanKernel& kernel = all[k].emplace_back();
+    kernel.threads = word(row + 1);
+    kernel.tasks = word(row + 2);
+    kernel.subgroup = word(row + 3);
+    const size_t first = word(row + 4);
+    const size_t length = word(row + 5);
+    if (kernel.subgroup != 0 && kernel.subgroup != 32) throw damaged(name + " needs subgroups of another size", std::to_string(kernel.subgroup), "32, or 0 for any");
+    if (kernel.subgroup != 0 && kernel.threads % kernel.subgroup != 0) throw damaged(name + " has a workgroup of no whole subgroups", std::to_string(kernel.threads) + " threads");
     if (kernel.threads == 0 || kernel.tasks == 0) throw damaged(name + " has an empty workgroup");
     if (first > words - codeBegin || length > words - codeBegin - first) throw damaged(name + " does not lie in it", std::to_string(length) + " words at " + std::to_string(first), "at most " + std::to_string(words - codeBegin));
     kernel.code.resize(length);
     if (length > 0) std::memcpy(kernel.code.data(), bytes.data() + (codeBegin + first) * 4, length * 4);
     readDeclarations(kernel, name);
   }
+  if (all.size() != static_cast<size_t>(kernels)) throw damaged("it has no code for k" + std::to_string(all.size()));
   return all;
 }
 
-void requireSupport(const std::vector<VulkanKernel>& kernels, const Adapter& adapter) {
-  const auto refuse = [&](size_t k, std::string what, std::string expected) {
-    throw Error({.code = "GPU004", .message = "kernel k" + std::to_string(k) + " does not run on the Vulkan device " + adapter.name + ", which has no " + std::move(what), .found = adapter.driver,
-        .expected = std::move(expected), .hint = "build the program for this device, update its driver, or choose another: sluice doctor lists what each has"});
-  };
-  for (size_t k = 0; k < kernels.size(); k++) {
-    std::vector<std::string> missing;
-    for (const uint32_t capability : kernels[k].capabilities) {
-      const std::string name = lacking(capability, adapter.features);
-      if (!name.empty() && std::find(missing.begin(), missing.end(), name) == missing.end()) missing.push_back(name);
+std::vector<VulkanKernel> chooseKernels(std::vector<std::vector<VulkanKernel>> kernels, const Adapter& adapter) {
+  std::vector<VulkanKernel> chosen;
+  for (auto& modules : kernels) {
+    std::optional<Lack> lack;
+    for (VulkanKernel& module : modules) {
+      lack = lackOf(module, adapter.features);
+      if (lack) continue;
+      chosen.push_back(std::move(module));
+      break;
     }
-    if (!missing.empty()) refuse(k, joined(missing), "");
-    if (kernels[k].threads > adapter.features.threads) refuse(k, "workgroups of " + std::to_string(kernels[k].threads) + " threads", "at most " + std::to_string(adapter.features.threads));
-    if (kernels[k].sharedBytes > adapter.features.sharedBytes) refuse(k, std::to_string(kernels[k].sharedBytes) + " bytes of shared memory", "at most " + std::to_string(adapter.features.sharedBytes));
+    if (!lack) continue;
+    throw Error({.code = "GPU004", .message = "kernel k" + std::to_string(chosen.size()) + " does not run on the Vulkan device " + adapter.name + ", which has no " + lack->what, .found = adapter.driver,
+        .expected = lack->limit, .hint = "build the program for this device, update its driver, or choose another: sluice doctor lists what each has"});
   }
+  return chosen;
 }
 
 }  // namespace sluice

@@ -110,9 +110,7 @@ class Interview {
     f.roundToNearest = v12.shaderRoundingModeRTEFloat32 == VK_TRUE;
     f.subgroupSize = v11.subgroupSize;
     f.subgroupOperations = (v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 ? v11.subgroupSupportedOperations : 0;
-    const bool canBe32 = sizes.minSubgroupSize <= 32 && sizes.maxSubgroupSize >= 32 && (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
-    f.subgroup32 = canBe32 || (sizes.maxSubgroupSize == 0 && v11.subgroupSize == 32);
-    a_.hasSubgroupSizeControl = canBe32;
+    f.subgroup32 = sizes.minSubgroupSize <= 32 && sizes.maxSubgroupSize >= 32 && (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
   }
 
   void askFeatures() {
@@ -151,8 +149,7 @@ class Interview {
     use(VK_EXT_SHADER_ATOMIC_FLOAT_EXTENSION_NAME, f.atomicAddF32, atomic.shaderBufferFloat32AtomicAdd);
     use(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME, f.cooperativeMatrixNv, matrix.cooperativeMatrix);
     use(COOPERATIVE_MATRIX_KHR, f.cooperativeMatrixKhr, matrixKhr.cooperativeMatrix);
-    a_.hasSubgroupSizeControl = a_.hasSubgroupSizeControl && sizes.subgroupSizeControl == VK_TRUE && use(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
-    f.subgroup32 = f.subgroup32 && (a_.hasSubgroupSizeControl || f.subgroupSize == 32);
+    f.subgroup32 = f.subgroup32 && sizes.subgroupSizeControl == VK_TRUE && sizes.computeFullSubgroups == VK_TRUE && use(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     a_.hasCalibratedTimestamps = use(VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME);
   }
 

@@ -33,7 +33,6 @@ struct Adapter {
   VulkanFeatures features;
   /** Extensions that are there and used. */
   std::vector<const char*> extensions;
-  bool hasSubgroupSizeControl = false;
   bool hasCalibratedTimestamps = false;
   /** What is needed and not there. */
   std::vector<std::string> missing;

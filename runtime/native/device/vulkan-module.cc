@@ -3,9 +3,7 @@
 namespace sluice {
 
 VulkanModule::VulkanModule(const Gpu& gpu, Pipelines& pipelines, const ModuleImage& image)
-    : gpu_(gpu), pipelines_(pipelines), kernels_(readVulkanImage(image.bytes, image.kernels)), made_(kernels_.size(), VK_NULL_HANDLE) {
-  requireSupport(kernels_, gpu.adapter);
-}
+    : gpu_(gpu), pipelines_(pipelines), kernels_(chooseKernels(readVulkanImage(image.bytes, image.kernels), gpu.adapter)), made_(kernels_.size(), VK_NULL_HANDLE) {}
 
 VulkanModule::~VulkanModule() {
   for (const VkPipeline p : made_) gpu_.vk.vkDestroyPipeline(gpu_.device, p, nullptr);

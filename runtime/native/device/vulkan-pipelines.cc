@@ -81,13 +81,12 @@ VkPipeline Pipelines::make(const VulkanKernel& kernel, const std::string& name) 
   const VkShaderModuleCreateInfo code{.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = kernel.code.size() * 4, .pCode = kernel.code.data()};
   VkShaderModule shader = VK_NULL_HANDLE;
   gpu_.check(gpu_.vk.vkCreateShaderModule(gpu_.device, &code, nullptr, &shader), "load " + name);
-  // Kernels with subgroup operations (GroupNonUniform and its kind) have one size of subgroup where it can be chosen.
-  bool usesSubgroups = false;
-  for (const uint32_t capability : kernel.capabilities) usesSubgroups = usesSubgroups || (capability >= 61 && capability <= 68);
-  const VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT size{.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT, .requiredSubgroupSize = 32};
+  const VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT size{
+      .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT, .requiredSubgroupSize = kernel.subgroup};
+  const bool isSized = kernel.subgroup != 0;
   const VkComputePipelineCreateInfo info{.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-      .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .pNext = usesSubgroups && gpu_.adapter.hasSubgroupSizeControl ? &size : nullptr,
-          .stage = VK_SHADER_STAGE_COMPUTE_BIT, .module = shader, .pName = "main"},
+      .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .pNext = isSized ? &size : nullptr,
+          .flags = isSized ? VkPipelineShaderStageCreateFlags{VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT} : 0, .stage = VK_SHADER_STAGE_COMPUTE_BIT, .module = shader, .pName = "main"},
       .layout = layout_};
   VkPipeline pipeline = VK_NULL_HANDLE;
   const VkResult result = gpu_.vk.vkCreateComputePipelines(gpu_.device, cache_, 1, &info, nullptr, &pipeline);

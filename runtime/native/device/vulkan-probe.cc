@@ -93,8 +93,8 @@ std::vector<Probe> vulkanProbes(const VulkanFeatures& f) {
   }
   constexpr uint32_t USED = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
   if ((f.subgroupOperations & USED) == USED) {
-    const int64_t size = f.subgroup32 ? 32 : f.subgroupSize;
-    all.push_back({.name = "subgroups", .code = probe::SUBGROUPS, .wide = std::vector<int64_t>(THREADS, size + (int64_t{1} << 32)), .real = {},
+    const uint32_t size = f.subgroup32 ? 32 : f.subgroupSize;
+    all.push_back({.name = "subgroups", .code = probe::SUBGROUPS, .subgroup = f.subgroup32 ? size : 0, .wide = std::vector<int64_t>(THREADS, size + (int64_t{1} << 32)), .real = {},
         .switchOff = [](VulkanFeatures& x) { x.subgroup32 = false, x.subgroupOperations = 0; }});
   }
   all.push_back({.name = "fusedMultiplyAdd", .code = probe::FUSED, .wide = {}, .real = forEach(realOfFused), .switchOff = [](VulkanFeatures& x) { x.fusedMultiplyAdd = false; }, .isQuestion = true});
@@ -102,7 +102,7 @@ std::vector<Probe> vulkanProbes(const VulkanFeatures& f) {
 }
 
 bool passes(Device& device, const Probe& p) {
-  std::vector<uint32_t> image{VULKAN_IMAGE_MAGIC, VULKAN_IMAGE_VERSION, 1, THREADS, THREADS, 0, static_cast<uint32_t>(p.code.size())};
+  std::vector<uint32_t> image{VULKAN_IMAGE_MAGIC, VULKAN_IMAGE_VERSION, 1, 1, 0, THREADS, THREADS, p.subgroup, 0, static_cast<uint32_t>(p.code.size())};
   image.insert(image.end(), p.code.begin(), p.code.end());
   const auto module = device.load({std::as_bytes(std::span(image)), 1});
   const struct Memory {

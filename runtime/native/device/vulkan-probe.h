@@ -12,6 +12,8 @@ namespace sluice {
 struct Probe {
   std::string name;
   std::span<const uint32_t> code;
+  /** Of which size its subgroups must be; 0: any. */
+  uint32_t subgroup = 0;
   /** 64 results of 8 bytes, then 64 floats; those that the kernel has. */
   std::vector<int64_t> wide;
   std::vector<float> real;

@@ -22,7 +22,7 @@ struct VulkanFeatures {
   bool dot8 = false;
   /** Addition to a float in memory. */
   bool atomicAddF32 = false;
-  /** Kernels with subgroup operations run in subgroups of 32. */
+  /** Kernels may ask for subgroups of 32, all of them full. */
   bool subgroup32 = false;
   bool memoryModel = false;
   /** `fma` rounds once. */

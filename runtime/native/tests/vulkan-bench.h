@@ -25,11 +25,13 @@ inline std::vector<uint32_t> codeOf(const std::string& kernel) {
 
 /** Kernels as a module image. MARK has a task a workgroup, the others have one a thread. */
 inline std::vector<uint32_t> vulkanImage(const std::vector<std::string>& kernels) {
-  std::vector<uint32_t> table{VULKAN_IMAGE_MAGIC, VULKAN_IMAGE_VERSION, static_cast<uint32_t>(kernels.size())};
+  const auto count = static_cast<uint32_t>(kernels.size());
+  std::vector<uint32_t> table{VULKAN_IMAGE_MAGIC, VULKAN_IMAGE_VERSION, count, count};
   std::vector<uint32_t> code;
-  for (const std::string& kernel : kernels) {
+  for (uint32_t k = 0; k < count; k++) {
+    const std::string& kernel = kernels[k];
     const auto words = codeOf(kernel);
-    table.insert(table.end(), {64, kernel == "MARK" ? 1U : 64U, static_cast<uint32_t>(code.size()), static_cast<uint32_t>(words.size())});
+    table.insert(table.end(), {k, 64, kernel == "MARK" ? 1U : 64U, 0, static_cast<uint32_t>(code.size()), static_cast<uint32_t>(words.size())});
     code.insert(code.end(), words.begin(), words.end());
   }
   table.insert(table.end(), code.begin(), code.end());

@@ -64,15 +64,16 @@ TEST_CASE("a Vulkan image is read, and what is damaged in it is refused by name"
   const auto image = vulkanImage();
   const auto kernels = readVulkanImage(std::as_bytes(std::span(image)), KERNELS);
   REQUIRE(kernels.size() == KERNELS);
-  CHECK(kernels[MARK].tasks == 1);
-  CHECK(kernels[SPILL].code == codeOf("SPILL"));
-  CHECK(kernels[SPILL].sharedBytes == 0);
+  CHECK(kernels[MARK][0].tasks == 1);
+  CHECK(kernels[SPILL][0].code == codeOf("SPILL"));
+  CHECK(kernels[SPILL][0].sharedBytes == 0);
   const auto shared = vulkanImage({"SHARED"});
-  CHECK(readVulkanImage(std::as_bytes(std::span(shared)), 1)[0].sharedBytes == 64 * 16 + 3 * 8);
-  const size_t code = 3 + 4 * KERNELS;
-  const std::tuple<size_t, uint32_t, const char*> edits[] = {{0, 1, "it has another magic number"}, {1, 2, "it has another version"}, {2, 7, "it has another number of kernels"},
-      {3, 0, "k0 has an empty workgroup"}, {3, 32, "k0 has another workgroup"}, {4, 0, "k0 has an empty workgroup"}, {5, 0xffffffff, "k0 does not lie in it"}, {6, 0xffffffff, "k0 does not lie in it"},
-      {6, 3, "k0 is no SPIR-V"}, {9, 1, "k1 is no SPIR-V"}, {code, 7, "k0 is no SPIR-V"}, {code + 1, 0x10600, "k0 is SPIR-V of another version"}, {code + 5, 17, "k0 has an instruction that does not fit"},
+  CHECK(readVulkanImage(std::as_bytes(std::span(shared)), 1)[0][0].sharedBytes == 64 * 16 + 3 * 8);
+  const size_t code = 4 + 6 * KERNELS;
+  const std::tuple<size_t, uint32_t, const char*> edits[] = {{0, 1, "it has another magic number"}, {1, 1, "it has another version"}, {2, 7, "it has another number of kernels"}, {3, 0x7fffffff, "its table is cut short"},
+      {4, 1, "its kernels are not in order"}, {10, 2, "its kernels are not in order"}, {16, 1, "its kernels are not in order"}, {4 + 6 * 5, 4, "it has no code for k5"},
+      {5, 0, "k0 has an empty workgroup"}, {5, 32, "k0 has another workgroup"}, {6, 0, "k0 has an empty workgroup"}, {7, 64, "k0 needs subgroups of another size"}, {7, 1, "k0 needs subgroups of another size"}, {8, 0xffffffff, "k0 does not lie in it"},
+      {9, 0xffffffff, "k0 does not lie in it"}, {9, 3, "k0 is no SPIR-V"}, {14, 1, "k1 is no SPIR-V"}, {code, 7, "k0 is no SPIR-V"}, {code + 1, 0x10600, "k0 is SPIR-V of another version"}, {code + 5, 17, "k0 has an instruction that does not fit"},
       {code + 5, 0xffff0011, "k0 has an instruction that does not fit"}};
   for (const auto& [at, value, message] : edits) {
     CAPTURE(message);
@@ -82,9 +83,10 @@ TEST_CASE("a Vulkan image is read, and what is damaged in it is refused by name"
   }
   CHECK(refusalOf(image, KERNELS, 1).find("it is no list of words") != std::string::npos);
   CHECK(refusalOf(image, KERNELS, 4).find("k5 does not lie in it") != std::string::npos);
-  CHECK(refusalOf({VULKAN_IMAGE_MAGIC, 1, 1}, 1).find("its table is cut short") != std::string::npos);
-  CHECK(refusalOf({VULKAN_IMAGE_MAGIC, 1}, 0).find("it is no list of words") != std::string::npos);
-  CHECK(refusalOf({VULKAN_IMAGE_MAGIC, 1, 0}, 0) == "nothing was refused");
+  CHECK(refusalOf({VULKAN_IMAGE_MAGIC, 2, 1, 1}, 1).find("its table is cut short") != std::string::npos);
+  CHECK(refusalOf({VULKAN_IMAGE_MAGIC, 2, 0}, 0).find("it is no list of words") != std::string::npos);
+  CHECK(refusalOf({VULKAN_IMAGE_MAGIC, 2, 0, 0}, 0) == "nothing was refused");
+  CHECK(refusalOf({VULKAN_IMAGE_MAGIC, 2, 1, 0}, 1).find("it has no code for k0") != std::string::npos);
   // Whatever word is changed, to whatever: refused by name or read.
   std::mt19937 random(2);
   for (int round = 0; round < 20'000; round++) {
@@ -96,20 +98,42 @@ TEST_CASE("a Vulkan image is read, and what is damaged in it is refused by name"
 }
 
 TEST_CASE("a kernel that needs what the device lacks is refused, naming it") {
-  std::vector<VulkanKernel> kernels{{.threads = 64, .tasks = 64, .code = {}, .capabilities = {1, 11, 5347, 4448}}, {.threads = 256, .tasks = 1, .code = {}, .capabilities = {1, 10, 6019, 6018, 4242}}};
+  std::vector<std::vector<VulkanKernel>> kernels{{{.threads = 64, .tasks = 64, .code = {}, .capabilities = {1, 11, 5347, 4448}}}, {{.threads = 256, .tasks = 1, .code = {}, .capabilities = {1, 10, 6019, 6018, 4242}}}};
+  const auto refusal = [&](const Adapter& adapter) { return messageOf([&] { chooseKernels(kernels, adapter); }); };
   Adapter a = adapter("Thing", VK_PHYSICAL_DEVICE_TYPE_CPU);
   a.features.threads = 1024;
-  CHECK(messageOf([&] { requireSupport(kernels, a); })
-            .starts_with("error GPU004: kernel k1 does not run on the Vulkan device Thing, which has no float64, 8-bit dot products, SPIR-V capability 4242\n  found:    Driver 1.2"));
+  CHECK(refusal(a).starts_with("error GPU004: kernel k1 does not run on the Vulkan device Thing, which has no float64, 8-bit dot products, SPIR-V capability 4242\n  found:    Driver 1.2"));
   a.features.float64 = a.features.dot8 = true;
-  kernels[1].capabilities.pop_back();
-  CHECK(messageOf([&] { requireSupport(kernels, a); }) == "nothing was refused");
+  kernels[1][0].capabilities.pop_back();
+  CHECK(refusal(a) == "nothing was refused");
   a.features.threads = 128;
-  CHECK(messageOf([&] { requireSupport(kernels, a); }).find("which has no workgroups of 256 threads") != std::string::npos);
+  CHECK(refusal(a).find("which has no workgroups of 256 threads") != std::string::npos);
   a.features.threads = 1024;
   a.features.sharedBytes = 1000;
-  kernels[0].sharedBytes = 1001;
-  CHECK(messageOf([&] { requireSupport(kernels, a); }).find("kernel k0 does not run on the Vulkan device Thing, which has no 1001 bytes of shared memory") != std::string::npos);
+  kernels[0][0].sharedBytes = 1001;
+  CHECK(refusal(a).find("kernel k0 does not run on the Vulkan device Thing, which has no 1001 bytes of shared memory") != std::string::npos);
+}
+
+TEST_CASE("of a kernel's modules the first that the device can run is taken, and a refusal names what the last lacks") {
+  const VulkanKernel subgroups{.threads = 64, .tasks = 1, .subgroup = 32, .code = {}, .capabilities = {1, 61, 65}};
+  const VulkanKernel dots{.threads = 32, .tasks = 1, .code = {}, .capabilities = {1, 6018, 6019}};
+  const VulkanKernel plain{.threads = 16, .tasks = 1, .code = {}, .capabilities = {1}};
+  const VulkanKernel matrices{.threads = 16, .tasks = 1, .subgroup = 32, .code = {}, .capabilities = {1, 5345, 6022}};
+  Adapter a = adapter("Thing", VK_PHYSICAL_DEVICE_TYPE_CPU);
+  a.features.threads = 1024;
+  const auto threads = [&](const std::vector<VulkanKernel>& modules) { return chooseKernels({modules}, a)[0].threads; };
+  CHECK(threads({subgroups, dots, plain}) == 16);
+  a.features.dot8 = true;
+  CHECK(threads({subgroups, dots, plain}) == 32);
+  a.features.subgroup32 = true;
+  CHECK(threads({subgroups, dots, plain}) == 32);
+  a.features.subgroupOperations = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+  CHECK(threads({subgroups, dots, plain}) == 64);
+  CHECK(messageOf([&] { chooseKernels({{plain}, {matrices}}, a); })
+            .starts_with("error GPU004: kernel k1 does not run on the Vulkan device Thing, which has no Vulkan memory model, cooperative matrices (KHR)\n"));
+  a.features = {.memoryModel = true, .threads = 1024};
+  CHECK(messageOf([&] { chooseKernels({{subgroups, matrices}}, a); })
+            .starts_with("error GPU004: kernel k0 does not run on the Vulkan device Thing, which has no subgroups of 32, cooperative matrices (KHR)\n"));
 }
 
 TEST_CASE("a Vulkan device is chosen by kind, by number and by name, and what it lacks is named") {
