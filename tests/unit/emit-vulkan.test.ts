@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { CAPABILITY } from "../../compiler/emit/vulkan/assembler.ts";
+import { CAPABILITY, OP } from "../../compiler/emit/vulkan/assembler.ts";
 import { FEATURES, type Feature } from "../../compiler/emit/vulkan/features.ts";
 import { type KernelModule, kernelModules } from "../../compiler/emit/vulkan/function.ts";
 import { InternalError } from "../../compiler/base/diagnostics.ts";
@@ -20,9 +20,9 @@ let folder = "";
 beforeAll(() => { folder = mkdtempSync(join(tmpdir(), "sluice-spirv-")); });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Throws what the validator says of any of a kernel's modules. */
-function validate(kernels: readonly Kernel[]): void {
-  for (const kernel of kernels) for (const { words, features } of kernelModules(kernel)) {
+/** Throws what the validator says of a kernel's modules. */
+function validate(kernels: readonly Kernel[], modulesOf: (kernel: Kernel) => readonly KernelModule[] = kernelModules): void {
+  for (const kernel of kernels) for (const { words, features } of modulesOf(kernel)) {
     const file = join(folder, "kernel.spv");
     writeFileSync(file, words);
     const { status, stdout, stderr } = spawnSync("spirv-val", ["--target-env", "vulkan1.2", file], { encoding: "utf8" });
@@ -84,7 +84,38 @@ it("what the validation layers object to is an error", async () => {
   await expect(run(0, { x: new Int8Array(96), y: new Int8Array(96) })).rejects.toThrow(/^error GPU007: Vulkan's validation layers object\n {2}found: .*capability/s);
 });
 
-it("refuses what it has no instructions for, by name", async () => {
-  const kernel = await probe("gemm-fragments");
-  expect(() => kernelModules(kernel)).toThrow(new InternalError("fragment in gemm fragments: not for Vulkan yet"));
+describe("fragments", () => {
+  const kernels = async (): Promise<readonly Kernel[]> =>
+    [await probe("gemm-fragments"), ...WORKGROUP_CASES.filter(([name]) => /fragments|accumulators/.test(name)).flatMap(([, cases]) => cases()).map(c => c.kernel).filter(k => /f16|i8|store f32/.test(k.name) && !k.name.includes("bf16"))];
+
+  it("are cooperative matrices by NVIDIA's extension, valid to the validator, which knows it", async () => validate(await kernels(), k => [kernelModules(k)[1]!]));
+
+  /** How many words the instructions of a function have, by what they are. */
+  const lengthsByOp = ({ words }: KernelModule): Map<number, number[]> => {
+    const lengths = new Map<number, number[]>();
+    for (let at = 5; at < words.length; at += words[at]! >>> 16) {
+      const op = words[at]! & 0xffff;
+      if (op >= OP.Function) lengths.set(op, [...(lengths.get(op) ?? []), words[at]! >>> 16]);
+    }
+    return lengths;
+  };
+  it("are the same by the Khronos extension, which the validator is too old for: instruction for instruction, with the words that each has", async () => {
+    const PAIRS = new Map<number, number>([[OP.CooperativeMatrixLoadKHR, OP.CooperativeMatrixLoadNV], [OP.CooperativeMatrixStoreKHR, OP.CooperativeMatrixStoreNV], [OP.CooperativeMatrixMulAddKHR, OP.CooperativeMatrixMulAddNV], [OP.TypeCooperativeMatrixKHR, OP.TypeCooperativeMatrixNV]]);
+    for (const kernel of await kernels()) {
+      const [khr, nv] = kernelModules(kernel).map(lengthsByOp) as [Map<number, number[]>, Map<number, number[]>];
+      expect(new Set(khr.get(OP.TypeCooperativeMatrixKHR))).toEqual(new Set([7]));
+      for (const [op, lengths] of khr) {
+        if (op === OP.TypeCooperativeMatrixKHR) continue;
+        // Products of integers say that these have signs.
+        const more = op === OP.CooperativeMatrixMulAddKHR && kernel.name.includes("i8") ? 1 : 0;
+        expect(lengths, `${kernel.name}: ${op}`).toEqual(nv.get(PAIRS.get(op) ?? op)?.map(n => n + more));
+      }
+    }
+  });
+
+  it("are refused by name where the device has no such matrices, and where no device has", async () => {
+    await expect(vulkanRunner([await probe("gemm-fragments")])).rejects.toThrow(/^error GPU004: kernel k0 does not run on the Vulkan device .*, which has no .*cooperative matrices/);
+    const brain = WORKGROUP_CASES[0]![1]().find(c => c.kernel.name.includes("bf16"))!.kernel;
+    expect(() => kernelModules(brain)).toThrow(new InternalError("fragment fx of bf16: devices have no such factors on Vulkan"));
+  });
 });

@@ -8,22 +8,24 @@ export const OP = {
   Name: 5, Extension: 10, ExtInstImport: 11, ExtInst: 12, MemoryModel: 14, EntryPoint: 15, ExecutionMode: 16, Capability: 17,
   TypeVoid: 19, TypeBool: 20, TypeInt: 21, TypeFloat: 22, TypeVector: 23, TypeArray: 28, TypeRuntimeArray: 29, TypeStruct: 30, TypePointer: 32, TypeFunction: 33,
   ConstantTrue: 41, ConstantFalse: 42, Constant: 43, ConstantComposite: 44,
-  Function: 54, FunctionEnd: 56, Variable: 59, Load: 61, Store: 62, AccessChain: 65, Decorate: 71, MemberDecorate: 72, CompositeExtract: 81,
+  Function: 54, FunctionEnd: 56, Variable: 59, Load: 61, Store: 62, AccessChain: 65, Decorate: 71, MemberDecorate: 72, CompositeConstruct: 80, CompositeExtract: 81,
   ConvertFToU: 109, ConvertFToS: 110, ConvertSToF: 111, ConvertUToF: 112, UConvert: 113, SConvert: 114, FConvert: 115, ConvertUToPtr: 120, Bitcast: 124,
   SNegate: 126, FNegate: 127, IAdd: 128, FAdd: 129, ISub: 130, FSub: 131, IMul: 132, FMul: 133, UDiv: 134, SDiv: 135, FDiv: 136, UMod: 137, SRem: 138,
   UMulExtended: 151, SMulExtended: 152, IsNan: 156, LogicalEqual: 164, LogicalNotEqual: 165, LogicalOr: 166, LogicalAnd: 167, LogicalNot: 168, Select: 169,
   IEqual: 170, INotEqual: 171, UGreaterThan: 172, SGreaterThan: 173, UGreaterThanEqual: 174, SGreaterThanEqual: 175, ULessThan: 176, SLessThan: 177, ULessThanEqual: 178, SLessThanEqual: 179,
   FOrdEqual: 180, FUnordNotEqual: 183, FOrdLessThan: 184, FOrdGreaterThan: 186, FOrdLessThanEqual: 188, FOrdGreaterThanEqual: 190,
   ShiftRightLogical: 194, ShiftRightArithmetic: 195, ShiftLeftLogical: 196, BitwiseOr: 197, BitwiseXor: 198, BitwiseAnd: 199, Not: 200,
-  ControlBarrier: 224, GroupNonUniformShuffleXor: 346, SDotKHR: 4450, AtomicFAddEXT: 6035, AtomicLoad: 227, AtomicCompareExchange: 230, AtomicIAdd: 234, AtomicSMin: 236, AtomicUMin: 237, AtomicSMax: 238, AtomicUMax: 239, AtomicAnd: 240, AtomicOr: 241,
+  ControlBarrier: 224, GroupNonUniformShuffleXor: 346, SDotKHR: 4450, AtomicFAddEXT: 6035,
+  TypeCooperativeMatrixKHR: 4456, CooperativeMatrixLoadKHR: 4457, CooperativeMatrixStoreKHR: 4458, CooperativeMatrixMulAddKHR: 4459,
+  TypeCooperativeMatrixNV: 5358, CooperativeMatrixLoadNV: 5359, CooperativeMatrixStoreNV: 5360, CooperativeMatrixMulAddNV: 5361, AtomicLoad: 227, AtomicCompareExchange: 230, AtomicIAdd: 234, AtomicSMin: 236, AtomicUMin: 237, AtomicSMax: 238, AtomicUMax: 239, AtomicAnd: 240, AtomicOr: 241,
   LoopMerge: 246, SelectionMerge: 247, Label: 248, Branch: 249, BranchConditional: 250, Return: 253,
 } as const;
 
 /** Of GLSL.std.450. */
 export const EXTENDED = { RoundEven: 2, Trunc: 3, FAbs: 4, SAbs: 5, Floor: 8, Ceil: 9, Sqrt: 31, Fma: 50 } as const;
 
-export const CAPABILITY = { Shader: 1, Float64: 10, Int64: 11, Int64Atomics: 12, GroupNonUniform: 61, GroupNonUniformShuffle: 65, StorageBuffer16BitAccess: 4433, StorageBuffer8BitAccess: 4448, PhysicalStorageBufferAddresses: 5347,
-  DotProductInput4x8BitPacked: 6018, DotProduct: 6019, AtomicFloat32AddEXT: 6033,
+export const CAPABILITY = { Shader: 1, Float16: 9, Float64: 10, Int64: 11, Int64Atomics: 12, Int16: 22, Int8: 39, GroupNonUniform: 61, GroupNonUniformShuffle: 65, StorageBuffer16BitAccess: 4433, StorageBuffer8BitAccess: 4448, VulkanMemoryModel: 5345, VulkanMemoryModelDeviceScope: 5346, PhysicalStorageBufferAddresses: 5347, CooperativeMatrixNV: 5357,
+  DotProductInput4x8BitPacked: 6018, DotProduct: 6019, CooperativeMatrixKHR: 6022, AtomicFloat32AddEXT: 6033,
 } as const;
 export const STORAGE = { Input: 1, Workgroup: 4, Function: 7, PushConstant: 9, PhysicalStorageBuffer: 5349 } as const;
 export const DECORATION = { Block: 2, ArrayStride: 6, BuiltIn: 11, Offset: 35, NoContraction: 42 } as const;
@@ -32,6 +34,7 @@ export const BUILT_IN = { WorkgroupId: 26, LocalInvocationIndex: 29, SubgroupId:
 const MAGIC = 0x07230203;
 const VERSION_1_5 = 0x00010500;
 const GLSL450 = 1;
+const VULKAN_MODEL = 3;
 const PHYSICAL_64 = 5348;
 const GL_COMPUTE = 5;
 const LOCAL_SIZE = 17;
@@ -104,13 +107,18 @@ export class Assembler {
   bool(): Id {
     return this.global(OP.TypeBool, []);
   }
+  /** What accesses to memory of several threads say under Vulkan's own memory model, which some extensions want. */
+  get nonPrivate(): number {
+    return this.#capabilities.has(CAPABILITY.VulkanMemoryModel) ? 0x20 : 0;
+  }
   /** Without a sign: operations say which they mean. */
   int(bits: 8 | 16 | 32 | 64): Id {
     if (bits === 8) this.needs(CAPABILITY.StorageBuffer8BitAccess);
     if (bits === 16) this.needs(CAPABILITY.StorageBuffer16BitAccess);
     return this.global(OP.TypeInt, [bits, 0]);
   }
-  float(bits: 32 | 64): Id {
+  float(bits: 16 | 32 | 64): Id {
+    if (bits === 16) this.needs(CAPABILITY.Float16);
     if (bits === 64) this.needs(CAPABILITY.Float64);
     return this.global(OP.TypeFloat, [bits]);
   }
@@ -159,7 +167,7 @@ export class Assembler {
     for (const c of this.#capabilities) this.#write(words, OP.Capability, [c]);
     for (const e of this.#extensions) this.#write(words, OP.Extension, textWords(e));
     this.#write(words, OP.ExtInstImport, [this.#extended, ...textWords("GLSL.std.450")]);
-    this.#write(words, OP.MemoryModel, [PHYSICAL_64, GLSL450]);
+    this.#write(words, OP.MemoryModel, [PHYSICAL_64, this.#capabilities.has(CAPABILITY.VulkanMemoryModel) ? VULKAN_MODEL : GLSL450]);
     this.#write(words, OP.EntryPoint, [GL_COMPUTE, entry, ...textWords("main"), ...interfaces]);
     this.#write(words, OP.ExecutionMode, [entry, LOCAL_SIZE, localSize, 1, 1]);
     const head: number[] = [];

@@ -116,6 +116,10 @@ export class Expressions {
     return place;
   }
 
+  size(size: Size): Id {
+    return this.#sizes.value(size, 32);
+  }
+
   /** The variables of a register buffer's element. */
   registers(place: Place & { kind: "register" }, index: readonly Expr[]): readonly Id[] {
     return registerElement(place, index, size => this.#sizes.constant(size));

@@ -9,6 +9,9 @@ import { Uniformity } from "../../kernel/uniformity.ts";
 export type Feature = "subgroups" | "dot8" | "atomicAddF32";
 export const FEATURES: readonly Feature[] = ["subgroups", "dot8", "atomicAddF32"];
 
+/** The extension by which subgroups hold matrices: what drivers have today, and what NVIDIA's had before. */
+export type Matrices = "khr" | "nv";
+
 /** What a kernel may use, and what it did. */
 export class Features {
   readonly used = new Set<Feature>();
@@ -31,16 +34,18 @@ export function subsets<T>(of: readonly T[]): T[][] {
 }
 
 /** never: a kernel does nothing by subgroups. together: all threads of its workgroup come to whatever it does so, which can
- *  go through shared memory. apart: subgroups come there without the others. */
-export type SubgroupUse = "never" | "together" | "apart";
+ *  go through shared memory. apart: subgroups come there without the others. fragments: they hold matrices. */
+const SUBGROUP_USES = ["never", "together", "apart", "fragments"] as const;
+export type SubgroupUse = (typeof SUBGROUP_USES)[number];
 
 export function subgroupUse(kernel: Kernel): SubgroupUse {
   if (kernel.machine === "simd") return "never";
   const uniformity = new Uniformity(kernel);
   let use: SubgroupUse = "never";
-  const found = (divergence: number): void => {
-    if (use !== "apart") use = divergence === 0 ? "together" : "apart";
+  const atLeast = (other: SubgroupUse): void => {
+    if (SUBGROUP_USES.indexOf(other) > SUBGROUP_USES.indexOf(use)) use = other;
   };
+  const found = (divergence: number): void => atLeast(divergence === 0 ? "together" : "apart");
   const inExpression = (e: Expr, divergence: number): void => {
     if (e.kind === "subgroup_xor" || e.kind === "subgroup_reduce") found(divergence);
     for (const x of operandsOf(e)) inExpression(x, divergence);
@@ -65,6 +70,7 @@ export function subgroupUse(kernel: Kernel): SubgroupUse {
           inBlock(s.no, inside);
           break;
         }
+        case "fragment": atLeast("fragments"); break;
         case "barrier": if (s.scope === "subgroup") found(divergence); break;
         default: break;
       }

@@ -12,9 +12,10 @@ import { ScratchLayout } from "../scratch.ts";
 import { binary, typeOfScalar } from "./arithmetic.ts";
 import { Assembler, BUILT_IN, CAPABILITY, DECORATION, type Id, OP, STORAGE } from "./assembler.ts";
 import { branch, whileLoop } from "./control.ts";
-import { type Feature, Features, FEATURES, subgroupUse, type SubgroupUse, subsets } from "./features.ts";
+import { type Feature, Features, FEATURES, subgroupUse, type Matrices, type SubgroupUse, subsets } from "./features.ts";
 import { Expressions, type Named, type Place } from "./expressions.ts";
-import { argument, atomic, type Home, homeAt, load, rounded, store } from "./memory.ts";
+import { Fragments } from "./fragments.ts";
+import { argument, atomic, type Home, homeAt, load, rawArray, rounded, store } from "./memory.ts";
 import { Sizes, type Value } from "./sizes.ts";
 
 /** Threads of a workgroup whose threads are tasks. */
@@ -27,6 +28,7 @@ const WORKGROUP_SCOPE = 2;
 const SUBGROUP_SCOPE = 3;
 /** Of workgroup memory and of buffers. */
 const ACQUIRE_RELEASE_ALL = 0x8 | 0x40 | 0x100;
+const AVAILABLE_AND_VISIBLE = 0x2000 | 0x4000;
 const TASK = "@task";
 const ANYTHING: Range = { min: -(2 ** 31), max: 2 ** 31 - 1 };
 
@@ -43,14 +45,17 @@ export interface KernelModule {
   readonly scratch: Size;
 }
 
-/** One for each set of features that the kernel has a use for, from all of them down to none. Throws InternalError for matrix fragments. */
+/** One for each set of features that the kernel has a use for, from all of them down to none; if it has fragments, by each of the extensions. */
 export function kernelModules(kernel: Kernel): KernelModule[] {
   const subgroups = subgroupUse(kernel);
-  const make = (features: readonly Feature[]): KernelModule => new KernelFunction(kernel, new Features(features), subgroups).module();
-  const best = make(FEATURES);
-  const others = subsets(best.features).slice(1);
-  // What subgroups do without the others of their workgroup has no other way.
-  return [best, ...others.filter(f => subgroups !== "apart" || f.includes("subgroups")).map(make)];
+  const by = (matrices: Matrices | null): KernelModule[] => {
+    const make = (features: readonly Feature[]): KernelModule => new KernelFunction(kernel, new Features(features), subgroups, matrices).module();
+    const best = make(FEATURES);
+    const others = subsets(best.features).slice(1);
+    // What subgroups do without the others of their workgroup has no other way.
+    return [best, ...others.filter(f => subgroups === "never" || subgroups === "together" || f.includes("subgroups")).map(make)];
+  };
+  return subgroups === "fragments" ? [...by("khr"), ...by("nv")] : by(null);
 }
 
 class KernelFunction {
@@ -59,6 +64,7 @@ class KernelFunction {
   readonly #sizes = new Sizes(this.#m);
   readonly #features: Features;
   readonly #expressions: Expressions;
+  readonly #fragments: Fragments | null;
   readonly #scratch: ScratchLayout;
   /** Whether threads exchange values within subgroups of the device. */
   readonly #hasSubgroups: boolean;
@@ -70,12 +76,13 @@ class KernelFunction {
   readonly #exchanged = new Map<ScalarType, Id>();
   #inGroup: Id = 0;
 
-  constructor(kernel: Kernel, features: Features, subgroups: SubgroupUse) {
+  constructor(kernel: Kernel, features: Features, subgroups: SubgroupUse, matrices: Matrices | null) {
     this.#kernel = kernel;
     this.#features = features;
     this.#hasSubgroups = subgroups !== "never" && this.#threads() % SUBGROUP === 0 && features.use("subgroups");
-    if (subgroups === "apart" && !this.#hasSubgroups) throw new InternalError(`subgroups of ${kernel.name} act apart from each other, and a workgroup is no number of whole ones`);
+    if ((subgroups === "apart" || subgroups === "fragments") && !this.#hasSubgroups) throw new InternalError(`subgroups of ${kernel.name} act apart from each other, and a workgroup is no number of whole ones`);
     this.#expressions = new Expressions(this.#m, this.#sizes, features, this.#threads(), (scalar, value, mask) => this.#exchange(scalar, value, mask));
+    this.#fragments = matrices && new Fragments(this.#m, this.#expressions, matrices);
     this.#scratch = new ScratchLayout(kernel);
   }
 
@@ -212,13 +219,13 @@ class KernelFunction {
       case "async_copy": this.#copy(s); return;
       // Copies are complete where they stand.
       case "async_commit": case "async_wait": return;
-      default: throw new InternalError(`${s.kind} in ${this.#kernel.name}: not for Vulkan yet`);
+      default: this.#fragments!.statement(s);
     }
   }
 
   #barrier(scope: number): void {
     const among = this.#m.constantInt(32, scope);
-    this.#m.act(OP.ControlBarrier, among, among, this.#m.constantInt(32, ACQUIRE_RELEASE_ALL));
+    this.#m.act(OP.ControlBarrier, among, among, this.#m.constantInt(32, this.#m.nonPrivate === 0 ? ACQUIRE_RELEASE_ALL : ACQUIRE_RELEASE_ALL | AVAILABLE_AND_VISIBLE));
   }
 
   #exchange(scalar: ScalarType, value: Id, mask: number): Id {
@@ -235,7 +242,10 @@ class KernelFunction {
     return other;
   }
   #sharedArray(type: Id, elements: number): Id {
-    const pointer = this.#m.globalVariable(this.#m.global(OP.TypeArray, [type, this.#m.constantInt(32, Math.max(1, elements))]), STORAGE.Workgroup);
+    return this.#sharedVariable(this.#m.global(OP.TypeArray, [type, this.#m.constantInt(32, Math.max(1, elements))]));
+  }
+  #sharedVariable(array: Id): Id {
+    const pointer = this.#m.globalVariable(array, STORAGE.Workgroup);
     this.#shared.push(pointer);
     return pointer;
   }
@@ -317,6 +327,8 @@ class KernelFunction {
     if (space === "local" && (typeof elements !== "number" || elements > SMALL)) return this.#inScratch(buffer, shape);
     if (typeof elements !== "number") throw new InternalError(`${space} ${buffer.name} has no constant shape`);
     const type = this.#expressions.registerType(buffer);
+    // As in global memory, since fragments are loaded from it.
+    if (space === "shared" && this.#fragments && dtype !== "i4") return { dtype, pointer: this.#sharedVariable(rawArray(m, dtype, elements)), storage: STORAGE.Workgroup, isRaw: true };
     if (space === "shared") return { dtype, pointer: this.#sharedArray(type, elements), storage: STORAGE.Workgroup };
     return { dtype, pointer: m.variable(m.global(OP.TypeArray, [type, m.constantInt(32, Math.max(1, elements))])), storage: STORAGE.Function };
   }

@@ -20,6 +20,8 @@ export interface Home {
   readonly storage: number;
   /** Of what has one, as an integer. */
   readonly address?: Id;
+  /** Shared memory that holds what global memory would. */
+  readonly isRaw?: boolean;
 }
 
 /** A block without an end of integers, or of what is as wide. */
@@ -48,13 +50,26 @@ const ALIGNED = 2;
 const DEVICE_SCOPE = 1;
 const RELAXED = 0;
 const isGlobal = ({ storage }: Home): boolean => storage === STORAGE.PhysicalStorageBuffer;
+const isRaw = (home: Home): boolean => home.isRaw === true || isGlobal(home);
 
-function pointerTo(m: Assembler, home: Home, index: Id): Id {
+/** An array of integers of the dtype's width that a workgroup shares. */
+export function rawArray(m: Assembler, dtype: DType, elements: number): Id {
+  const bits = storageBits(dtype);
+  if (bits < 32) m.needs(bits === 8 ? CAPABILITY.Int8 : CAPABILITY.Int16);
+  return m.global(OP.TypeArray, [m.int(bits), m.constantInt(32, elements)]);
+}
+
+export function pointerTo(m: Assembler, home: Home, index: Id): Id {
   const { dtype, pointer, storage } = home;
+  if (home.isRaw) return m.value(OP.AccessChain, m.pointer(storage, m.int(storageBits(dtype))), pointer, index);
   if (!isGlobal(home)) return m.value(OP.AccessChain, m.pointer(storage, typeOfScalar(m, REGISTER_TYPE[dtype])), pointer, index);
   return m.value(OP.AccessChain, m.pointer(storage, m.int(storageBits(dtype))), pointer, m.constantInt(32, 0), index);
 }
-const access = (home: Home): number[] => [ALIGNED, storageBits(home.dtype) / 8];
+/** Operands of an access: nothing, or a mask and what its bits want. */
+export function access(m: Assembler, home: Home): number[] {
+  if (isGlobal(home)) return [ALIGNED | m.nonPrivate, storageBits(home.dtype) / 8];
+  return home.storage === STORAGE.Workgroup && m.nonPrivate !== 0 ? [m.nonPrivate] : [];
+}
 
 /** An element of i4: its byte, and how far its bits are shifted. */
 function nibble(m: Assembler, index: Id, width: Width): { readonly byte: Id; readonly shift: Id } {
@@ -68,8 +83,8 @@ function nibble(m: Assembler, index: Id, width: Width): { readonly byte: Id; rea
 export function load(m: Assembler, home: Home, index: Id, width: Width): Id {
   const { dtype } = home;
   const word = m.int(32);
-  if (!isGlobal(home)) return m.value(OP.Load, typeOfScalar(m, REGISTER_TYPE[dtype]), pointerTo(m, home, index));
-  const raw = (at: Id): Id => m.value(OP.Load, m.int(storageBits(dtype)), pointerTo(m, home, at), ...access(home));
+  if (!isRaw(home)) return m.value(OP.Load, typeOfScalar(m, REGISTER_TYPE[dtype]), pointerTo(m, home, index), ...access(m, home));
+  const raw = (at: Id): Id => m.value(OP.Load, m.int(storageBits(dtype)), pointerTo(m, home, at), ...access(m, home));
   switch (dtype) {
     case "f64": return m.value(OP.Bitcast, m.float(64), raw(index));
     case "f32": return m.value(OP.Bitcast, m.float(32), raw(index));
@@ -96,11 +111,11 @@ export function store(m: Assembler, home: Home, index: Id, width: Width, value: 
   const { dtype } = home;
   const word = m.int(32);
   const bits = storageBits(dtype);
-  if (!isGlobal(home)) {
-    m.act(OP.Store, pointerTo(m, home, index), rounded(m, dtype, value));
+  if (!isRaw(home)) {
+    m.act(OP.Store, pointerTo(m, home, index), rounded(m, dtype, value), ...access(m, home));
     return;
   }
-  const write = (at: Id, raw: Id): void => m.act(OP.Store, pointerTo(m, home, at), raw, ...access(home));
+  const write = (at: Id, raw: Id): void => m.act(OP.Store, pointerTo(m, home, at), raw, ...access(m, home));
   const narrow = (x: Id): Id => (bits < 32 ? m.value(OP.UConvert, m.int(bits), x) : x);
   switch (dtype) {
     case "f64": case "f32": write(index, m.value(OP.Bitcast, m.int(bits as 32 | 64), value)); return;

@@ -113,9 +113,9 @@ std::string lacking(uint32_t capability, const VulkanFeatures& f) {
       {66, "relative subgroup shuffles", subgroup(VK_SUBGROUP_FEATURE_SHUFFLE_RELATIVE_BIT)}, {67, "clustered subgroups", subgroup(VK_SUBGROUP_FEATURE_CLUSTERED_BIT)},
       {68, "subgroup quads", subgroup(VK_SUBGROUP_FEATURE_QUAD_BIT)}, {4433, "16-bit storage", true}, {4448, "8-bit storage", true}, {4464, "denormal floats", f.denormals},
       {4466, "signed zeros, infinities and NaN", f.specialFloats}, {4467, "rounding to nearest", f.roundToNearest}, {5345, "Vulkan memory model", f.memoryModel},
-      {5346, "Vulkan memory model", f.memoryModel}, {5347, "buffer addresses", true}, {5357, "cooperative matrices (NV)", f.cooperativeMatrixNv},
+      {5346, "Vulkan memory model", f.memoryModel}, {5347, "buffer addresses", true}, {5357, "cooperative matrices", f.cooperativeMatrixNv},
       {6016, "8-bit dot products", f.dot8}, {6017, "8-bit dot products", f.dot8}, {6018, "8-bit dot products", f.dot8}, {6019, "8-bit dot products", f.dot8},
-      {6022, "cooperative matrices (KHR)", f.cooperativeMatrixKhr}, {6033, "atomic addition of floats", f.atomicAddF32}};
+      {6022, "cooperative matrices", f.cooperativeMatrixKhr}, {6033, "atomic addition of floats", f.atomicAddF32}};
   for (const Row& row : rows)
     if (row.capability == capability) return row.isThere ? "" : row.name;
   return "SPIR-V capability " + std::to_string(capability);
