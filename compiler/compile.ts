@@ -111,11 +111,11 @@ export interface LoweringOptions {
 /** Lowered once for each machine, in their order. Throws SluiceError where a program asks for what cannot be planned. */
 export function compileProgram(program: Program, machines: readonly MachineName[], { fusion = true }: LoweringOptions = {}): CompiledProgram {
   const inits = program.states.flatMap(s => (s.init ? [s.init] : []));
-  const graphsFor = ({ tasks }: SimdMachine): Graph[] => [...program.entries, ...inits].map(g => optimize(g, tasks === "ranges" && fusion ? { keeps: isImageMoments } : {}));
+  const graphs = [...program.entries, ...inits].map(g => optimize(g, fusion ? { keeps: isImageMoments } : {}));
   const constants = new ConstantPool();
   const lowerings = machines.map((machine): Lowering => {
     const kernels = new KernelPool();
-    return { machine, schedules: graphsFor(MACHINES[machine]).map(g => scheduleOf(g, MACHINES[machine], fusion, kernels, constants)), kernels: kernels.kernels };
+    return { machine, schedules: graphs.map(g => scheduleOf(g, MACHINES[machine], fusion, kernels, constants)), kernels: kernels.kernels };
   });
   return {
     name: program.name, dims: program.dims,

@@ -9,10 +9,11 @@ import { type Group, partition } from "./partition.ts";
 import { contractionKernel } from "../../kernels/contraction.ts";
 import { filterGradientGrid, filterGradientShape } from "../../kernels/filter-gradient.ts";
 import { type Bands, bandsOf, chainedConvKernel, combineMomentsKernel, convMomentsKernel, imageMomentsKernel, momentPartShape, plainBands } from "./moments.ts";
-import { contractKernel, contractPartsKernel, convInWorkgroups, convKernel, convolutionOf, filterGradientOf, filterPartsKernel, hasConstantChannels, hasConstantFilter, productOf, sharedConvolution } from "./products.ts";
+import { contractKernel, contractPartsKernel, convInWorkgroups, convKernel, convolutionOf, filterGradientOf, filterPartsKernel, hasConstantChannels, fitsWorkgroups, hasConstantFilter, productOf, sharedConvolution } from "./products.ts";
 import { registerDType } from "../../kernels/simd.ts";
 import { workgroupContraction } from "../../kernels/simt/contraction.ts";
 import { isWorthSharing, workgroupCut } from "../../kernels/simt/tile.ts";
+import { chainedInWorkgroups, combineMomentsInWorkgroups, convMomentsInWorkgroups, imageMomentsInWorkgroups, type Squares, squarePartShape, squaresOf } from "./workgroup-moments.ts";
 import { type Draft, KernelScope, type ValueId } from "./scope.ts";
 
 /** What a schedule does for a graph, over values that have no place yet. */
@@ -34,7 +35,9 @@ export interface Drafted {
 
 /** Kernels for the machine's registers. `wanted`: nodes whose values must be left in a buffer. */
 export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: SimdMachine, fusion: boolean): Drafted {
-  const { stored, groups, ends, summed, chained } = partition(graph, wanted, fusion);
+  /** Whether kernels are for threads, alone or in workgroups, and not for tasks that fill vector registers. */
+  const isThreaded = machine.tasks === "elements";
+  const { stored, groups, ends, summed, chained } = partition(graph, wanted, { fusion, fits: (conv, next) => !isThreaded || fitsWorkgroups(graph, conv, next), storesMoments: isThreaded });
   const temporaries: TensorType[] = [];
   const temporary = (type: TensorType): ValueId => {
     temporaries.push(type);
@@ -58,8 +61,6 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
   const scope = (roots: readonly NodeId[], { flat = false, inRuns = false, workgroups = false } = {}): KernelScope =>
     new KernelScope({ graph, machine, stored, hasDoubles, roots: [...roots, ...roots.map(endOf)], name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat, inRuns, workgroups });
 
-  /** Whether a task is one thread's element: the generators fill vector registers. */
-  const isThreaded = machine.tasks === "elements";
   const partOfMoments = new Map<NodeId, ValueId>();
   const kernel = (draft: Draft): Work => ({ kind: "kernel", draft });
   /** Where a kernel leaves what it sums of its bands. */
@@ -83,6 +84,39 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     if (![...chained.values()].includes(id)) works.push(kernel(combineMomentsKernel(scope([id]), part, bands, shape, itemsOf(id) as [ValueId, ValueId])));
     return works;
   };
+  /** The same on threads: of the squares of pixels that workgroups make. */
+  const squareParts = (s: KernelScope, moments: NodeId): { readonly part: ValueId; readonly squares: Squares; readonly shape: readonly Size[] } => {
+    const conv = summed.get(moments);
+    const { shape } = typeOf(graph.nodes[moments]!.inputs[0]!);
+    const squares = squaresOf(shape, conv === undefined ? undefined : sharedConvolution(s, conv)!.tile.pixels);
+    const part = partOfMoments.get(moments) ?? temporary(unnamed("f32", squarePartShape(shape, squares)));
+    partOfMoments.set(moments, part);
+    return { part, squares, shape };
+  };
+  const summedConv = (moments: NodeId, conv: NodeId, end: NodeId, isStored: boolean): Work => {
+    const s = scope([conv], { workgroups: true });
+    return kernel(convMomentsInWorkgroups(s, conv, end, sharedConvolution(s, conv)!, squareParts(s, moments).part, isStored));
+  };
+  const threadedMoments = (id: NodeId): Work[] => {
+    const image = graph.nodes[id]!.inputs[0]!;
+    const conv = summed.get(id);
+    const s = scope([id], { workgroups: true });
+    const { part, squares, shape } = squareParts(s, id);
+    const sums = conv === undefined ? [kernel(imageMomentsInWorkgroups(scope([], { workgroups: true }), image, part))] : stored[image] ? [] : [summedConv(id, conv, image, false)];
+    return [...sums, kernel(combineMomentsInWorkgroups(s, part, squares, shape, itemsOf(id) as [ValueId, ValueId]))];
+  };
+  const threadedConv = (id: NodeId, node: NodeOf<"conv" | "conv_input">): Work[] => {
+    const between = chained.get(id);
+    const s = scope([id], { workgroups: true });
+    if (between !== undefined) {
+      const producer = summed.get(between)!;
+      return [kernel(chainedInWorkgroups(s, id, endOf(id), { producer, end: endOf(producer) }))];
+    }
+    const moments = [...summed].find(([, conv]) => conv === id)?.[0];
+    if (moments !== undefined) return [summedConv(moments, id, endOf(id), true)];
+    const shared = sharedConvolution(s, id);
+    return [kernel(shared ? convInWorkgroups(s, id, endOf(id), shared) : (node.op === "conv" ? convNest : convInputNest)(scope([id]), id, endOf(id)))];
+  };
   const convWorks = (id: NodeId, node: NodeOf<"conv" | "conv_input">): Work[] => {
     const s = scope([id], { inRuns: true });
     const end = endOf(id);
@@ -94,13 +128,8 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     }
     const moments = [...summed].find(([, conv]) => conv === id)?.[0];
     if (moments !== undefined) return [kernel(convMomentsKernel(s, id, end, momentParts(s, moments).part, true))];
-    if (isThreaded) {
-      const workgroups = scope([id], { workgroups: true });
-      const shared = sharedConvolution(workgroups, id);
-      if (shared) return [kernel(convInWorkgroups(workgroups, id, end, shared))];
-    }
     const nest = node.op === "conv" ? convNest : convInputNest;
-    return [kernel(!isThreaded && hasConstantFilter(s, node) ? convKernel(s, id, end) : nest(s, id, end))];
+    return [kernel(hasConstantFilter(s, node) ? convKernel(s, id, end) : nest(s, id, end))];
   };
 
   const combined = (id: NodeId, part: ValueId, parts: Size): Work => kernel(combineKernel(scope([id]), [{ anchor: id, end: endOf(id), kind: "sum", part }], parts));
@@ -135,8 +164,8 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     const node = graph.nodes[id]!;
     switch (node.op) {
       case "contract": return isThreaded ? productWorks(id, contractNest) : [kernel(contractKernel(scope(roots), id, endOf(id), contractionKernel))];
-      case "conv": case "conv_input": return convWorks(id, node);
-      case "composite": return momentsWorks(id);
+      case "conv": case "conv_input": return (isThreaded ? threadedConv : convWorks)(id, node);
+      case "composite": return (isThreaded ? threadedMoments : momentsWorks)(id);
       case "conv_filter": {
         const s = scope(roots, { inRuns: true });
         const isGeneral = !hasConstantChannels(s, node);

@@ -216,7 +216,7 @@ export function chainedConvKernel(scope: KernelScope, conv: NodeId, end: NodeId,
 }
 
 /** Computed values of one element a channel that are repeated over the image: made once a task, not once a pixel. */
-function perChannel(scope: KernelScope, from: NodeId, until: NodeId, shape: readonly Size[]): NodeId[] {
+export function perChannel(scope: KernelScope, from: NodeId, until: NodeId, shape: readonly Size[]): NodeId[] {
   const found = new Set<NodeId>();
   const seen = new Set<NodeId>([until]);
   const visit = (id: NodeId): void => {

@@ -68,16 +68,25 @@ export interface Partition {
 const withoutOnes = (n: Node): string => (isTuple(n.type) ? "" : n.type.shape.filter(s => s !== 1).map(sizeText).join());
 const shapeText = (n: Node): string => (isTuple(n.type) ? "" : n.type.shape.map(sizeText).join());
 
-/** `wanted`: the nodes whose values the graph must leave in a buffer. Without fusion every op that is not free is a kernel of its own. */
-export function partition(graph: Graph, wanted: readonly NodeId[], fusion: boolean): Partition {
-  return new Partitioner(graph, wanted, fusion).run();
+export interface PartitionOptions {
+  /** false: every op that is not free is a kernel of its own. */
+  readonly fusion: boolean;
+  /** Whether a convolution's kernel can sum what it makes, and whether the next one's can make it again. */
+  fits(conv: NodeId, next?: NodeId): boolean;
+  /** Whether moments are combined in a kernel of their own, and not in each that reads them. */
+  readonly storesMoments: boolean;
+}
+
+/** `wanted`: the nodes whose values the graph must leave in a buffer. */
+export function partition(graph: Graph, wanted: readonly NodeId[], options: PartitionOptions): Partition {
+  return new Partitioner(graph, wanted, options).run();
 }
 
 const SEVERAL = "several";
 
 class Partitioner {
   readonly #nodes: readonly Node[];
-  readonly #fusion: boolean;
+  readonly #options: PartitionOptions;
   readonly #live: boolean[];
   readonly #readers: readonly NodeId[][];
   readonly #stored: boolean[];
@@ -88,9 +97,9 @@ class Partitioner {
   readonly #summed = new Map<NodeId, NodeId>();
   readonly #chained = new Map<NodeId, NodeId>();
 
-  constructor(graph: Graph, wanted: readonly NodeId[], fusion: boolean) {
+  constructor(graph: Graph, wanted: readonly NodeId[], options: PartitionOptions) {
     this.#nodes = graph.nodes;
-    this.#fusion = fusion;
+    this.#options = options;
     this.#written = new Set(wanted);
     this.#live = liveNodes(graph, wanted);
     this.#readers = readersOf(graph, this.#live);
@@ -102,7 +111,7 @@ class Partitioner {
       // What is updated in part must lie somewhere first.
       if (n.op === "scatter" || n.op === "dynamic_update") this.#stored[n.inputs[0]!] = true;
     });
-    if (!fusion) {
+    if (!options.fusion) {
       nodes.forEach((n, id) => {
         if (this.#live[id] && !isFree(n)) this.#stored[id] = true;
       });
@@ -120,12 +129,12 @@ class Partitioner {
   #chain(moments: NodeId, image: NodeId): void {
     const anchor = this.#anchorOfEnd.get(image) ?? image;
     const conv = this.#nodes[anchor]!;
-    if (conv.op !== "conv" || shapeText(conv) !== shapeText(this.#nodes[image]!) || [...this.#summed.values()].includes(anchor)) return;
+    if (conv.op !== "conv" || shapeText(conv) !== shapeText(this.#nodes[image]!) || [...this.#summed.values()].includes(anchor) || !this.#options.fits(anchor)) return;
     this.#summed.set(moments, anchor);
     const filter = this.#nodes[conv.inputs[1]!]!.type;
     const products = isTuple(filter) ? Infinity : filter.shape.slice(0, 3).reduce<number>((p, s) => p * (typeof s === "number" ? s : Infinity), 1);
     if (products > CHEAP_CONVOLUTION || this.#written.has(image)) return;
-    const items = this.#readers[moments]!;
+    const items = this.#options.storesMoments ? [] : this.#readers[moments]!;
     for (const id of [image, ...items]) this.#stored[id] = false;
     const owners = this.#owners(this.#stages());
     const readers = [...this.#readers[image]!.filter(r => r !== moments), ...items.flatMap(i => this.#readers[i]!)];
@@ -135,7 +144,7 @@ class Partitioner {
     const node = this.#nodes[consumer];
     // Its rows wait in the ring of the consumer's before they are finished.
     const inSameType = node?.op === "conv" && registersOf(node) === registersOf(conv);
-    if (inSameType && this.#isPointwise(image, node.inputs[0]!)) this.#chained.set(consumer, moments);
+    if (inSameType && this.#options.fits(anchor, consumer) && this.#isPointwise(image, node.inputs[0]!)) this.#chained.set(consumer, moments);
     else for (const id of [image, ...items]) this.#stored[id] = true;
   }
 
@@ -235,7 +244,7 @@ class Partitioner {
   #key(id: NodeId, stages: readonly number[]): string {
     const anchor = this.#anchorOfEnd.get(id) ?? id;
     const n = this.#nodes[anchor]!;
-    if (!this.#fusion) return `${n.op === "reduce" ? "reduce" : isAnchor(n.op) ? "anchor" : "loop"} ${id}`;
+    if (!this.#options.fusion) return `${n.op === "reduce" ? "reduce" : isAnchor(n.op) ? "anchor" : "loop"} ${id}`;
     if (n.op === "reduce") return `reduce ${shapeText(this.#nodes[n.inputs[0]!]!)} ${n.attrs.axes.join()} ${stages[id]}`;
     return isAnchor(n.op) ? `anchor ${anchor}` : `loop ${shapeText(n)} ${this.#stageOf(id, stages)}`;
   }

@@ -1,6 +1,6 @@
 // Convolutions and contractions by their generators, with what is read and written fused in.
 import { addSize, floorDivSize, mulSize, productSize, type Size, subSize } from "../base/sizes.ts";
-import type { NodeId, NodeOf } from "../graph/graph.ts";
+import { type Graph, isTuple, type NodeId, type NodeOf } from "../graph/graph.ts";
 import * as e from "../kernel/expr.ts";
 import { type Expr, typeOf } from "../kernel/ir.ts";
 import type { KernelBuilder } from "../../kernels/builder.ts";
@@ -10,7 +10,7 @@ import { type FilterGradient, filterGradientKernel, filterGradientShape } from "
 import type { Sink, Source } from "../../kernels/fused.ts";
 import { inputGradient } from "../../kernels/input-gradient.ts";
 import { workgroupConvolution } from "../../kernels/simt/convolution.ts";
-import { type ConvolutionTile, convolutionTile } from "../../kernels/simt/convolution-tile.ts";
+import { chainTile, type ConvolutionShape, type ConvolutionTile, convolutionTile } from "../../kernels/simt/convolution-tile.ts";
 import { workgroupContraction } from "../../kernels/simt/contraction.ts";
 import { withLanes } from "./elements.ts";
 import { unflatten } from "./maps.ts";
@@ -38,17 +38,36 @@ export function convKernel(scope: KernelScope, id: NodeId, end: NodeId): Draft {
   return scope.finish(flopsOfConv(scope, id, c));
 }
 
+/** What a tile of a convolution depends on; null where it is not constant. */
+function shapeOfConv({ nodes }: Graph, id: NodeId): ConvolutionShape | null {
+  const node = nodes[id] as NodeOf<"conv">;
+  const [filter, result] = [nodes[node.inputs[1]!]!.type, node.type];
+  if (isTuple(filter) || isTuple(result) || !isConstant(filter.shape)) return null;
+  return { attrs: node.attrs, filter, output: [result.shape[1]!, result.shape[2]!] };
+}
+/** Whether workgroups can make a convolution, or both of two in a row. */
+export function fitsWorkgroups(graph: Graph, conv: NodeId, next?: NodeId): boolean {
+  const [first, second] = [conv, next].map(id => (id === undefined ? null : shapeOfConv(graph, id)));
+  if (!first) return false;
+  if (next === undefined) return convolutionTile(first) !== null;
+  return second != null && chainTile(first, second) !== null;
+}
+
 /** A convolution that workgroups can make, with its tile; null where it is left to a nest of loops. */
-export function sharedConvolution(scope: KernelScope, id: NodeId): { readonly c: Convolution; readonly tile: ConvolutionTile } | null {
+export interface SharedConvolution {
+  readonly c: Convolution;
+  readonly tile: ConvolutionTile;
+}
+export function sharedConvolution(scope: KernelScope, id: NodeId): SharedConvolution | null {
   if (!hasConstantFilter(scope, scope.graph.nodes[id] as NodeOf<"conv" | "conv_input">)) return null;
   const c = convolutionOf(scope, id);
   const tile = convolutionTile(c);
   return tile && { c, tile };
 }
 
-const flopsOfConv = (scope: KernelScope, id: NodeId, { filter }: Convolution): Size => productSize([2, ...scope.elements.type(id).shape, ...filter.shape.slice(0, 3)]);
+export const flopsOfConv = (scope: KernelScope, id: NodeId, { filter }: Convolution): Size => productSize([2, ...scope.elements.type(id).shape, ...filter.shape.slice(0, 3)]);
 
-export function convInWorkgroups(scope: KernelScope, id: NodeId, end: NodeId, { c, tile }: { c: Convolution; tile: ConvolutionTile }): Draft {
+export function convInWorkgroups(scope: KernelScope, id: NodeId, end: NodeId, { c, tile }: SharedConvolution): Draft {
   workgroupConvolution(scope.k, c, tile, scope.sink(id, end));
   return scope.finish(flopsOfConv(scope, id, c));
 }

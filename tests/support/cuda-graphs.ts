@@ -24,7 +24,7 @@ interface OnCuda {
 async function compiledTogether(graphs: readonly Graph[]): Promise<(OnCuda | undefined)[]> {
   const programs = graphs.map(graph => {
     try {
-      return lowered(compileProgram(programOf(graph), ["simd128"]), 0);
+      return lowered(compileProgram(programOf(graph), ["gpu"]), 0);
     } catch (error) {
       // A state whose update cannot be done in place.
       if (error instanceof SluiceError && error.diagnostic.code === "STATE201") return undefined;

@@ -20,6 +20,8 @@ import { fits, I32, powerOfTwoIn, Sizes } from "./sizes.ts";
 const TASK_THREADS = 256;
 /** Bytes of a local buffer that is an array of the thread. Memory is set aside for those of all threads that a GPU can run. */
 const MOST_IN_ARRAY = 1024;
+/** Loops in each other, in a loop that nvcc is to leave as it is. */
+const DEEP = 2;
 const ATOMIC: ReadonlySet<string> = new Set(["i32", "u32", "f32", "f64"]);
 
 export interface EmittedKernel {
@@ -247,6 +249,8 @@ class KernelFunction {
     const name = code.name(s.variable);
     const head = `for (${bits === 32 ? "int" : "int64_t"} ${name} = ${this.#sizes.open(s.from)}; ${name} < ${this.#sizes.text(s.to)}; ${s.step === 1 ? `${name}++` : `${name} += ${s.step}`})`;
     if (s.mode === "unroll") code.line("#pragma unroll");
+    // Left to itself, nvcc copies out whole nests of constant loops, and holds what all of them load in registers.
+    else if (isLiteral && depthOf(s.body) >= DEEP) code.line("#pragma unroll 1");
     const multipleOf = Math.min(powerOfTwoIn(s.step), this.#sizes.multipleOf(s.from));
     code.block(head, () => this.#scope.block(() => {
       this.#scope.runs(s.variable, s.from, s.to, s.step);
@@ -376,3 +380,9 @@ function isLanewise(e: Expr, readsMemory: (buffer: string) => boolean): boolean 
 
 /** A comment must not end early. */
 const oneLine = (text: string): string => text.replace(/\s+/g, " ").replace(/\\$/, "");
+
+/** How many serial loops stand in each other. */
+const depthOf = (block: readonly Stmt[]): number => Math.max(0, ...block.map(s => {
+  if (s.kind === "if") return Math.max(depthOf(s.yes), depthOf(s.no));
+  return "body" in s ? depthOf(s.body) + (s.kind === "for" && s.mode === "unroll" ? 0 : 1) : 0;
+}));
