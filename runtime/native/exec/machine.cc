@@ -93,8 +93,18 @@ Machine::Machine(MachineOptions options)
 Machine::~Machine() {
   entries_.clear();
   for (const auto& cell : cells_)
-    if (cell) options_.device.release(cell->range);
-  options_.device.release(arena_);
+    if (cell) free(cell->range);
+  free(arena_);
+}
+
+void Machine::free(Range range) {
+  if (range.address == 0) return;
+  try {
+    stream_.await(stream_.record());
+  } catch (const Error&) {
+    // A device that was lost does nothing with it any more.
+  }
+  options_.device.release(range);
 }
 
 size_t Machine::entry(std::string_view name) const {
@@ -188,7 +198,7 @@ void Machine::reserveArena(const Schedule& schedule) {
     const auto dim = static_cast<size_t>(schedule.dims[i].dim);
     purpose += (i == 0 ? " at " : ", ") + program().dimNames[dim] + " = " + std::to_string(callDims_[dim]);
   }
-  options_.device.release(arena_);
+  free(arena_);
   arena_ = {};
   arena_ = options_.device.allocate(*needed, purpose);
 }
@@ -225,7 +235,7 @@ void Machine::upload(const HostTensor& tensor, Range to) {
 
 void Machine::keep(const Placed& placed, Handle& into) {
   if (into.range.bytes != placed.range.bytes || into.range.address == 0) {
-    options_.device.release(into.range);
+    free(into.range);
     into.range = {};
     into.range = options_.device.allocate(placed.range.bytes, "a kept output");
   }
@@ -240,7 +250,7 @@ Handle Machine::fromHost(const HostTensor& tensor) {
   stream_.await(stream_.record());
   return handle;
 }
-void Machine::release(const Handle& handle) { options_.device.release(handle.range); }
+void Machine::release(const Handle& handle) { free(handle.range); }
 
 HostTensor Machine::toHost(const Placed& placed) const {
   HostTensor tensor{placed.dtype, placed.shape, std::vector<std::byte>(static_cast<size_t>(placed.range.bytes))};

@@ -97,6 +97,8 @@ class Machine {
   Binding& bind(size_t entry);
   void bindDims(const Schedule& schedule, std::span<const NamedInput> inputs, std::span<const DimValue> sizes);
   void reserveArena(const Schedule& schedule);
+  /** Once nothing that is queued uses it. */
+  void free(Range range);
   void put(const Schedule& schedule, size_t input, const Placed& to, std::span<const NamedInput> inputs);
   void upload(const HostTensor& tensor, Range to);
   Placed& cell(size_t state);
