@@ -11,7 +11,7 @@ import type { OpenedProgram } from "./opened.ts";
 import { compileFor, compiledAs, type CompileOptions, runBy, type TargetText } from "./targets.ts";
 
 export interface OpenOptions extends Omit<LoadOptions, "target" | "trust">, CompileOptions {
-  /** wasm is the default. cpu: native code for this machine, or for a level below it. interpret: the reference interpreter in float64, for tests and for comparison. */
+  /** wasm is the default. cpu: native code for this machine, or for a level below it. vulkan, cuda: the GPUs that are here. interpret: the reference interpreter in float64, for tests and for comparison. */
   readonly target?: TargetText | "interpret";
   /** For messages and traces. */
   readonly name?: string;
@@ -28,11 +28,11 @@ export function open(source: TracedProgram, options?: OpenOptions): Promise<Prog
 export function open<P extends { readonly [name: string]: unknown }>(source: P, options?: OpenOptions): Promise<OpenedProgram<P>>;
 export function open(source: Openable, options?: OpenOptions): Promise<Program>;
 export async function open(source: Openable, options: OpenOptions = {}): Promise<Program> {
-  const { target = "wasm", name = "program", cc, cache, fusion, ...rest } = options;
+  const { target = "wasm", name = "program", cc, nvcc, cache, fusion, ...rest } = options;
   const program = traced(source, name);
   if (target === "interpret") return interpreted(program, rest);
   const { load } = await import("../runtime/index.ts");
-  if (target !== "wasm") return load(await containerOf(program, compiledAs(target), { cc, cache, fusion }), { ...rest, target: runBy(target), trust: true });
+  if (target !== "wasm") return load(await containerOf(program, compiledAs(target), { cc, nvcc, cache, fusion }), { ...rest, target: runBy(target), trust: true });
   const { engineFeatures } = await import("../runtime/wasm/features.ts");
   const features = engineFeatures();
   if (!features.simd) throw new SluiceError({ code: "WASM001", message: "this engine cannot run WebAssembly SIMD", hint: "use target: \"interpret\"" });

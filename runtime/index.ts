@@ -33,7 +33,7 @@ export interface LoadOptions {
   readonly validate?: boolean;
   /** Where `print` goes; by default to standard output. */
   readonly print?: (text: string) => void;
-  /** What runs it: WebAssembly, the default, or the native runtime on its processor or on a Vulkan device, by number or part of its name. */
+  /** What runs it: WebAssembly, the default, or the native runtime on its processor or on a device of Vulkan or CUDA, by number or part of its name. */
   readonly target?: "wasm" | NativeTarget;
   /** Native code can do anything that this process can: a container's is run only if its origin is trusted. */
   readonly trust?: boolean;

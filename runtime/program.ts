@@ -42,8 +42,18 @@ export interface VulkanCode {
   readonly scratch: readonly Size[];
 }
 
+/** Kernels as fat binaries behind a table, which emit/cuda/module.ts writes. */
+export interface CudaCode {
+  /** What they have code for, as nvcc names it: `sm_90`. */
+  readonly architectures: readonly string[];
+  readonly bytes: Uint8Array;
+  /** Bytes of local memory that a task needs, kernel by kernel. */
+  readonly scratch: readonly Size[];
+}
+
 /** Code for the kernels of the lowering with that number. */
 export type WasmModule = WasmCode & { readonly kind: "wasm"; readonly lowering: number };
 export type CpuModule = CpuCode & { readonly kind: "cpu"; readonly lowering: number };
 export type VulkanModule = VulkanCode & { readonly kind: "vulkan"; readonly lowering: number };
-export type Module = WasmModule | CpuModule | VulkanModule;
+export type CudaModule = CudaCode & { readonly kind: "cuda"; readonly lowering: number };
+export type Module = WasmModule | CpuModule | VulkanModule | CudaModule;

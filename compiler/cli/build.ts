@@ -8,6 +8,7 @@ interface BuildOptions {
   readonly set: readonly string[];
   readonly target?: string;
   readonly cc?: string;
+  readonly nvcc?: string;
   readonly cache?: string;
   readonly fusion?: boolean;
   readonly output: string;
@@ -23,7 +24,7 @@ interface Built {
 export function addBuild(program: Command): void {
   withCompilerOptions(withProgramOptions(program.command("build <program>")))
     .description("write an executable, a folder for browsers (--target wasm), or a container (-o name.slx)")
-    .option("--target <targets>", "cpu (this machine's level; the default), cpu:v3,v4 (levels to choose from when it starts), wasm")
+    .option("--target <targets>", "cpu (this machine's level; the default), cpu:v3,v4 (levels to choose from when it starts), vulkan, cuda:sm_80,sm_90, wasm")
     .requiredOption("-o, --output <path>", "where to write")
     .option("--json", "as JSON")
     .action(async (path: string, options: BuildOptions) => {
@@ -52,7 +53,7 @@ async function write(program: string, options: BuildOptions): Promise<Built> {
     };
   }
   if (target.split(",").includes("wasm")) {
-    throw new SluiceError({ code: "CLI008", message: "an executable holds no WebAssembly", found: `--target ${target}`, expected: "cpu targets", hint: "build a container with -o name.slx, or the folder for browsers with --target wasm alone" });
+    throw new SluiceError({ code: "CLI008", message: "an executable holds no WebAssembly", found: `--target ${target}`, expected: "cpu, vulkan and cuda targets", hint: "build a container with -o name.slx, or the folder for browsers with --target wasm alone" });
   }
   const { readFile } = await import("node:fs/promises");
   const { requireBuilt } = await import("../../runtime/native/built.ts");

@@ -25,7 +25,7 @@ export async function openForCommand(path: string, options: ProgramOptions): Pro
   });
   const seed = options.seed === undefined ? undefined : numberOf("--seed", options.seed);
   const common = { threads, seed, check: options.check, trace: options.trace !== undefined, validate: options.validate === true, print: (text: string) => void (options.json ? process.stderr : process.stdout).write(`${text}\n`) };
-  const { cc, cache, fusion } = options;
+  const { cc, nvcc, cache, fusion } = options;
   const target = runnable(options.target ?? "wasm");
   if (isContainer(path)) {
     if (target === "interpret") throw new SluiceError({ code: "CLI006", message: "a container has no graph to interpret", found: path, hint: "name the program's module, or leave --target out" });
@@ -33,13 +33,13 @@ export async function openForCommand(path: string, options: ProgramOptions): Pro
     const bytes = await nodeFiles.read(path);
     const { dims, sizes } = whenBound(given, readContainer(bytes).program.dims);
     const program = target === "wasm" ? await load(bytes, { ...common, dims })
-      : await load(options.trust ? bytes : await recompiled(path, bytes, compiledAs(target), { cc, cache }), { ...common, dims, target: runBy(target), trust: true });
+      : await load(options.trust ? bytes : await recompiled(path, bytes, compiledAs(target), { cc, nvcc, cache }), { ...common, dims, target: runBy(target), trust: true });
     return { program, sizes };
   }
   const { open } = await import("../open.ts");
   const traced = await importProgram(path, settingsOf(options));
   const { dims, sizes } = whenBound(given, traced.dims);
-  return { program: await open(traced, { ...common, dims, target, cc, cache, fusion }), sizes };
+  return { program: await open(traced, { ...common, dims, target, cc, nvcc, cache, fusion }), sizes };
 }
 
 /** Dims that are bound at load (or are not there, which loading refuses) and at each call. */

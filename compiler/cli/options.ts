@@ -8,6 +8,7 @@ export interface ProgramOptions {
   readonly target?: string;
   readonly trust?: boolean;
   readonly cc?: string;
+  readonly nvcc?: string;
   readonly cache?: string;
   readonly fusion?: boolean;
   readonly threads?: string;
@@ -26,7 +27,7 @@ export const withProgramOptions = (command: Command): Command => withSettingsOpt
 export const withFusionOption = (command: Command): Command => command.option("--no-fusion", "make every op a kernel of its own, to compare with");
 /** Options of every command that compiles a program. */
 export const withCompilerOptions = (command: Command): Command =>
-  withFusionOption(command).option("--cc <path>", "the C compiler of cpu targets").option("--cache <dir>", "where compiled kernels are kept");
+  withFusionOption(command).option("--cc <path>", "the C compiler of cpu targets").option("--nvcc <path>", "NVIDIA's compiler, of cuda targets").option("--cache <dir>", "where compiled kernels are kept");
 
 /** `a=1` as a pair. */
 export function assignment(option: string, text: string): [name: string, value: string] {

@@ -9,7 +9,7 @@ import { type MachineName, MACHINES } from "../kernel/machines.ts";
 import type { BinaryOp, Buffer, Expr, IndexVar, Kernel, Param, ScalarType, Stmt, UnaryOp, ValueType } from "../kernel/ir.ts";
 import type { Procedure, ProcedureArg, ProcedureStep, ScalarBinary, ScalarExpr, ScalarUnary, TextExpr } from "../plan/procedure.ts";
 import type { Constant, Schedule, ScheduleBuffer, Step } from "../plan/schedule.ts";
-import type { CpuFeature, CpuModule, KernelInfo, RuntimeLowering, RuntimeProgram, VulkanModule, WasmModule } from "../../runtime/program.ts";
+import type { CpuFeature, CpuModule, CudaModule, KernelInfo, RuntimeLowering, RuntimeProgram, VulkanModule, WasmModule } from "../../runtime/program.ts";
 
 const dtype: Decoder<DType> = oneOf(...(Object.keys(DTYPES) as DType[]));
 const span: Decoder<Span> = record({ file: text, line: integer, column: integer });
@@ -205,9 +205,10 @@ export const programHeader: Decoder<ProgramHeader> = record<ProgramHeader>({
 });
 
 /** A module without its code, which stands in a section. */
-export type ModuleHeader = Omit<WasmModule, "bytes"> | Omit<CpuModule, "bytes"> | Omit<VulkanModule, "bytes">;
+export type ModuleHeader = Omit<WasmModule, "bytes"> | Omit<CpuModule, "bytes"> | Omit<VulkanModule, "bytes"> | Omit<CudaModule, "bytes">;
 export const moduleHeader: Decoder<ModuleHeader> = union<ModuleHeader>({
   wasm: { lowering: count, relaxed: flag, shared: flag, scratch: list(size) },
   cpu: { lowering: count, level: oneOf("v3", "v4"), features: list(oneOf<CpuFeature>("vnni", "bf16")), scratch: list(size) },
   vulkan: { lowering: count, scratch: list(size) },
+  cuda: { lowering: count, architectures: list(text), scratch: list(size) },
 });

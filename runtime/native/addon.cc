@@ -420,6 +420,7 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram>, private Host
 static Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("NativeProgram", sluice::node::NativeProgram::define(env));
   exports.Set("vulkanDevices", Napi::Function::New(env, sluice::node::vulkanDevices));
+  exports.Set("cudaDevices", Napi::Function::New(env, sluice::node::cudaDevices));
   return exports;
 }
 NODE_API_MODULE(sluice, init)

@@ -11,8 +11,8 @@ import type { HostEffect, ProcedureValue } from "../procedure.ts";
 import { type HostTensor, tensorOfBytes } from "../tensor.ts";
 import { requireBuilt } from "./built.ts";
 
-/** `vulkan` takes the fastest device; else one by number, or by a part of its name. */
-export type NativeTarget = "cpu" | "vulkan" | `vulkan:${string}`;
+/** `vulkan` and `cuda` take the fastest device; else one by number, or by a part of its name. */
+export type NativeTarget = "cpu" | "vulkan" | `vulkan:${string}` | "cuda" | `cuda:${string}`;
 
 export interface NativeOptions {
   readonly target: NativeTarget;
@@ -90,7 +90,7 @@ function effectOf(effect: NativeEffect): Effect {
   }
 }
 
-/** Throws CPU007 where the addon is not built, CPU005 where the container has no code for this machine, GPU001 to GPU007 for Vulkan. */
+/** Throws CPU007 where the addon is not built, CPU005 where the container has no code for this machine, GPU001 to GPU008 for GPUs. */
 export async function startNative(options: NativeOptions): Promise<Backend> {
   const { NativeProgram } = createRequire(import.meta.url)(requireBuilt("addon")) as Addon;
   let sink: RunSink | null = null;

@@ -1,4 +1,4 @@
-// The Vulkan devices of this machine as the native runtime finds them: opened, and tested by small kernels.
+// The GPUs of this machine as the native runtime finds them: opened, and tested by small kernels.
 import { createRequire } from "node:module";
 import { type Diagnostic, SluiceError } from "../../compiler/base/diagnostics.ts";
 import { requireBuilt } from "./built.ts";
@@ -39,14 +39,33 @@ export interface VulkanDevice {
   readonly features: VulkanFeatures;
 }
 
-interface Addon {
-  vulkanDevices(): { readonly devices: readonly VulkanDevice[] } | { readonly error: { readonly diagnostic: Diagnostic } | { readonly message: string } };
+export interface CudaDevice {
+  readonly name: string;
+  /** As nvcc names it: `sm_90`. */
+  readonly architecture: string;
+  readonly memoryBytes: number;
+  /** The newest version of CUDA that the driver runs: `CUDA 12.4`. */
+  readonly driver: string;
+  /** Once it was opened and tested. */
+  readonly description: string;
+  /** Why it cannot be used; empty if it can. */
+  readonly problem: string;
 }
 
-/** Throws CPU007 where the addon is not built, and GPU001 where Vulkan is not installed or not in the build. */
-export function vulkanDevices(): readonly VulkanDevice[] {
-  const addon = createRequire(import.meta.url)(requireBuilt("addon")) as Addon;
-  const result = addon.vulkanDevices();
+type Listed<D> = { readonly devices: readonly D[] } | { readonly error: { readonly diagnostic: Diagnostic } | { readonly message: string } };
+interface Addon {
+  vulkanDevices(): Listed<VulkanDevice>;
+  cudaDevices(isTested: boolean): Listed<CudaDevice>;
+}
+
+const addon = (): Addon => createRequire(import.meta.url)(requireBuilt("addon")) as Addon;
+function devicesOf<D>(result: Listed<D>): readonly D[] {
   if ("devices" in result) return result.devices;
   throw "diagnostic" in result.error ? new SluiceError(result.error.diagnostic) : new Error(result.error.message);
 }
+
+/** Throws CPU007 where the addon is not built, and GPU001 where Vulkan is not installed or not in the build. */
+export const vulkanDevices = (): readonly VulkanDevice[] => devicesOf(addon().vulkanDevices());
+
+/** Opened and tested only if asked. Throws CPU007 where the addon is not built, GPU001 where there is no NVIDIA driver, and GPU008 where it is too old. */
+export const cudaDevices = ({ isTested }: { readonly isTested: boolean }): readonly CudaDevice[] => devicesOf(addon().cudaDevices(isTested));

@@ -3,7 +3,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { graphText } from "../../compiler/testing/index.ts";
-import { differencesOnCuda } from "../support/cuda-graphs.ts";
 import { ranOn } from "../support/conformance.ts";
 import { compilable, differenceOn, TARGETS, type TargetRow } from "../support/targets.ts";
 
@@ -24,13 +23,4 @@ test.each([...TARGETS.map(target => ({ name: target.name, target })), { name: "w
     expect(difference, graphText(c.graph)).toBeNull();
   }), { numRuns: COUNT, seed: SEED, endOnFailure: true });
   expect(refused).toBeLessThan(COUNT / 10);
-});
-
-test("random graphs on CUDA, without a GPU", async () => {
-  const cases = fc.sample(compilable(8), { numRuns: 2 * COUNT, seed: SEED });
-  const differences = await differencesOnCuda(cases);
-  differences.forEach((difference, i) => expect(difference ?? null, graphText(cases[i]!.graph)).toBeNull());
-  const ran = differences.filter(d => d !== undefined).length;
-  ranOn("cuda, host shim", ran);
-  expect(ran).toBeGreaterThan(1.8 * COUNT);
 });

@@ -5,8 +5,7 @@ import { dimSize, mulSize, type Size, subSize } from "../../compiler/base/sizes.
 import { Build } from "../../compiler/graph/build.ts";
 import { GraphBuilder } from "../../compiler/graph/builder.ts";
 import { type Graph, isTuple, type NodeId, tensorType } from "../../compiler/graph/graph.ts";
-import { expectCompiled, type GraphRun, type RunGraph } from "../support/compiled.ts";
-import { expectOnCuda } from "../support/cuda-graphs.ts";
+import { expectCompiled, type RunGraph } from "../support/compiled.ts";
 
 const N = dimSize("N");
 
@@ -25,12 +24,7 @@ function graphOf(make: (g: Build, input: (name: string, dtype: DType, ...shape: 
   }
   return b.finish();
 }
-/** All that are checked. */
-const RUNS: GraphRun[] = [];
-function checkGraph(name: string, graph: Graph, run: RunGraph = {}): void {
-  RUNS.push({ ...run, graph });
-  test(name, () => expectCompiled({ ...run, graph }));
-}
+const checkGraph = (name: string, graph: Graph, run: RunGraph = {}): void => test(name, () => expectCompiled({ ...run, graph }));
 const check = (name: string, make: Parameters<typeof graphOf>[0], run: RunGraph = { dims: { N: 7 } }): void => checkGraph(name, graphOf(make), run);
 
 describe("elementwise", () => {
@@ -303,5 +297,3 @@ describe("sizes", () => {
     }, { dims: { N: n } });
   }
 });
-
-test("all of these on CUDA, without a GPU", () => expectOnCuda(RUNS));

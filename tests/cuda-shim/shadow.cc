@@ -25,15 +25,31 @@ std::string race(const Region &region, std::size_t at, const char *now, const Mo
 
 }  // namespace
 
+void Shadow::arena(std::uintptr_t base, std::size_t bytes) {
+  for (const Arena &a : arenas_) if (a.base == base) return;
+  arenas_.push_back({base, bytes});
+}
+
 Region &Shadow::region(std::string name, const void *base, std::size_t bytes, bool is_writable, Content content) {
-  regions_.push_back({std::move(name), reinterpret_cast<std::uintptr_t>(base), bytes, {}, is_writable});
+  regions_.push_back({std::move(name), reinterpret_cast<std::uintptr_t>(base), bytes, {nullptr, &std::free}, is_writable});
   Region &region = regions_.back();
-  if (is_writable) region.shadow.assign(bytes, Byte{{}, {}, false, 0, content});
+  if (is_writable) region.shadow.reset(static_cast<Byte *>(std::calloc(bytes + 1, sizeof(Byte))));
+  // Zeros say that it is written.
+  if (is_writable && content != Content::WRITTEN) for (std::size_t i = 0; i < bytes; i++) region.shadow[i].content = content;
   return region;
 }
 
 void Shadow::keep(std::size_t regions) {
   while (regions_.size() > regions) regions_.pop_back();
+  last_ = nullptr;
+}
+
+void Shadow::forget(const void *base) {
+  for (auto r = regions_.begin(); r != regions_.end(); ++r) {
+    if (r->base != reinterpret_cast<std::uintptr_t>(base)) continue;
+    regions_.erase(r);
+    break;
+  }
   last_ = nullptr;
 }
 

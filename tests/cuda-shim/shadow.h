@@ -2,7 +2,9 @@
 // anything. Two accesses to a byte by different threads, one of them a write, need a barrier between them.
 #pragma once
 #include <cstdint>
+#include <cstdlib>
 #include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,8 @@ namespace shim {
 
 /** Where in time an access is. */
 struct Moment {
+  /** Launches follow each other. */
+  std::uint32_t launch;
   std::uint32_t block;
   std::uint16_t thread;
   bool is_atomic;
@@ -18,6 +22,7 @@ struct Moment {
   std::uint32_t warp_epoch;
 
   bool is_before(const Moment &now) const {
+    if (launch != now.launch) return true;
     if (block != now.block) return false;
     if (thread == now.thread || epoch != now.epoch) return true;
     return thread / 32 == now.thread / 32 && warp_epoch != now.warp_epoch;
@@ -42,8 +47,8 @@ struct Region {
   std::string name;
   std::uintptr_t base;
   std::size_t bytes;
-  /** Of what nothing writes, none. */
-  std::vector<Byte> shadow;
+  /** Of what nothing writes, none. Memory that takes no room before it is touched. */
+  std::unique_ptr<Byte[], decltype(&std::free)> shadow;
   bool is_writable;
 
   bool has(std::uintptr_t address) const { return address - base < bytes; }
@@ -54,10 +59,12 @@ enum class Access { READ, WRITE, ATOMIC, COPY };
 class Shadow {
 public:
   /** Accesses to the arena outside of any region are faults. */
-  void arena(std::uintptr_t base, std::size_t bytes) { arenas_.push_back({base, bytes}); }
+  void arena(std::uintptr_t base, std::size_t bytes);
   Region &region(std::string name, const void *base, std::size_t bytes, bool is_writable, Content content);
   /** Forgets regions beyond the first so many. */
   void keep(std::size_t regions);
+  /** Forgets the region that lies there. */
+  void forget(const void *base);
   std::size_t size() const { return regions_.size(); }
 
   /** Empty, or what is wrong with the access. */

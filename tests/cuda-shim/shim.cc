@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -10,7 +11,7 @@
 #include <vector>
 
 #include "fiber.h"
-#include "shadow.h"
+#include "run.h"
 
 namespace shim {
 
@@ -64,13 +65,12 @@ private:
 };
 
 struct Machine {
-  const Launch *launch;
-  Kernel kernel;
+  const Grid *grid;
+  void (*thread)(void *context);
   void *context;
-  std::vector<char *> buffers;
-  char *scratch;
-  std::unique_ptr<Stacks> stacks;
-  Shadow shadow;
+  Stacks *stacks;
+  Shadow *shadow;
+  std::uint32_t launch;
   std::vector<Thread> threads;
   std::map<int, char *> shared;
   Arena *shared_arena;
@@ -79,7 +79,7 @@ struct Machine {
   void *scheduler;
   std::string fault;
 
-  Moment now() const { return {static_cast<std::uint32_t>(block), static_cast<std::uint16_t>(running - threads.data()), false, running->epoch, running->warp_epoch}; }
+  Moment now() const { return {launch, static_cast<std::uint32_t>(block), static_cast<std::uint16_t>(running - threads.data()), false, running->epoch, running->warp_epoch}; }
 };
 Machine *machine;
 
@@ -91,12 +91,12 @@ void yield() { shim_switch(&machine->running->place, machine->scheduler); }
 void check(std::uintptr_t address, std::size_t bytes, Access access) {
   if (machine == nullptr || machine->running == nullptr || machine->stacks->has(address)) return;
   need_aligned(reinterpret_cast<const void *>(address), bytes);
-  std::string fault = machine->shadow.check(address, bytes, access, machine->now());
+  std::string fault = machine->shadow->check(address, bytes, access, machine->now());
   if (!fault.empty()) fail(std::move(fault));
 }
 
 void thread_main() {
-  machine->kernel(machine->context, machine->buffers.data(), machine->scratch);
+  machine->thread(machine->context);
   for (const auto &group : machine->running->groups) {
     if (!group.empty()) fail("a copy is still under way when thread " + std::to_string(machine->running - machine->threads.data()) + " ends");
   }
@@ -141,7 +141,7 @@ void run_block(Machine &m) {
   for (;;) {
     bool has_run = false, all_done = true;
     for (std::size_t n = 0; n < count; n++) {
-      Thread &t = m.threads[m.launch->is_reversed ? count - 1 - n : n];
+      Thread &t = m.threads[m.grid->is_reversed ? count - 1 - n : n];
       if (t.state == State::RUNS) {
         has_run = true;
         m.running = &t;
@@ -172,7 +172,7 @@ void *shared(const char *name, std::size_t bytes, int site) {
   if (memory == nullptr) {
     memory = machine->shared_arena->take(bytes);
     std::memset(memory, POISON, bytes);
-    machine->shadow.region(std::string("shared ") + name, memory, bytes, true, Content::UNWRITTEN);
+    machine->shadow->region(std::string("shared ") + name, memory, bytes, true, Content::UNWRITTEN);
   }
   return memory;
 }
@@ -191,7 +191,7 @@ void shuffle(unsigned, const void *mine, void *theirs, std::size_t bytes, int fr
 }
 
 void need_aligned(const void *address, std::size_t bytes) {
-  if (reinterpret_cast<std::uintptr_t>(address) % bytes != 0) fail("misaligned: an access of " + std::to_string(bytes) + " bytes at an address that is no multiple of them, by " + who(machine->now()));
+  if ((reinterpret_cast<std::uintptr_t>(address) & (bytes - 1)) != 0) fail("misaligned: an access of " + std::to_string(bytes) + " bytes at an address that is no multiple of them, by " + who(machine->now()));
 }
 
 void atomic_access(const void *address, std::size_t bytes, unsigned mask) {
@@ -212,51 +212,77 @@ void async_wait(int pending) {
   while (static_cast<int>(groups.size()) - 1 > pending) {
     for (const Copy &c : groups.front()) {
       std::memcpy(c.to, c.from, c.bytes);
-      machine->shadow.arrived(reinterpret_cast<std::uintptr_t>(c.to), c.bytes, machine->now());
+      machine->shadow->arrived(reinterpret_cast<std::uintptr_t>(c.to), c.bytes, machine->now());
     }
     groups.pop_front();
   }
 }
 
-void launch(const Launch &launch, Kernel kernel, void *context, char *report, std::size_t report_bytes) {
+std::string run(Shadow &shadow, const Grid &grid, void (*thread)(void *context), void *context) {
+  // The stacks and the shared memory of the launch before serve again.
+  static thread_local std::unique_ptr<Stacks> stacks;
+  static thread_local std::size_t stack_count = 0;
+  static thread_local Arena shared(SHARED_BYTES);
+  static std::atomic<std::uint32_t> launches{0};
+  const auto threads = static_cast<std::size_t>(grid.threads);
+  if (threads > stack_count) {
+    stacks = std::make_unique<Stacks>(threads);
+    stack_count = threads;
+  }
   Machine m{};
-  m.launch = &launch;
-  m.kernel = kernel;
+  m.grid = &grid;
+  m.thread = thread;
   m.context = context;
-  m.threads.resize(static_cast<std::size_t>(launch.threads));
-  m.stacks = std::make_unique<Stacks>(m.threads.size());
+  m.stacks = stacks.get();
+  m.shadow = &shadow;
+  m.launch = ++launches;
+  m.threads.resize(threads);
+  m.shared_arena = &shared;
+  shadow.arena(reinterpret_cast<std::uintptr_t>(shared.base()), shared.bytes());
+  const std::size_t lasting = shadow.size();
+  machine = &m;
+  for (std::int64_t i = 0; i < grid.blocks && m.fault.empty(); i++) {
+    m.block = grid.is_reversed ? grid.blocks - 1 - i : i;
+    run_block(m);
+    shared.clear();
+    m.shared.clear();
+    shadow.keep(lasting);
+  }
+  machine = nullptr;
+  return m.fault;
+}
+
+void launch(const Launch &launch, Kernel kernel, void *context, char *report, size_t report_bytes) {
+  struct Call {
+    Kernel kernel;
+    void *context;
+    std::vector<char *> buffers;
+    char *scratch;
+  } call{kernel, context, {}, nullptr};
   const std::size_t scratch_bytes = static_cast<std::size_t>(launch.scratch_bytes * launch.blocks * launch.threads);
   std::size_t total = scratch_bytes + 64;
   const std::vector<Buffer> buffers(launch.buffers, launch.buffers + launch.buffer_count);
   for (const Buffer &b : buffers) total += static_cast<std::size_t>(b.bytes) + 64;
-  Arena global(total + GUARD * (buffers.size() + 3)), shared(SHARED_BYTES);
-  m.shared_arena = &shared;
+  Arena global(total + GUARD * (buffers.size() + 3));
 
-  m.shadow.arena(reinterpret_cast<std::uintptr_t>(global.base()), global.bytes());
-  m.shadow.arena(reinterpret_cast<std::uintptr_t>(shared.base()), shared.bytes());
+  Shadow shadow;
+  shadow.arena(reinterpret_cast<std::uintptr_t>(global.base()), global.bytes());
   for (const Buffer &b : buffers) {
-    m.buffers.push_back(global.take(static_cast<std::size_t>(b.bytes)));
-    std::memcpy(m.buffers.back(), b.data, static_cast<std::size_t>(b.bytes));
-    m.shadow.region(b.name, m.buffers.back(), static_cast<std::size_t>(b.bytes), b.is_written, Content::WRITTEN);
+    call.buffers.push_back(global.take(static_cast<std::size_t>(b.bytes)));
+    std::memcpy(call.buffers.back(), b.data, static_cast<std::size_t>(b.bytes));
+    shadow.region(b.name, call.buffers.back(), static_cast<std::size_t>(b.bytes), b.is_written, Content::WRITTEN);
   }
-  m.scratch = global.take(scratch_bytes);
-  m.shadow.region("scratch", m.scratch, scratch_bytes, true, Content::WRITTEN);
-  const std::size_t lasting = m.shadow.size();
-
-  machine = &m;
-  for (std::int64_t i = 0; i < launch.blocks && m.fault.empty(); i++) {
-    m.block = launch.is_reversed ? launch.blocks - 1 - i : i;
-    run_block(m);
-    shared.clear();
-    m.shared.clear();
-    m.shadow.keep(lasting);
-  }
+  call.scratch = global.take(scratch_bytes);
+  shadow.region("scratch", call.scratch, scratch_bytes, true, Content::WRITTEN);
+  const std::string fault = run(shadow, {launch.blocks, launch.threads, launch.is_reversed}, [](void *c) {
+    const Call &made = *static_cast<Call *>(c);
+    made.kernel(made.context, made.buffers.data(), made.scratch);
+  }, &call);
   for (std::size_t i = 0; i < buffers.size(); i++) {
     const Buffer &b = buffers[i];
-    if (b.is_written) std::memcpy(b.data, m.buffers[i], static_cast<std::size_t>(b.bytes));
+    if (b.is_written) std::memcpy(b.data, call.buffers[i], static_cast<std::size_t>(b.bytes));
   }
-  machine = nullptr;
-  report[m.fault.copy(report, report_bytes - 1)] = '\0';
+  report[fault.copy(report, report_bytes - 1)] = '\0';
 }
 
 }  // namespace shim

@@ -52,4 +52,15 @@ using Kernel = void (*)(void *context, char *const *buffers, char *scratch);
 /** Runs all blocks; what the kernel writes is copied back. The report is empty, or what went wrong. */
 void launch(const Launch &launch, Kernel kernel, void *context, char *report, size_t report_bytes);
 
+/** A kernel as the driver finds it: `entry_<name>`, which ENTRY makes. Every parameter has 8 bytes. */
+struct Entry {
+  const char *name;
+  /** Of a block, at most. */
+  int threads;
+  int parameters;
+  /** Bit i: parameter i is a pointer. */
+  uint64_t pointers;
+  void (*call)(void *const *parameters);
+};
+
 }  // namespace shim

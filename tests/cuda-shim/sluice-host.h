@@ -1,5 +1,8 @@
 // The twins of the instructions in sluice.cuh, and what CUDA C++ knows by itself, for a host. Same names, same results.
 #pragma once
+#include <type_traits>
+#include <utility>
+
 #include "shim.h"
 
 // Inlined even where nothing is optimised: what a call itself reads or writes has no hooks.
@@ -125,3 +128,26 @@ UNHOOKED void atomicOr(uint32_t *p, uint32_t x) {
   shim::atomic_access(p, 4, x);
   for (int i = 0; i < 4; i++) if ((uint8_t)(x >> 8 * i) != 0) ((uint8_t *)p)[i] |= x >> 8 * i;
 }
+
+template <class F, F kernel> struct EntryOf;
+template <class... P, void (*kernel)(P...)> struct EntryOf<void (*)(P...), kernel> {
+  template <class T> static T of(const void *word) {
+    static_assert(sizeof(T) == 8, "a parameter has 8 bytes");
+    T value;
+    __builtin_memcpy(&value, word, 8);
+    return value;
+  }
+  template <size_t... I> static void call_with(void *const *parameters, std::index_sequence<I...>) { kernel(of<P>(parameters[I])...); }
+  static void call(void *const *parameters) { call_with(parameters, std::index_sequence_for<P...>()); }
+  static constexpr int count = sizeof...(P);
+  static constexpr uint64_t pointers() {
+    const bool each[] = {std::is_pointer<P>::value...};
+    uint64_t bits = 0;
+    for (size_t i = 0; i < sizeof...(P); i++) bits |= (uint64_t)each[i] << i;
+    return bits;
+  }
+};
+/* After a kernel: how the driver finds and calls it. */
+#define ENTRY(kernel, threads)                                                                                      \
+  extern "C" const shim::Entry entry_##kernel = {#kernel, threads, EntryOf<decltype(&kernel), kernel>::count,       \
+      EntryOf<decltype(&kernel), kernel>::pointers(), EntryOf<decltype(&kernel), kernel>::call};

@@ -10,17 +10,22 @@ import { type GraphCase, graphs } from "../../compiler/testing/graphs.ts";
 import { differenceFromReference } from "../../compiler/testing/meaning.ts";
 import { drawValues } from "../../compiler/testing/values.ts";
 import { elementAt, elementCount, type HostTensor, tensorOfNumbers } from "../../runtime/tensor.ts";
+import { cudaShim } from "./cuda-shim.ts";
 import { TEST_CACHE } from "./native-kernels.ts";
 
 export interface TargetRow {
   readonly name: string;
   readonly options: OpenOptions;
+  /** Every access to memory is watched: a few multiplications a microsecond. */
+  readonly isWatched?: boolean;
 }
 /** All compiled targets. One that cannot run here fails; none is skipped. */
 export const TARGETS: readonly TargetRow[] = [
   { name: "wasm", options: { target: "wasm", threads: 2 } },
   { name: "cpu", options: { target: "cpu", threads: 2, cache: TEST_CACHE } },
   { name: "vulkan", options: { target: "vulkan", validate: true } },
+  // Through the whole of the compiler and the runtime, on a driver for tests.
+  { name: "cuda-shim", options: { target: "cuda", nvcc: cudaShim(), cache: TEST_CACHE }, isWatched: true },
 ];
 
 export const toHost = (v: NdArray): HostTensor => tensorOfNumbers(v.dtype, v.shape, v.data);

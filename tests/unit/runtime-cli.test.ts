@@ -105,7 +105,7 @@ describe("sluice run", () => {
     ["a damaged program", () => ["run", "package.json", "train"], /error [A-Z]+\d+: /],
     ["a rename without a state", () => ["run", program, "count", "--states", "own.safetensors", "--rename", "counter"], /error CLI001: --rename takes name=value\n {2}found: {4}counter/],
     ["a trace of the interpreter", () => ["run", "tests/errors/programs/running.ts", "look", "--target", "interpret", "--trace", join(folder, "none.json")], /error RECORD002: the reference interpreter launches no kernels and records no trace\n/],
-    ["an unknown target", () => ["run", program, "train", "--target", "cuda"], /error TARGET001: there is no target cuda/],
+    ["an unknown target", () => ["run", program, "train", "--target", "metal"], /error TARGET001: there is no target metal/],
     ["a state without a value", () => ["run", program, "needs_unset"], /sample\.ts:7:1: error STATE101/],
   ];
   test.each(refusals)("%s: one message, exit code 1", (_, args, message) => {

@@ -8,16 +8,16 @@ import { InternalError } from "../../base/diagnostics.ts";
 import type { Kernel } from "../../kernel/ir.ts";
 import { DEFAULT_CACHE, FileCache } from "../cpu/cache.ts";
 import { HEADER, HEADER_FILE } from "./header.ts";
-import { type Nvcc, requireArchitectures, requireNvcc, runNvcc } from "./nvcc.ts";
+import { type Nvcc, requireArchitectures, requireNvcc, runNvcc, toolkitOf } from "./nvcc.ts";
 import { type CudaKernel, emitCuda } from "./source.ts";
 
 export interface CompileCudaOptions {
   /** As nvcc names them: `sm_90`. */
   readonly architectures: readonly string[];
   /** The compiler; by default the one that is found. */
-  readonly nvcc?: string;
+  readonly nvcc?: string | undefined;
   /** The folder of what was compiled before; null keeps nothing. */
-  readonly cache?: string | null;
+  readonly cache?: string | null | undefined;
 }
 
 /** What a thread of a kernel takes on an architecture, as ptxas tells. */
@@ -32,8 +32,10 @@ export interface Usage {
   readonly spillLoads: number;
 }
 
-export interface CudaCode {
+export interface CompiledCuda {
   readonly architectures: readonly string[];
+  /** The toolkit that compiled it, as the driver counts versions: 12040 is CUDA 12.4. */
+  readonly toolkit: number;
   /** Fat binaries. */
   readonly images: readonly Uint8Array[];
   /** `unit` is the number of the image. */
@@ -47,7 +49,7 @@ const FLAGS = ["-std=c++17", "-fmad=false", "-Xptxas", "-v", "-fatbin"];
 const LEAST_KERNELS = 8;
 
 /** Throws SluiceError where there is no nvcc or it does not know an architecture, and InternalError where it refuses the source. */
-export async function compileCuda(kernels: readonly Kernel[], { architectures, nvcc: wanted, cache: folder = DEFAULT_CACHE() }: CompileCudaOptions): Promise<CudaCode> {
+export async function compileCuda(kernels: readonly Kernel[], { architectures, nvcc: wanted, cache: folder = DEFAULT_CACHE() }: CompileCudaOptions): Promise<CompiledCuda> {
   const nvcc = await requireNvcc(wanted);
   const source = emitCuda(kernels, { units: Math.min(availableParallelism(), Math.ceil(kernels.length / LEAST_KERNELS)) });
   const cache = folder === null ? undefined : new FileCache(folder);
@@ -60,7 +62,7 @@ export async function compileCuda(kernels: readonly Kernel[], { architectures, n
     await cache?.write(key, packed(built));
     return built;
   }));
-  return { architectures, images: units.map(u => u.image), kernels: source.kernels, usage: units.flatMap(u => u.usage) };
+  return { architectures, toolkit: toolkitOf(nvcc), images: units.map(u => u.image), kernels: source.kernels, usage: units.flatMap(u => u.usage) };
 }
 
 interface Unit {

@@ -27,6 +27,12 @@ export async function requireNvcc(wanted?: string): Promise<Nvcc> {
   });
 }
 
+/** Its release as the driver counts versions: 12040 is CUDA 12.4. */
+export function toolkitOf({ version }: Nvcc): number {
+  const [, major = 0, minor = 0] = /release (\d+)\.(\d+)/.exec(version) ?? [];
+  return 1000 * Number(major) + 10 * Number(minor);
+}
+
 /** Throws SluiceError where one of them is none of the compiler's. */
 export async function requireArchitectures(nvcc: Nvcc, wanted: readonly string[]): Promise<void> {
   const known = (await run(nvcc.path, ["--list-gpu-code"])).stdout.trim().split(/\s+/);

@@ -53,7 +53,7 @@ void addOptions(CLI::App& command, bool isEntry, CommandLine& line, Texts& texts
   command.add_option(name("states"), line.states, "states to start from, .safetensors, perhaps as module=file")->type_name("<file>")->take_all()->allow_extra_args(false)->group(group);
   command.add_option(name("rename"), texts.rename, "the state that a tensor of such a file is: name=state")->type_name("<name=state>")->take_all()->allow_extra_args(false)->group(group);
   command.add_option(name("seed"), texts.seed, "of the random streams")->type_name("<n>")->group(group);
-  command.add_option(name("target"), line.target, "cpu, or vulkan, perhaps with a device's number or a part of its name: vulkan:0")->type_name("<target>")->group(group);
+  command.add_option(name("target"), line.target, "cpu, vulkan or cuda; of these perhaps with a device's number or a part of its name: cuda:0")->type_name("<target>")->group(group);
   command.add_option(name("threads"), texts.threads, "at most; as many as the machine runs at once by default")->type_name("<n>")->group(group);
   command.add_option(name("dim"), texts.dims, "a dim's value: name=value")->type_name("<name=value>")->take_all()->allow_extra_args(false)->group(group);
   command.add_option(name("check"), texts.check, "stop at the first NaN and name its line")->type_name("nan")->group(group);

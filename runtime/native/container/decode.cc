@@ -389,13 +389,16 @@ class Decoder {
 
   ModuleInfo module(const Cursor& c) {
     ModuleInfo m;
-    m.kind = static_cast<ModuleInfo::Kind>(c.kind({"wasm", "cpu", "vulkan"}));
+    m.kind = static_cast<ModuleInfo::Kind>(c.kind({"wasm", "cpu", "vulkan", "cuda"}));
     if (m.kind == ModuleInfo::Kind::wasm) {
       c.record({"kind", "lowering", "relaxed", "shared", "scratch"});
       c["relaxed"].flag();
       c["shared"].flag();
     } else if (m.kind == ModuleInfo::Kind::vulkan) {
       c.record({"kind", "lowering", "scratch"});
+    } else if (m.kind == ModuleInfo::Kind::cuda) {
+      c.record({"kind", "lowering", "architectures", "scratch"});
+      m.architectures = texts(c["architectures"]);
     } else {
       c.record({"kind", "lowering", "level", "features", "scratch"});
       static constexpr const char* LEVELS[] = {"v3", "v4"};

@@ -13,12 +13,14 @@ namespace sluice {
 
 /** The kernels of one lowering as code for one kind of machine. */
 struct ModuleInfo {
-  enum class Kind : uint8_t { wasm, cpu, vulkan };
+  enum class Kind : uint8_t { wasm, cpu, vulkan, cuda };
   Kind kind = Kind::wasm;
   size_t lowering = 0;
   /** Of a cpu module: `v3` or `v4`, and what it uses beyond. */
   std::string level;
   std::vector<std::string> features;
+  /** Of a cuda module: what it has code for, as nvcc names it. */
+  std::vector<std::string> architectures;
   /** Bytes of local memory that a worker needs, kernel by kernel. */
   std::vector<Size> scratch;
   std::span<const std::byte> bytes;

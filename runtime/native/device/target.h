@@ -1,4 +1,4 @@
-// What a program runs on, as --target says it: `cpu`, or `vulkan` with a device's number or a part of its name after a colon.
+// What a program runs on, as --target says it: `cpu`, or `vulkan` or `cuda`, with a device's number or a part of its name after a colon.
 #pragma once
 #include <functional>
 #include <memory>
@@ -11,12 +11,12 @@
 namespace sluice {
 
 /**
- * The module that such a target runs. Without a target, that of the cpu where there is one. Throws TARGET001 for what is no
- * target, CPU005 and GPU005 where the container has no code for it.
+ * The module that such a target runs. Without a target, that of the cpu where there is one, else the first for a GPU. Throws
+ * TARGET001 for what is no target, CPU005 and GPU005 where the container has no code for it.
  */
 const ModuleInfo& moduleFor(const std::vector<ModuleInfo>& modules, const std::string& target);
 
-/** `cpu:v4+vnni`, `vulkan`. */
+/** `cpu:v4+vnni`, `vulkan`, `cuda:sm_80,sm_90`. */
 std::string moduleText(const ModuleInfo& module);
 
 struct DeviceOptions {

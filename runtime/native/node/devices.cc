@@ -1,5 +1,6 @@
 #include "node/devices.h"
 
+#include "device/cuda.h"
 #include "device/vulkan.h"
 #include "node/values.h"
 
@@ -17,30 +18,50 @@ Napi::Object toJs(Napi::Env env, const VulkanFeatures& f) {
   return features;
 }
 
-}  // namespace
+Napi::Object toJs(Napi::Env env, const VulkanDeviceInfo& info) {
+  auto device = Napi::Object::New(env);
+  device.Set("name", info.name);
+  device.Set("kind", info.kind);
+  device.Set("driver", info.driver);
+  device.Set("memoryBytes", static_cast<double>(info.memoryBytes));
+  device.Set("description", info.description);
+  device.Set("problem", info.problem);
+  device.Set("features", toJs(env, info.features));
+  return device;
+}
 
-Napi::Value vulkanDevices(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
+Napi::Object toJs(Napi::Env env, const CudaDeviceInfo& info) {
+  auto device = Napi::Object::New(env);
+  device.Set("name", info.name);
+  device.Set("architecture", info.architecture);
+  device.Set("memoryBytes", static_cast<double>(info.memoryBytes));
+  device.Set("driver", info.driver);
+  device.Set("description", info.description);
+  device.Set("problem", info.problem);
+  return device;
+}
+
+template <typename List>
+Napi::Value listed(Napi::Env env, List&& list) {
   auto result = Napi::Object::New(env);
   try {
-    const std::vector<VulkanDeviceInfo> all = listVulkanDevices();
+    const auto all = list();
     auto devices = Napi::Array::New(env, all.size());
-    for (uint32_t i = 0; i < all.size(); i++) {
-      auto device = Napi::Object::New(env);
-      device.Set("name", all[i].name);
-      device.Set("kind", all[i].kind);
-      device.Set("driver", all[i].driver);
-      device.Set("memoryBytes", static_cast<double>(all[i].memoryBytes));
-      device.Set("description", all[i].description);
-      device.Set("problem", all[i].problem);
-      device.Set("features", toJs(env, all[i].features));
-      devices.Set(i, device);
-    }
+    for (uint32_t i = 0; i < all.size(); i++) devices.Set(i, toJs(env, all[i]));
     result.Set("devices", devices);
   } catch (const std::exception&) {
-    result.Set("error", toJs(env, std::current_exception()));
+    result.Set("error", node::toJs(env, std::current_exception()));
   }
   return result;
+}
+
+}  // namespace
+
+Napi::Value vulkanDevices(const Napi::CallbackInfo& info) { return listed(info.Env(), listVulkanDevices); }
+
+Napi::Value cudaDevices(const Napi::CallbackInfo& info) {
+  const bool isTested = info[0].ToBoolean();
+  return listed(info.Env(), [&] { return listCudaDevices(isTested); });
 }
 
 }  // namespace sluice::node

@@ -108,7 +108,7 @@ TEST_CASE("a target is a demand: code for it is there, or it is refused by name"
   CHECK(moduleText(moduleFor(vulkan.modules, "vulkan:llvm")) == "vulkan");
   CHECK(messageOf([&] { moduleFor(cpu.modules, "vulkan"); }) == "error GPU005: the program has no code for Vulkan\n  found:    cpu:v3\n  hint:     build it with --target vulkan");
   CHECK(messageOf([&] { moduleFor(vulkan.modules, "cpu"); }).starts_with("error CPU005: the program has no native code"));
-  for (const char* wrong : {"vulkans", "cuda", "cpu:v3", "Vulkan"}) CHECK(messageOf([&] { moduleFor(cpu.modules, wrong); }).starts_with(std::string("error TARGET001: there is no target ") + wrong));
+  for (const char* wrong : {"vulkans", "cudas", "cpu:v3", "Vulkan"}) CHECK(messageOf([&] { moduleFor(cpu.modules, wrong); }).starts_with(std::string("error TARGET001: there is no target ") + wrong));
   std::vector<ModuleInfo> both{vulkan.modules[0], cpu.modules[0]};
   CHECK(&moduleFor(both, "") == &both[1]);
   CHECK(&moduleFor(both, "vulkan") == &both[0]);
