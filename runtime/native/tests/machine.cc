@@ -6,12 +6,9 @@
 #include <map>
 
 #include "base/text.h"
-#include "device/cpu.h"
-#include "device/features.h"
-#include "device/null.h"
 #include "exec/machine.h"
 #include "exec/procedure.h"
-#include "tests/sample.h"
+#include "tests/runners.h"
 
 using namespace sluice;
 using namespace sluice::test;
@@ -22,18 +19,17 @@ namespace {
 class Opened {
  public:
   struct Options {
-    int threads = 1;
+    Runner runner = onCpu(1);
     bool checkNan = false;
-    bool isNull = false;
     std::function<void(Json&)> edit = [](Json&) {};
     std::vector<std::pair<std::string, int64_t>> dims = {{"C", 5}};
     Trace* trace = nullptr;
   };
   explicit Opened(const Options& o)
-      : file_(sampleFile(o.edit)),
+      : file_(o.runner.file(o.edit)),
         container_(readContainer(file_)),
-        device_(o.isNull ? openNull() : openCpu(o.threads, "v3")),
-        machine({.device = *device_, .container = container_, .module = chooseModule(container_.modules, {.v3 = true}), .dims = o.dims, .checkNan = o.checkNan,
+        device_(o.runner.open()),
+        machine({.device = *device_, .container = container_, .module = o.runner.module(container_.modules), .dims = o.dims, .checkNan = o.checkNan,
             .print = [this](const std::string& text) { printed.push_back(text); }, .trace = o.trace}) {}
 
   /** The first output of an entry. */
@@ -98,8 +94,9 @@ class Memory final : public Host, public Sink {
 }  // namespace
 
 TEST_CASE("an entry serves any size, and the workspace grows for it") {
-  for (const int threads : {1, 2, 3}) {
-    Opened p({.threads = threads});
+  for (const Runner& runner : runners()) {
+    CAPTURE(runner.name);
+    Opened p({.runner = runner});
     for (const int64_t n : {1, 7, 64, 50'000, 3, 700'000, 7}) {
       std::vector<double> x(static_cast<size_t>(n));
       for (size_t i = 0; i < x.size(); i++) x[i] = static_cast<double>(i % 1000);
@@ -111,8 +108,9 @@ TEST_CASE("an entry serves any size, and the workspace grows for it") {
 }
 
 TEST_CASE("constants, states and loops with an early end") {
-  for (const int threads : {1, 3}) {
-    Opened p({.threads = threads});
+  for (const Runner& runner : runners()) {
+    CAPTURE(runner.name);
+    Opened p({.runner = runner});
     CHECK(p.call("constant") == Floats{1, 2, 3, 4});
     CHECK(p.state("counter") == Floats(4, 10));
     p.call("count");
@@ -124,8 +122,9 @@ TEST_CASE("constants, states and loops with an early end") {
 }
 
 TEST_CASE("an assert that fails names the line and leaves written states unusable until they are set") {
-  for (const int threads : {1, 2}) {
-    Opened p({.threads = threads});
+  for (const Runner& runner : runners()) {
+    CAPTURE(runner.name);
+    Opened p({.runner = runner});
     p.call("fails", {{"ok", flagOf(true)}});
     for (int round = 0; round < 100; round++) {
       CHECK(messageOf([&] { p.call("fails", {{"ok", flagOf(false)}}); }) == "sample.ts:30:5: error ASSERT001: ok must hold");
@@ -138,13 +137,16 @@ TEST_CASE("an assert that fails names the line and leaves written states unusabl
 }
 
 TEST_CASE("NaN is found where it is made, and print prints") {
-  Opened p({.threads = 2, .checkNan = true});
-  p.call("root", {{"x", vectorOf({4, 9})}});
-  CHECK(p.printed == std::vector<std::string>{"roots: f32 [2] [2, 3]"});
-  CHECK(messageOf([&] { p.call("root", {{"x", vectorOf({1, -1, -4, 16})}}); }) ==
-        "sample.ts:13:3: error NAN001: NaN in `root`, made by root\n  found:    2 of 4 elements of f32 [4], the first at [1]");
-  Opened unchecked({});
-  CHECK(std::isnan(unchecked.call("root", {{"x", vectorOf({-1})}})[0]));
+  for (const Runner& runner : runners()) {
+    CAPTURE(runner.name);
+    Opened p({.runner = runner, .checkNan = true});
+    p.call("root", {{"x", vectorOf({4, 9})}});
+    CHECK(p.printed == std::vector<std::string>{"roots: f32 [2] [2, 3]"});
+    CHECK(messageOf([&] { p.call("root", {{"x", vectorOf({1, -1, -4, 16})}}); }) ==
+          "sample.ts:13:3: error NAN001: NaN in `root`, made by root\n  found:    2 of 4 elements of f32 [4], the first at [1]");
+    Opened unchecked({.runner = runner});
+    CHECK(std::isnan(unchecked.call("root", {{"x", vectorOf({-1})}})[0]));
+  }
 }
 
 TEST_CASE("what does not fit is refused with what was found and expected") {
@@ -200,8 +202,9 @@ TEST_CASE("an init that needs its own state makes no value") {
 }
 
 TEST_CASE("a procedure loops, logs, emits and saves; another loads") {
-  for (const int threads : {1, 2}) {
-    Opened p({.threads = threads});
+  for (const Runner& runner : runners()) {
+    CAPTURE(runner.name);
+    Opened p({.runner = runner});
     Memory memory;
     const auto& train = procedureNamed(p.machine.program(), "train");
     CHECK(runProcedure(train, {{0, 4.0}, {4, std::string("w")}}, p.machine, memory, memory));
@@ -259,7 +262,7 @@ TEST_CASE("scalars are JavaScript's numbers") {
 }
 
 TEST_CASE("on the null device every entry binds and stays in memory") {
-  Opened p({.isNull = true});
+  Opened p({.runner = onNull()});
   for (const int64_t n : {5, 1, 900, 5}) CHECK(p.call("double", {{"x", vectorOf(std::vector<double>(static_cast<size_t>(n), 1))}}).size() == static_cast<size_t>(n));
   CHECK(p.call("constant") == Floats{1, 2, 3, 4});
   CHECK(std::isnan(p.call("count")[0]));
@@ -268,7 +271,7 @@ TEST_CASE("on the null device every entry binds and stays in memory") {
 
 TEST_CASE("a trace shows calls, launches, copies and files, with the lines that the container has") {
   Trace trace;
-  Opened p({.threads = 2, .trace = &trace});
+  Opened p({.runner = onCpu(2), .trace = &trace});
   Memory memory;
   runProcedure(procedureNamed(p.machine.program(), "train"), {{0, 1.0}, {4, std::string("w.safetensors")}}, p.machine, memory, memory);
   runProcedure(procedureNamed(p.machine.program(), "resume"), {{0, std::string("w.safetensors")}}, p.machine, memory, memory);
@@ -281,7 +284,7 @@ TEST_CASE("a trace shows calls, launches, copies and files, with the lines that 
 }
 
 TEST_CASE("ten thousand runs leave no memory behind") {
-  Opened p({.threads = 2});
+  Opened p({.runner = onCpu(2)});
   Memory memory;
   const HostTensor x = vectorOf({1, 2, 3});
   const auto work = [&](int runs) {

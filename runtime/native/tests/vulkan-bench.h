@@ -66,7 +66,10 @@ class VulkanBench {
   VulkanBench& operator=(const VulkanBench&) = delete;
 
   static std::unique_ptr<VulkanDevice> open(Messages& messages) {
-    auto instance = std::make_unique<VulkanInstance>([&](const std::string& text) { messages.all.push_back(text); });
+    return open([&](const std::string& text) { messages.all.push_back(text); });
+  }
+  static std::unique_ptr<VulkanDevice> open(const std::function<void(const std::string&)>& onMessage) {
+    auto instance = std::make_unique<VulkanInstance>(onMessage);
     const Adapter adapter = chooseAdapter(instance->adapters(), "");
     return std::make_unique<VulkanDevice>(std::move(instance), adapter, VULKAN_KERNELS "pipelines");
   }
