@@ -1,5 +1,5 @@
 // Compiles vulkan-probe.comp into vulkan-probe-code.h with glslangValidator (Debian: glslang-tools) and spirv-tools:
-//   node runtime/native/device/vulkan-probe.mjs
+//   node runtime/native/device/vulkan-probe.mjs [another file to write]
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -43,4 +43,4 @@ try {
 } finally {
   rmSync(folder, { recursive: true });
 }
-writeFileSync(here("vulkan-probe-code.h"), `${out}\n}  // namespace sluice::probe\n`);
+writeFileSync(process.argv[2] ?? here("vulkan-probe-code.h"), `${out}\n}  // namespace sluice::probe\n`);
