@@ -41,7 +41,7 @@ if (options.includes("--sanitize")) {
   for (const [name, sanitizers] of [["asan", "address,undefined"], ["tsan", "thread"]]) {
     console.log(`The native tests with -fsanitize=${sanitizers}, in build/${name}`);
     build(`build/${name}`, [`-DSANITIZE=${sanitizers}`], "native_tests");
-    run(`build/${name}/native_tests`, [], { ASAN_OPTIONS: "detect_leaks=1", TSAN_OPTIONS: "halt_on_error=1 suppressions=runtime/native/tests/thread-sanitizer.txt" });
+    run(`build/${name}/native_tests`, [], { ASAN_OPTIONS: "detect_leaks=1", TSAN_OPTIONS: "halt_on_error=1" });
   }
 } else {
   build("build/native", []);
