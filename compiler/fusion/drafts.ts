@@ -1,5 +1,6 @@
 // A graph as kernels over values: each group of the partition becomes one or two kernel drafts.
 import { InternalError } from "../base/diagnostics.ts";
+import { isFloat } from "../base/dtypes.ts";
 import type { Size } from "../base/sizes.ts";
 import { type Graph, isTuple, type NodeId, type NodeOf, type TensorType, tensorType as unnamed } from "../graph/graph.ts";
 import type { SimdMachine } from "../kernel/machines.ts";
@@ -13,6 +14,7 @@ import { contractKernel, contractPartsKernel, convInWorkgroups, convKernel, conv
 import { registerDType } from "../../kernels/simd.ts";
 import { workgroupContraction } from "../../kernels/simt/contraction.ts";
 import { isWorthSharing, workgroupCut } from "../../kernels/simt/tile.ts";
+import { type ReduceCut, reduceCut, reduceInWorkgroups, reducePartsInWorkgroups } from "./workgroup-reduce.ts";
 import { chainedInWorkgroups, combineMomentsInWorkgroups, convMomentsInWorkgroups, imageMomentsInWorkgroups, type Squares, squarePartShape, squaresOf } from "./workgroup-moments.ts";
 import { type Draft, KernelScope, type ValueId } from "./scope.ts";
 
@@ -143,12 +145,26 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     return [kernel(contractPartsKernel(s, id, part)), combined(id, part, parts)];
   };
 
+  const threadedReduce = (roots: readonly NodeId[], cut: ReduceCut): Work[] => {
+    const s = scope(roots, { workgroups: true });
+    if (cut.parts === 1) return [kernel(reduceInWorkgroups(s, roots, roots.map(endOf), cut))];
+    const parts = roots.map(id => {
+      const { dtype, shape } = typeOf(id);
+      // Floats are rounded once, at the end.
+      return temporary(unnamed(isFloat(dtype) ? registerDType(dtype) : dtype, [cut.parts, ...shape]));
+    });
+    const results = roots.map((id, i) => ({ anchor: id, end: endOf(id), kind: (graph.nodes[id] as NodeOf<"reduce">).attrs.kind, part: parts[i]! }));
+    return [kernel(reducePartsInWorkgroups(s, roots, parts, cut)), kernel(combineKernel(scope(roots), results, cut.parts))];
+  };
+
   const worksOf = ({ kind, roots }: Group): Work[] => {
     if (kind === "loop") {
       const flat = isFlat(graph, stored, roots);
       return [{ kind: "kernel", draft: loopKernel(scope(roots, { flat }), roots, flat) }];
     }
     if (kind === "reduce") {
+      const cut = isThreaded ? reduceCut(scope(roots), roots) : null;
+      if (cut) return threadedReduce(roots, cut);
       const first = scope(roots);
       if (!needsPartials(first, roots[0]!)) return [{ kind: "kernel", draft: reduceKernel(first, roots, roots.map(endOf)) }];
       const parts = roots.map(id => {

@@ -94,8 +94,8 @@ export function isWorthSharing(c: Contraction): boolean {
 /** Whether the long operand's memory runs along the depth. */
 export const isAlongDepth = (c: Contraction): boolean => c.turned?.a !== true;
 
-/** How many workgroups share the depth of a result. */
-function partsFor(workgroups: number, depth: number): number {
+/** How many workgroups share the depth of a result, where so many would do without. */
+export function partsFor(workgroups: number, depth: number, least = LEAST_PART): number {
   if (!Number.isFinite(depth)) return 1;
-  return Math.max(1, Math.min(MOST_PARTS, Math.floor(depth / LEAST_PART), Math.ceil(ENOUGH_WORKGROUPS / Math.max(1, workgroups))));
+  return Math.max(1, Math.min(MOST_PARTS, Math.floor(depth / least), Math.ceil(ENOUGH_WORKGROUPS / Math.max(1, workgroups))));
 }

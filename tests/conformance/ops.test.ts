@@ -297,3 +297,32 @@ describe("sizes", () => {
     }, { dims: { N: n } });
   }
 });
+
+/** So large that on GPUs workgroups make each result, or share one. */
+describe("long sums", () => {
+  for (const [name, shape, axes] of [
+    ["rows", [5, 100], [1]], ["long rows", [3, 1500], [1]], ["one row", [1, 4100], [1]], ["columns", [300, 6], [0]], ["columns between", [2, 90, 40], [1]],
+    ["all of an image", [1, 70, N, 3], [0, 1, 2]], ["everything", [N, 700], [0, 1]], ["outer and inner", [50, 3, N], [0, 2]],
+  ] as const) {
+    check(`${name}, several at once`, (g, input) => {
+      const x = input("x", "f32", ...shape);
+      return (["sum", "max", "min"] as const).map(kind => g.reduce(kind, x, [...axes])).concat(g.sum(g.mul(x, x), [...axes]));
+    });
+  }
+  for (const dtype of ["f64", "f16", "bf16", "i32", "i8", "u8"] as const) {
+    check(`of ${dtype}`, (g, input) => {
+      const x = input("x", dtype, 3, 700);
+      return [g.sum(x, [1]), g.reduce("max", x, [1]), g.sum(x, [0, 1])];
+    });
+  }
+  check("of bools", (g, input) => {
+    const p = input("p", "bool", 3, 100);
+    return [g.reduce("max", p, [1]), g.reduce("min", p, [1])];
+  });
+  check("softmax and normalisation of long rows", (g, input) => {
+    const x = input("x", "f32", N, 200);
+    const shifted = g.unary("exp", g.binary("sub", x, g.unreduce(g.reduce("max", x, [1]), x, [1])));
+    const centred = g.binary("sub", x, g.unreduce(g.div(g.sum(x, [1]), g.fill(200, g.sum(x, [1]))), x, [1]));
+    return [g.div(shifted, g.unreduce(g.sum(shifted, [1]), x, [1])), g.mul(centred, g.unreduce(g.unary("rsqrt", g.sum(g.mul(centred, centred), [1])), x, [1]))];
+  });
+});
