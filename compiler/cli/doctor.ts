@@ -46,9 +46,9 @@ export async function findings(): Promise<Finding[]> {
 /** Each device with what its self-tests left, or why there is none. */
 function vulkanFindings(): Finding[] {
   try {
-    return vulkanDevices().map(({ name, kind, driver, memoryBytes, description, problem, features }, i) => ({
+    return vulkanDevices().map(({ name, kind, driver, memoryBytes, description, passed, problem, features }, i) => ({
       what: `--target vulkan:${i}`, ok: problem === "", get: problem,
-      found: problem === "" ? `${description}; ${kind}, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB, workgroups of ${features.threads} threads and ${features.sharedBytes / 1024} KiB` : `${name}, ${driver}`,
+      found: problem === "" ? `${description}; ${kind}, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB, workgroups of ${features.threads} threads and ${features.sharedBytes / 1024} KiB; self-tests passed: ${passed.join(", ")}` : `${name}, ${driver}`,
     }));
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;

@@ -34,6 +34,8 @@ export interface VulkanDevice {
   readonly memoryBytes: number;
   /** With what the self-tests left of its features. */
   readonly description: string;
+  /** The self-tests that it passed. */
+  readonly passed: readonly string[];
   /** Why it cannot be used; empty if it can. */
   readonly problem: string;
   readonly features: VulkanFeatures;

@@ -118,5 +118,6 @@ describe("sluice run", () => {
 
 test("sluice doctor says what there is", () => {
   expect(sluice("doctor").out).toMatch(/✓ WebAssembly SIMD +yes\n/);
+  expect(sluice("doctor").out).toMatch(/✓ --target vulkan:0 +vulkan, .* GiB, workgroups of \d+ threads and \d+ KiB; self-tests passed: addresses, 64-bit integers and floats, /);
   expect(JSON.parse(sluice("doctor", "--json").out)).toContainEqual(expect.objectContaining({ what: "WebAssembly SIMD", ok: true }));
 });

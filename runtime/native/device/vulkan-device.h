@@ -27,6 +27,8 @@ class VulkanDevice final : public Device {
 
   /** Switches off what computes wrong numbers. Throws GPU001 if that is everything. */
   void selfTest();
+  /** The self-tests that it passed. */
+  const std::vector<std::string>& passed() const { return passed_; }
   Gpu& gpu() { return gpu_; }
   const VulkanMemory& memory() const { return memory_; }
   const Pipelines& pipelines() const { return pipelines_; }
@@ -46,6 +48,7 @@ class VulkanDevice final : public Device {
   VulkanStream download_;
   /** Of the tapes that are recorded from now on; those before keep theirs. */
   std::shared_ptr<const Range> scratch_;
+  std::vector<std::string> passed_;
   /** Features whose self-tests failed. */
   std::vector<std::string> failed_;
 };

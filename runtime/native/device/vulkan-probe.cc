@@ -126,18 +126,21 @@ bool passes(Device& device, const Probe& p) {
   return beginsWith(y.wide, p.wide) && beginsWith(y.real, p.real);
 }
 
-std::vector<std::string> runSelfTests(Device& device, const std::vector<Probe>& probes, VulkanFeatures& features) {
-  std::vector<std::string> failed;
+SelfTests runSelfTests(Device& device, const std::vector<Probe>& probes, VulkanFeatures& features) {
+  SelfTests tests;
   for (const Probe& p : probes) {
-    if (passes(device, p)) continue;
+    if (passes(device, p)) {
+      tests.passed.push_back(p.name);
+      continue;
+    }
     if (p.switchOff == nullptr) {
       throw Error({.code = "GPU001", .message = "a Vulkan device computes wrong numbers", .found = device.description(), .expected = "a driver whose " + p.name + " are right",
           .hint = "update the driver, or choose another device: sluice doctor lists them"});
     }
     p.switchOff(features);
-    if (!p.isQuestion) failed.push_back(p.name);
+    if (!p.isQuestion) tests.failed.push_back(p.name);
   }
-  return failed;
+  return tests;
 }
 
 }  // namespace sluice

@@ -29,7 +29,12 @@ std::vector<Probe> vulkanProbes(const VulkanFeatures& features);
 /** Whether the kernel gives its results. */
 bool passes(Device& device, const Probe& probe);
 
-/** Runs them, and switches off what fails. What is named is told to the user. Throws GPU001 where the device is of no use. */
-std::vector<std::string> runSelfTests(Device& device, const std::vector<Probe>& probes, VulkanFeatures& features);
+/** Names, for the user. */
+struct SelfTests {
+  std::vector<std::string> passed;
+  std::vector<std::string> failed;
+};
+/** Runs them, and switches off what fails. Throws GPU001 where the device is of no use. */
+SelfTests runSelfTests(Device& device, const std::vector<Probe>& probes, VulkanFeatures& features);
 
 }  // namespace sluice

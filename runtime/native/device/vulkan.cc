@@ -52,7 +52,9 @@ std::string VulkanDevice::description() const {
 void VulkanDevice::selfTest() {
   VulkanFeatures& features = gpu_.adapter.features;
   features.fusedMultiplyAdd = true;
-  failed_ = runSelfTests(*this, vulkanProbes(features), features);
+  const SelfTests tests = runSelfTests(*this, vulkanProbes(features), features);
+  passed_ = tests.passed;
+  failed_ = tests.failed;
 }
 
 Range VulkanDevice::allocate(int64_t bytes, std::string_view purpose) {
@@ -129,6 +131,7 @@ std::vector<VulkanDeviceInfo> listVulkanDevices() {
       const auto device = openAndTest(std::move(instance), chooseAdapter(adapters, std::to_string(i)), "");
       info.features = device->gpu().adapter.features;
       info.description = device->description();
+      info.passed = device->passed();
     } catch (const Error& error) {
       info.problem = error.what();
     }

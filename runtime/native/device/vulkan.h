@@ -65,6 +65,8 @@ struct VulkanDeviceInfo {
   VulkanFeatures features;
   /** Of the device once opened. */
   std::string description;
+  /** The self-tests that it passed. */
+  std::vector<std::string> passed;
   /** Why it cannot be used; empty if it can. */
   std::string problem;
 };

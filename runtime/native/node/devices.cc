@@ -25,6 +25,9 @@ Napi::Object toJs(Napi::Env env, const VulkanDeviceInfo& info) {
   device.Set("driver", info.driver);
   device.Set("memoryBytes", static_cast<double>(info.memoryBytes));
   device.Set("description", info.description);
+  auto passed = Napi::Array::New(env, info.passed.size());
+  for (uint32_t i = 0; i < info.passed.size(); i++) passed.Set(i, info.passed[i]);
+  device.Set("passed", passed);
   device.Set("problem", info.problem);
   device.Set("features", toJs(env, info.features));
   return device;

@@ -4,7 +4,7 @@
 
 namespace sluice::node {
 
-/** () => { devices: [{ name, kind, driver, memoryBytes, description, problem, features }] } | { error }. The event loop waits for their self-tests. */
+/** () => { devices: [{ name, kind, driver, memoryBytes, description, passed, problem, features }] } | { error }. The event loop waits for their self-tests. */
 Napi::Value vulkanDevices(const Napi::CallbackInfo& info);
 /** (isTested) => { devices: [{ name, architecture, memoryBytes, driver, description, problem }] } | { error }. So it does here. */
 Napi::Value cudaDevices(const Napi::CallbackInfo& info);
