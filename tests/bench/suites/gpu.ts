@@ -13,14 +13,15 @@ import { kernelModules } from "../../../compiler/emit/vulkan/function.ts";
 import { fusedWork } from "../../../compiler/fusion/report.ts";
 import { SluiceError } from "../../../compiler/base/diagnostics.ts";
 import type { Kernel } from "../../../compiler/kernel/ir.ts";
-import { vulkanDevices } from "../../../runtime/native/devices.ts";
+import type { TargetText } from "../../../compiler/targets.ts";
+import { cudaDevices, vulkanDevices } from "../../../runtime/native/devices.ts";
 import { readTallies } from "../../support/conformance-reporter.ts";
 import { compilable, programOf } from "../../support/targets.ts";
 import { writeNoise, writeWeights } from "../harness/network.ts";
 import { interleaved, largestDifference, Participant } from "../harness/participant.ts";
 import { darkStreet, readPicture } from "../harness/pictures.ts";
 import { countsRow, isMissing, limitRow, type Missing, notRunRow, type Row, timesRow } from "../harness/rows.ts";
-import type { TaskName, TaskRequest } from "../harness/serve.ts";
+import type { TaskName } from "../harness/serve.ts";
 
 const suite = "gpu";
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -29,15 +30,20 @@ const [width, height] = [600, 400];
 /** A processor that acts as a GPU takes its time. */
 const ROUNDS = 3;
 
-/** The number of the first device that is no processor, or why there is none. */
-function realGpu(): number | Missing {
+/** The devices that can be used, if there are any to ask. */
+function usable<D extends { readonly problem: string }>(list: () => readonly D[]): readonly D[] {
   try {
-    const found = vulkanDevices().findIndex(d => d.kind !== "cpu" && d.problem === "");
-    return found < 0 ? { why: "no GPU" } : found;
+    return list().filter(d => d.problem === "");
   } catch (error) {
-    if (error instanceof SluiceError) return { why: error.diagnostic.message };
+    if (error instanceof SluiceError) return [];
     throw error;
   }
+}
+/** The target of a GPU: no processor that acts as one. */
+function realGpu(): TargetText | Missing {
+  if (usable(() => cudaDevices({ isTested: true })).length > 0) return "cuda";
+  const gpu = usable(vulkanDevices).find(d => d.kind !== "cpu");
+  return gpu ? `vulkan:${gpu.name}` : { why: "no GPU" };
 }
 
 const LAUNCH = "launch overhead, an entry of 100 tiny kernels replayed";
@@ -64,20 +70,18 @@ export async function gpu(report: (row: Row) => void, wanted: (row: string) => b
     }
     if (wanted(EMISSION)) report(await emissionRow());
     if (wanted(CONFORMANCE)) conformanceRows().forEach(report);
-    const why = isMissingGpu(real) ? real : { why: "the table that `npm run gpu:pack` prints on the GPU's machine has it" };
+    const why = typeof real === "string" ? { why: "what `npm run gpu:pack` gathers measures it, on the GPU's machine" } : real;
     for (const { name } of TASKS) if (wanted(againstPyTorch(name))) report(notRunRow(suite, againstPyTorch(name), "≥ 2×", why));
   } finally {
     await rm(folder, { recursive: true });
   }
 }
 
-const isMissingGpu = (real: number | Missing): real is Missing => typeof real !== "number";
-
-const start = (name: string, folder: string, task: TaskName, target: TaskRequest["target"], fusion: boolean): Promise<Participant | Missing> =>
+const start = (name: string, folder: string, task: TaskName, target: TargetText, fusion: boolean): Promise<Participant | Missing> =>
   Participant.start(name, [process.execPath, here("../ours.ts")], { task, target, fusion, threads: 1, folder, width, height, size: 0 });
 
-async function launchRows(folder: string, real: number | Missing): Promise<Row[]> {
-  const measured = async (row: string, target: TaskRequest["target"]): Promise<Row> => {
+async function launchRows(folder: string, real: TargetText | Missing): Promise<Row[]> {
+  const measured = async (row: string, target: TargetText): Promise<Row> => {
     const ours = await start("Sluice", folder, "launches", target, false);
     if (isMissing(ours)) return limitRow({ suite, row, unit: "µs a launch", ours });
     const [timing] = await interleaved([ours], ROUNDS);
@@ -86,7 +90,7 @@ async function launchRows(folder: string, real: number | Missing): Promise<Row[]
   };
   return [
     await measured(`${LAUNCH}, on Vulkan`, "vulkan"),
-    isMissingGpu(real) ? notRunRow(suite, `${LAUNCH}, on a GPU`, "", real) : await measured(`${LAUNCH}, on a GPU`, `vulkan:${real}`),
+    typeof real === "string" ? await measured(`${LAUNCH}, on a GPU`, real) : notRunRow(suite, `${LAUNCH}, on a GPU`, "", real),
   ];
 }
 
