@@ -1,7 +1,8 @@
 // Rows of the benchmarks: when a goal counts as met, and that nothing which was not measured does.
 import { expect, test } from "vitest";
 import { largestDifference } from "../bench/harness/participant.ts";
-import { limitRow, tableText, timesRow, timingOf } from "../bench/harness/rows.ts";
+import { readTallies, tallyText } from "../support/conformance-reporter.ts";
+import { countsRow, limitRow, notRunRow, tableText, timesRow, timingOf } from "../bench/harness/rows.ts";
 
 const [fast, slow] = [timingOf([5, 4, 9]), timingOf([12, 10, 11])];
 const common = { suite: "s", row: "r", peerName: "p", factor: 2.5 };
@@ -24,6 +25,17 @@ test("a limit holds up to itself", () => {
   expect(limitRow({ suite: "s", row: "r", unit: "ms", limit: 10, ours: 10 })).toMatchObject({ goal: "≤ 10 ms", met: true });
   expect(limitRow({ suite: "s", row: "r", unit: "ms", limit: 10, ours: 10.1 }).met).toBe(false);
   expect(limitRow({ suite: "s", row: "r", unit: "ms", limit: 10, ours: Number.NaN }).met).toBe(false);
+});
+
+test("what has no limit is reported, what is counted is better if fewer, and a goal that was not run for is neither met nor missed", () => {
+  expect(limitRow({ suite: "s", row: "r", unit: "µs", ours: 3 })).toMatchObject({ ours: 3, goal: "", met: null });
+  expect(countsRow({ suite: "s", row: "r", unit: "kernels", ours: 6, peer: 30, peerName: "unfused" })).toMatchObject({ ratio: 5, met: null });
+  expect(notRunRow("s", "r", "≥ 2×", { why: "no GPU" })).toMatchObject({ ours: null, goal: "≥ 2×", met: null, note: "not run: no GPU" });
+});
+
+test("what the conformance suite prints is read again", () => {
+  const tallies = [{ target: "cuda, host shim", ran: 60, passed: 59 }, { target: "wasm", ran: 7, passed: 7 }];
+  expect(readTallies(`Tests 3\n${tallies.map(({ target, ...tally }) => tallyText(target, tally)).join("\n")}\nend`)).toEqual(tallies);
 });
 
 test("outputs of other lengths, and NaN, are infinitely far apart", () => {

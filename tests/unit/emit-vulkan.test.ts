@@ -9,12 +9,14 @@ import { CAPABILITY, OP } from "../../compiler/emit/vulkan/assembler.ts";
 import { FEATURES, type Feature } from "../../compiler/emit/vulkan/features.ts";
 import { type KernelModule, kernelModules } from "../../compiler/emit/vulkan/function.ts";
 import { InternalError } from "../../compiler/base/diagnostics.ts";
+import { floorDivSize } from "../../compiler/base/sizes.ts";
+import { index, lt } from "../../compiler/kernel/expr.ts";
 import { interpretKernel } from "../../compiler/kernel/interpret.ts";
 import type { Kernel } from "../../compiler/kernel/ir.ts";
 import { emitterCases, emitterSuite, probe } from "../support/emitter-suite.ts";
 import { type Case, compare, poisoned, reals } from "../support/kernel-cases.ts";
 import { vulkanRunner } from "../support/vulkan-kernels.ts";
-import { WORKGROUP_CASES } from "../support/workgroup-cases.ts";
+import { simt, WORKGROUP_CASES } from "../support/workgroup-cases.ts";
 
 let folder = "";
 beforeAll(() => { folder = mkdtempSync(join(tmpdir(), "sluice-spirv-")); });
@@ -66,6 +68,17 @@ describe("features", () => {
     expect(kernelModules(groups[0]!.kernel).map(m => m.subgroup)).toEqual([32, 0]);
     expect(named("unary operations").every(c => featuresOf(c.kernel).length === 1)).toBe(true);
     expect([...FEATURES].sort()).toEqual([...new Set([...dots, ...sums, ...groups].flatMap(c => featuresOf(c.kernel).flat()))].sort());
+  });
+
+  it("have no other way where subgroups act without the others of their workgroup", () => {
+    const b = simt("apart");
+    const y = b.param("y", "f32", [64], "readwrite");
+    b.grid("i", 1);
+    const t = b.thread("t", 64);
+    b.if_(lt(index(floorDivSize(t, 32)), 1), () => b.store(y, [t], { kind: "subgroup_reduce", op: "add", x: b.load(y, [t]) }));
+    const kernel = b.finish({ flops: 1 });
+    validate([kernel]);
+    expect(kernelModules(kernel).map(m => m.subgroup)).toEqual([32]);
   });
 
   const only = (choose: (modules: readonly KernelModule[]) => KernelModule) => ({ ...emitter, runner: (kernels: readonly Kernel[]) => vulkanRunner(kernels, all => [choose(all)]) });
