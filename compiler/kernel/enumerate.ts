@@ -18,12 +18,13 @@ export function enumerateWorkgroups(kernel: Kernel): KernelInvariantError | unde
     const below = Math.floor(wanted / d.multipleOf) * d.multipleOf;
     return [d.name, below < d.min ? Math.ceil(d.min / d.multipleOf) * d.multipleOf : below];
   }));
-  const buffers = Object.fromEntries(kernel.params.map(p => {
+  const places = withoutFloats(kernel);
+  const buffers = Object.fromEntries(places.params.map(p => {
     const count = p.shape.reduce<number>((n, s) => n * evaluateSize(s, dims), 1);
     return [p.name, new Uint8Array(Math.ceil((count * DTYPES[p.dtype].bits) / 8))];
   }));
   try {
-    interpretKernel(withoutFloats(kernel), { buffers, dims, tasks: 1, skipsRounds: true });
+    interpretKernel(places, { buffers, dims, tasks: 1, skipsRounds: true });
     return undefined;
   } catch (e) {
     if (e instanceof KernelInvariantError) return e;

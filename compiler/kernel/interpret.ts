@@ -415,7 +415,7 @@ class Interpreter {
     const outer = this.#slots.get(s.variable);
     const slot = this.#slot(s.variable);
     const body = this.#block(s.body);
-    const skips = this.#skipsRounds && s.mode === "serial" && repeatsItself(s, name => this.#memories.get(name)?.buffer.space === "global");
+    const skips = this.#skipsRounds && s.mode === "serial" && repeatsItself(s, name => this.#memories.get(name)?.buffer);
     if (outer === undefined) this.#slots.delete(s.variable);
     else this.#slots.set(s.variable, outer);
     return threads => {

@@ -11,12 +11,32 @@ const isFloatRegister = (b: Buffer): boolean => b.space === "register" && isFloa
 /** As it is where a loop runs until a condition holds, which floats may decide. */
 export function withoutFloats(kernel: Kernel): Kernel {
   const hasWhile = (block: readonly Stmt[]): boolean => block.some(s => s.kind === "while" || (s.kind === "for" && hasWhile(s.body)) || (s.kind === "if" && (hasWhile(s.yes) || hasWhile(s.no))));
-  return hasWhile(kernel.body) ? kernel : { ...kernel, body: new Rewriter().block(kernel.body) };
+  if (hasWhile(kernel.body)) return kernel;
+  // Of floats that are only read it does not matter who reads them: they need not lie anywhere, unless they are moved as they are.
+  const moved = movedIn(kernel.body);
+  const unwatched = new Set(kernel.params.filter(p => p.access === "read" && isFloatScalar(REGISTER_TYPE[p.dtype]) && !moved.has(p.name)).map(p => p.name));
+  return { ...kernel, params: kernel.params.filter(p => !unwatched.has(p.name)), body: new Rewriter(unwatched).block(kernel.body) };
+}
+
+/** Buffers of copies and of fragments. */
+function movedIn(block: readonly Stmt[], into = new Set<string>()): ReadonlySet<string> {
+  for (const s of block) {
+    if (s.kind === "async_copy") into.add(s.from);
+    else if (s.kind === "fragment_load") into.add(s.buffer);
+    else if (s.kind === "for") movedIn(s.body, into);
+    else if (s.kind === "if") movedIn([...s.yes, ...s.no], into);
+  }
+  return into;
 }
 
 class Rewriter {
-  readonly #registers = new Set<string>();
+  /** Buffers that nobody looks at: registers, and what is only read. */
+  readonly #unwatched: Set<string>;
   #names = 0;
+
+  constructor(unwatched: ReadonlySet<string>) {
+    this.#unwatched = new Set(unwatched);
+  }
 
   block(block: readonly Stmt[]): Stmt[] {
     return block.flatMap(s => this.#statement(s));
@@ -26,7 +46,7 @@ class Rewriter {
     switch (s.kind) {
       case "alloc":
         if (!isFloatRegister(s.buffer)) return [s];
-        this.#registers.add(s.buffer.name);
+        this.#unwatched.add(s.buffer.name);
         return [];
       case "for": {
         const body = this.block(s.body);
@@ -35,7 +55,7 @@ class Rewriter {
       case "if": return [...this.#loads(s.condition), { ...s, condition: this.#value(s.condition), yes: this.block(s.yes), no: this.block(s.no) }];
       case "let": case "assign": return isFloat(s.value) ? this.#loads(s.value) : this.#rewritten(s);
       case "mutable": return isFloat(s.init) ? this.#loads(s.init) : this.#rewritten(s);
-      case "store": return this.#registers.has(s.buffer) ? [...s.index, s.value].flatMap(e => this.#loads(e)) : this.#rewritten(s);
+      case "store": return this.#unwatched.has(s.buffer) ? [...s.index, s.value].flatMap(e => this.#loads(e)) : this.#rewritten(s);
       default: return this.#rewritten(s);
     }
   }
@@ -62,7 +82,7 @@ class Rewriter {
         visit(y);
         return y;
       });
-      if ((x.kind === "load" || x.kind === "gather") && isFloat(x) && !this.#registers.has(x.buffer)) {
+      if ((x.kind === "load" || x.kind === "gather") && isFloat(x) && !this.#unwatched.has(x.buffer)) {
         found.push({ kind: "let", name: `place ${this.#names++}`, value: mapOperands(x, y => this.#value(y)) });
       }
     };

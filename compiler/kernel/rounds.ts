@@ -1,8 +1,8 @@
-// Which loops do the same in every round, as far as threads get in each other's way: those that leave nothing in scratch at
-// a place that tells the round, but for its parity. Of these, enumeration runs the first two rounds and the last.
+// Which loops do the same in every round, as far as threads get in each other's way: neither where they touch scratch nor
+// whether they do tells the round, but for its parity. Of these, enumeration runs the first two rounds and the last.
 import type { Size } from "../base/sizes.ts";
-import type { Expr, Stmt } from "./ir.ts";
-import { mapOperands } from "./share.ts";
+import type { Buffer, Expr, Param, Stmt } from "./ir.ts";
+import { mapExpressions, mapOperands } from "./share.ts";
 
 /** Whether the size tells more of a name than its parity. */
 function tells(s: Size, names: ReadonlySet<string>): boolean {
@@ -21,23 +21,56 @@ function exprTells(e: Expr, names: ReadonlySet<string>): boolean {
   return found;
 }
 
-export function repeatsItself(loop: Stmt & { kind: "for" }, isGlobal: (buffer: string) => boolean): boolean {
+export function repeatsItself(loop: Stmt & { kind: "for" }, bufferOf: (name: string) => Buffer | Param | undefined): boolean {
   const names = new Set([loop.variable]);
-  const own = new Set<string>();
-  const isFree = (buffer: string, index: readonly Expr[]): boolean => isGlobal(buffer) || own.has(buffer) || !index.some(i => exprTells(i, names));
+  const own = new Map<string, Buffer>();
+  /** Whether other threads may be there too, and not all of them only read. */
+  const isShared = (name: string): boolean => {
+    const buffer = own.get(name) ?? bufferOf(name);
+    return buffer === undefined || buffer.space === "shared" || (buffer.space === "global" && (buffer as Param).access !== "read");
+  };
+  const isFree = (name: string, index: readonly Expr[]): boolean => bufferOf(name)?.space === "global" || own.has(name) || !index.some(i => exprTells(i, names));
   const all = (block: readonly Stmt[]): boolean => block.every(s => {
     switch (s.kind) {
-      case "alloc": own.add(s.buffer.name); return true;
+      case "alloc": own.set(s.buffer.name, s.buffer); return true;
       case "let": if (exprTells(s.value, names)) names.add(s.name); return true;
       // What a mutable holds may be of any round.
       case "mutable": names.add(s.name); return true;
-      case "for": if (tells(s.from, names) || tells(s.to, names)) names.add(s.variable); return all(s.body);
-      case "while": return all(s.body);
-      case "if": return all(s.yes) && all(s.no);
+      case "for": {
+        const isTold = tells(s.from, names) || tells(s.to, names);
+        if (isTold) names.add(s.variable);
+        return all(s.body) && !(isTold && meets(s.body, isShared));
+      }
+      case "while": return all(s.body) && !meets(s.body, isShared);
+      case "if": return all(s.yes) && all(s.no) && !(exprTells(s.condition, names) && meets([...s.yes, ...s.no], isShared));
       case "store": case "atomic": case "fragment_store": return isFree(s.buffer, s.index);
       case "async_copy": return isFree(s.to, s.toIndex);
       default: return true;
     }
   });
   return all(loop.body);
+}
+
+/** Whether threads may meet in the block: at a barrier or in memory that is not their own. */
+function meets(block: readonly Stmt[], isShared: (buffer: string) => boolean): boolean {
+  return block.some(s => {
+    if (s.kind === "for" || s.kind === "while") return meets(s.body, isShared);
+    if (s.kind === "if") return meets([...s.yes, ...s.no], isShared);
+    if (s.kind === "barrier" || s.kind === "async_copy" || s.kind === "async_wait") return true;
+    if ((s.kind === "store" || s.kind === "atomic" || s.kind === "fragment_store" || s.kind === "fragment_load") && isShared(s.buffer)) return true;
+    let found = false;
+    mapExpressions(s, e => {
+      found ||= reads(e, isShared);
+      return e;
+    });
+    return found;
+  });
+}
+function reads(e: Expr, isShared: (buffer: string) => boolean): boolean {
+  let found = (e.kind === "load" || e.kind === "gather") && isShared(e.buffer);
+  mapOperands(e, x => {
+    found ||= reads(x, isShared);
+    return x;
+  });
+  return found;
 }

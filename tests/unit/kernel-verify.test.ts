@@ -31,6 +31,16 @@ describe("probes", () => {
   });
 
   it.each([
+    ["in the middle round, under a condition", "if eq(s, 5) {\n      x[0] = index(t)\n    }\n    barrier workgroup"],
+    ["of every third round, at a place that tells it", "x[mod(s, 3)] = index(t)\n    barrier workgroup"],
+    ["of some rounds of an inner loop", "for u in 4 .. s {\n      x[0] = index(t)\n    }\n    barrier workgroup"],
+  ])("a race %s is found, though most loops run their first and last rounds only", async (_, body) => {
+    const text = (inside: string): string => `kernel "k" simt {\n  summary ""\n  flops 1\n  param y: f32[1] write\n  grid i: 1\n  thread t: 32\n  shared x: i32[3]\n  for s in 0 .. 12 {\n    ${inside}\n  }\n}\n`;
+    expect(await brokenText(text(body))).toBe(7);
+    expect(await brokenText(text("barrier workgroup"))).toBe(0);
+  });
+
+  it.each([
     ["gemm-6x8.slk", "c[6*i + r, 8*j + 4] =", "c[6*i + r, 8*j + 5] =", 3],
     ["gemm-6x8.slk", "c[6*i + r, 8*j] =", "c[6*i + r + 1, 8*j] =", 3],
     ["gemm-6x8.slk", "dim M: call 6 .. 65536 multiple 6", "dim M: call 6 .. 65536", 0],

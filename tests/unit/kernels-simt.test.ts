@@ -2,8 +2,13 @@
 // spills, and what is planted (a missing barrier, a wrong edge) is found by the verifier and by the shim.
 import { describe, expect, it } from "vitest";
 import { dimSize, evaluateSize, type Size } from "../../compiler/base/sizes.ts";
-import type { ConvAttrs } from "../../compiler/graph/graph.ts";
+import { type ConvAttrs, tensorType } from "../../compiler/graph/graph.ts";
 import { convOutputSize } from "../../compiler/graph/ops/contraction.ts";
+import { compileProgram } from "../../compiler/compile.ts";
+import { traceProgram } from "../../compiler/dsl/program.ts";
+import { Build } from "../../compiler/graph/build.ts";
+import { GraphBuilder } from "../../compiler/graph/builder.ts";
+import * as noiser from "../../dsl-examples/noiser/index.ts";
 import { compileCuda } from "../../compiler/emit/cuda/compile.ts";
 import { requireNvcc } from "../../compiler/emit/cuda/nvcc.ts";
 import type { Expr, Kernel, Stmt } from "../../compiler/kernel/ir.ts";
@@ -19,6 +24,7 @@ import { convolutionTile } from "../../kernels/simt/convolution-tile.ts";
 import { legalTiles, MOST_SHARED, threadsOf, type WorkgroupCut, workgroupCut } from "../../kernels/simt/tile.ts";
 import { cudaRunner } from "../support/cuda-kernels.ts";
 import { compare, elementsOf, integers } from "../support/kernel-cases.ts";
+import { programOf } from "../support/targets.ts";
 import { TEST_CACHE } from "../support/native-kernels.ts";
 import { dim, sourceOf } from "./kernels-sample.ts";
 
@@ -137,6 +143,30 @@ describe("convolutions", () => {
     await expect(run(withoutBarriers(right))).rejects.toThrow(/(race on|read of) shared \w+_part/);
     expect(() => verifyKernel(oneTooFar(right))).toThrow(/breaks invariant 3: .* too large in x\[/);
     await expect(run(oneTooFar(right))).rejects.toThrow(/out of bounds|race on y/);
+  });
+});
+
+describe("the kernels of a graph", () => {
+  /** Moments of an image, a long sum and a row of sums: each by workgroups. */
+  const kernels = (): readonly Kernel[] => {
+    const b = new GraphBuilder("sums");
+    const g = new Build(b, null);
+    const input = (name: string, ...shape: number[]) => b.add("input", [], { name, type: tensorType("f32", shape) });
+    const [x, rows] = [input("x", 5, 3000), input("rows", 40, 100)];
+    for (const [name, id] of [["all", g.sum(x, [0, 1])], ["one", g.sum(rows, [1])], ["columns", g.sum(g.mul(rows, rows), [0])]] as const) b.outputs.push({ name, id });
+    return compileProgram(programOf(b.finish()), ["gpu"]).lowerings[0]!.kernels;
+  };
+  it("are refused without a barrier", () => {
+    const shared = kernels().filter(k => k.machine === "simt");
+    expect(shared.length).toBe(3);
+    for (const kernel of shared) expect(() => verifyKernel(withoutBarriers(kernel))).toThrow(/breaks invariant [79]: .*shares/);
+  });
+  it("of NoiSER take few registers, share little, and spill nothing", async context => {
+    if (!(await requireNvcc().then(() => true, () => false))) context.skip("not run: no nvcc");
+    const made = compileProgram(traceProgram(noiser, "noiser"), ["gpu"]).lowerings[0]!.kernels.filter(k => k.machine === "simt");
+    const { usage } = await compileCuda(made, { architectures: ["sm_80", "sm_90"], cache: TEST_CACHE });
+    expect(usage.filter(u => u.spillStores + u.spillLoads > 0 || u.registers > 80 || u.sharedBytes > MOST_SHARED)).toEqual([]);
+    for (const kernel of made.filter(k => k.body.some(s => s.kind === "barrier"))) expect(() => verifyKernel(withoutBarriers(kernel)), kernel.name).toThrow(/breaks invariant [79]/);
   });
 });
 
