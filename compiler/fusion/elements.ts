@@ -147,7 +147,7 @@ export class Elements {
       case "stop_gradient": case "tag": case "print": case "assert": return operand(0);
       case "const":
         if (typeof node.attrs.value !== "number") break;
-        return e.constant(REGISTER_TYPE[type.dtype], DTYPES[type.dtype].kind === "float" ? node.attrs.value : DTYPES[type.dtype].round(node.attrs.value));
+        return constantOf(type, node.attrs.value);
       case "size": return e.index(node.attrs.size);
       case "iota": return castOperator(this.#number(at[node.attrs.axis]!, lanes), "i32", type.dtype);
       case "random": return this.#random(node, at, lanes);
@@ -232,7 +232,7 @@ export class Elements {
   #padded(node: NodeOf<"pad">, at: readonly Size[], lanes: number): Expr {
     const from = node.inputs[0]!;
     const type = this.type(from);
-    const fill = e.constant(REGISTER_TYPE[type.dtype], node.attrs.value);
+    const fill = constantOf(type, node.attrs.value);
     let condition: Expr | undefined;
     const inner = at.map((x, i) => {
       const [low, high] = [node.attrs.low[i]!, node.attrs.high[i]!];
@@ -385,6 +385,9 @@ export function forVectors(k: KernelBuilder, count: Size, width: number, body: (
   k.for_("i", whole, i => body(i, width), { step: width });
   k.for_("i", count, i => body(i, 1), { from: whole });
 }
+
+/** Integers wrap as the dtype holds them. */
+const constantOf = ({ dtype }: TensorType, value: number): Expr => e.constant(REGISTER_TYPE[dtype], isFloat(dtype) ? value : DTYPES[dtype].round(value));
 
 const isContiguous = (at: readonly Size[]): boolean => {
   const last = at.at(-1);

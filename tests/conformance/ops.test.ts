@@ -75,6 +75,7 @@ describe("movement", () => {
     const s = g.node("slice", [f], { start: [1, 0, 1], size: [2, N, 3], stride: [2, 1, 1] });
     return [g.neg(s), g.reshape(x, [mulSize(N, 6), 4]), g.reshape(x, [N, 24]), g.reshape(g.transpose(x, [0, 2, 1]), [mulSize(N, 24)])];
   });
+  check("padding that wraps", (g, input) => (["i4", "u8"] as const).map(d => g.cast(g.node("pad", [input(`x_${d}`, d, 3)], { low: [1], high: [1], value: d === "i4" ? 8 : 257 }), "i32")));
   check("pad of both sides, and of rows alone", (g, input) => {
     const x = input("x", "f32", N, 5);
     return [g.node("pad", [x], { low: [1, 2], high: [3, 0], value: -1.5 }), g.node("pad", [g.neg(x)], { low: [0, 0], high: [2, 0], value: 0 })];
