@@ -191,4 +191,19 @@ describe("arithmetic", () => {
       y[1] = cast_f32(dot4(i32(${0x01ff0280 | 0}), i32(${0x05060708}), i32(1)))`, { buffers: { y } });
     expect([...y]).toEqual([2, 5 - 6 + 14 - 1024 + 1]);
   });
+  it("sums products of bytes in fragments exactly, past what f32 holds, and wraps", async () => {
+    const b = Int8Array.from({ length: 256 }, (_, i) => (Math.floor(i / 16) === i % 16 ? 1 : 0));
+    const c = new Int32Array(256);
+    for (const [start, want] of [[2 ** 24, 2 ** 24 + 1], [2 ** 31 - 1, -(2 ** 31)]] as const) {
+      await run("param a: i8[16, 16] read param b: i8[16, 16] read param c: i32[16, 16] write grid i: 1 thread t: 32", `fragment sum: accumulator i32 16 by 16 by 16
+        fragment fa: a i8 16 by 16 by 16
+        fragment fb: b i8 16 by 16 by 16
+        fragment_fill sum with ${start}
+        fragment_load fa from a[0, 0] row
+        fragment_load fb from b[0, 0] row
+        fragment_mma sum by fa, fb
+        fragment_store sum to c[0, 0]`, { buffers: { a: new Int8Array(256).fill(1), b, c } });
+      expect(c.every(v => v === want)).toBe(true);
+    }
+  });
 });
