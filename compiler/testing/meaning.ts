@@ -155,12 +155,15 @@ export function compareInFloat64(c: GraphCase, after: Graph, limit: number): str
 const ROUNDING: { readonly [D in FloatType]: number } = { f64: 2 ** -22, f32: 2 ** -22, bf16: 2 ** -7, f16: 2 ** -10 };
 const rounding: Precision = dtype => (isFloat(dtype) ? ROUNDING[dtype] : 0);
 
-/**
- * What differs between the reference interpreter and what a target made of the case's inputs (outputs as `output y`, states as
- * `update of s`); null if nothing.
- */
-export function differenceFromReference(c: GraphCase, values: Values, found: Results): string | null {
+/** What the reference interpreter makes of the case's inputs, outputs as `output y` and states as `update of s`, and how far a target may be from each element. */
+export function referenceOf(c: GraphCase, values: Values): { readonly results: Results; allowed(name: string, at: number): number } {
   const wanted = resultsOf(c.graph, c, values, float64);
-  const judged = new Map([...wanted].filter(([name]) => !name.startsWith("effect")));
-  return firstDifference(judged, found, allowances(c, values, wanted, [...DISTURBANCES.map(seed => disturbed(seed, rounding)), narrowed], rounding));
+  const results = new Map([...wanted].filter(([name]) => !name.startsWith("effect")));
+  return { results, allowed: allowances(c, values, wanted, [...DISTURBANCES.map(seed => disturbed(seed, rounding)), narrowed], rounding) };
+}
+
+/** What differs between the reference interpreter and what a target made of the case's inputs, named as there; null if nothing. */
+export function differenceFromReference(c: GraphCase, values: Values, found: Results): string | null {
+  const { results, allowed } = referenceOf(c, values);
+  return firstDifference(results, found, allowed);
 }

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
 
-const FILES = { addon: "sluice.node", runner: "runner" } as const;
+const FILES = { addon: "sluice.node", runner: "runner", conformance: "conformance" } as const;
 
 /** The root of the repository or of the package: this file is in runtime/native or dist/runtime/native. */
 const ROOT = new URL(import.meta.url.endsWith(".ts") ? "../../" : "../../../", import.meta.url);

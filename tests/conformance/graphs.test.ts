@@ -4,7 +4,8 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { graphText } from "../../compiler/testing/index.ts";
 import { ranOn } from "../support/conformance.ts";
-import { compilable, differenceOn, TARGETS, type TargetRow } from "../support/targets.ts";
+import { compilable } from "../support/graph-programs.ts";
+import { differenceOn, TARGETS, type TargetRow } from "../support/targets.ts";
 
 const COUNT = 30;
 const SEED = 20261125;

@@ -7,7 +7,8 @@ import { type Graph, tensorType } from "../../compiler/graph/graph.ts";
 import { interpret } from "../../compiler/graph/interpret.ts";
 import { open } from "../../compiler/open.ts";
 import { countedOn } from "../support/conformance.ts";
-import { fromHost, programOf, TARGETS, toHost } from "../support/targets.ts";
+import { fromHost, programOf, toHost } from "../support/graph-programs.ts";
+import { TARGETS } from "../support/targets.ts";
 
 const KINDS = ["bits", "uniform", "normal"] as const;
 

@@ -5,7 +5,8 @@ import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import * as fc from "fast-check";
 import { graphs, graphText, isIdempotent, parseGraph, preservesMeaning, PropertyError, roundTrips, verifyGraph } from "../../compiler/testing/index.ts";
 import { parseGraphs } from "../../compiler/graph/parse.ts";
-import { compilable, differenceOn, TARGETS, type TargetRow } from "../support/targets.ts";
+import { compilable } from "../support/graph-programs.ts";
+import { differenceOn, TARGETS, type TargetRow } from "../support/targets.ts";
 import { FIELD_EXACT, OWN_TRANSFORMS } from "../support/transforms.ts";
 
 interface Options {

@@ -2,34 +2,18 @@
 // beside the reference interpreter in float64.
 import { expect } from "vitest";
 import type { DType } from "../../compiler/base/dtypes.ts";
-import { isFloat } from "../../compiler/base/dtypes.ts";
-import { type DimValues, evaluateSize } from "../../compiler/base/sizes.ts";
 import { compileProgram } from "../../compiler/compile.ts";
 import type { NdArray } from "../../compiler/graph/field.ts";
-import { type Graph, inputsOf } from "../../compiler/graph/graph.ts";
-import { interpret } from "../../compiler/graph/interpret.ts";
 import { decodeElements, encodeElements } from "../../compiler/kernel/memory.ts";
 import { open } from "../../compiler/open.ts";
 import { execute, type ExecuteOptions } from "../../compiler/plan/execute.ts";
 import { type CompiledProgram, type Lowered, lowered } from "../../compiler/plan/schedule.ts";
 import { countedOn, ranOn } from "./conformance.ts";
-import { fromHost, programOf, TARGETS, toHost } from "./targets.ts";
+import { fromHost, type GraphRun, type Prepared, prepared, programOf, toHost } from "./graph-programs.ts";
+import { TARGETS } from "./targets.ts";
 
 /** Largest error of a result, as mean square over the reference's mean square. */
 const LIMIT: { readonly [D in DType]?: number } = { f64: 1e-10, f32: 1e-10, f16: 1e-5, bf16: 1e-3 };
-
-/** What a dtype holds of a small value: never all zeros. */
-export function sample(dtype: DType, shape: readonly number[], seed: number): NdArray {
-  const count = shape.reduce((n, s) => n * s, 1);
-  const value = (i: number): number => {
-    const x = Math.sin((i + 1) * 12.9898 + seed * 78.233) * 43758.5453;
-    const unit = x - Math.floor(x);
-    if (dtype === "bool") return unit < 0.5 ? 0 : 1;
-    if (isFloat(dtype)) return Math.fround(Math.round((unit * 4 - 2) * 64) / 64);
-    return dtype.startsWith("u") ? Math.floor(unit * 7) : Math.floor(unit * 7) - 3;
-  };
-  return { dtype, shape, data: Float64Array.from({ length: count }, (_, i) => value(i)) };
-}
 
 export function expectClose(name: string, got: NdArray, wanted: NdArray): void {
   expect([name, got.dtype, got.shape]).toEqual([name, wanted.dtype, wanted.shape]);
@@ -47,33 +31,6 @@ export function expectClose(name: string, got: NdArray, wanted: NdArray): void {
     } else expect([name, i, g]).toEqual([name, i, w]);
   });
   expect(Number.isNaN(error) ? Infinity : error / (norm || 1), `${name}: normalised error`).toBeLessThanOrEqual(limit);
-}
-
-export interface RunGraph {
-  readonly dims?: DimValues;
-  readonly inputs?: { readonly [name: string]: NdArray };
-  readonly states?: { readonly [name: string]: NdArray };
-}
-
-export interface GraphRun extends RunGraph {
-  readonly graph: Graph;
-}
-/** Inputs and states, and what the reference interpreter makes of them. */
-export interface Prepared {
-  readonly dims: DimValues;
-  readonly given: { readonly [input: string]: NdArray };
-  readonly held: { readonly [state: string]: NdArray };
-  readonly outputs: { readonly [output: string]: NdArray };
-  readonly states: { readonly [state: string]: NdArray };
-}
-
-/** Inputs and states that are not given are samples. */
-export function prepared({ graph, dims = {}, inputs = {}, states = {} }: GraphRun): Prepared {
-  const drawn = (type: { dtype: DType; shape: readonly (number | object)[] }, seed: number): NdArray => sample(type.dtype, type.shape.map(s => evaluateSize(s as number, dims)), seed);
-  const given = Object.fromEntries(inputsOf(graph).map(({ name, type }, i) => [name, inputs[name] ?? drawn(type, i)]));
-  const held = Object.fromEntries(graph.states.map(({ name, type }, i) => [name, states[name] ?? drawn(type, 100 + i)]));
-  const { outputs, updates } = interpret(graph, { inputs: given, states: held, dims, onEffect: () => {} });
-  return { dims, given, held, outputs, states: { ...held, ...updates } };
 }
 
 /** Refused unless outputs and states agree, in poisoned memory. */

@@ -75,6 +75,7 @@ export const elementsOf = (d: DType, values: readonly number[]): Uint8Array<Arra
   values.forEach((v, i) => { memory.set(i, DTYPES[d].round(v)); });
   return data;
 };
+export const small = (d: DType, count: number, seed: number): Uint8Array<ArrayBuffer> => elementsOf(d, [...integers(count, seed)]);
 /** Small integers, whose sums are exact. */
 export const samplesOf = (d: DType, count: number): Uint8Array<ArrayBuffer> => elementsOf(d, [...integers(count, 3)]);
 

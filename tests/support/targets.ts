@@ -1,16 +1,12 @@
 // The targets that the conformance suite runs on, in one table, and a random graph on one of them beside the reference.
-import type * as fc from "fast-check";
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
-import { dimsOf } from "../../compiler/base/sizes.ts";
-import { float64, type NdArray } from "../../compiler/graph/field.ts";
-import type { Graph, Program } from "../../compiler/graph/graph.ts";
-import { OP_NAMES } from "../../compiler/graph/ops.ts";
+import { float64 } from "../../compiler/graph/field.ts";
 import { open, type OpenOptions } from "../../compiler/open.ts";
-import { type GraphCase, graphs } from "../../compiler/testing/graphs.ts";
+import type { GraphCase } from "../../compiler/testing/graphs.ts";
 import { differenceFromReference } from "../../compiler/testing/meaning.ts";
 import { drawValues } from "../../compiler/testing/values.ts";
-import { elementAt, elementCount, type HostTensor, tensorOfNumbers } from "../../runtime/tensor.ts";
 import { cudaShim } from "./cuda-shim.ts";
+import { fromHost, programOf, toHost } from "./graph-programs.ts";
 import { TEST_CACHE } from "./native-kernels.ts";
 
 export interface TargetRow {
@@ -27,24 +23,6 @@ export const TARGETS: readonly TargetRow[] = [
   // Through the whole of the compiler and the runtime, on a driver for tests.
   { name: "cuda-shim", options: { target: "cuda", nvcc: cudaShim(), cache: TEST_CACHE }, isWatched: true },
 ];
-
-export const toHost = (v: NdArray): HostTensor => tensorOfNumbers(v.dtype, v.shape, v.data);
-export const fromHost = (t: HostTensor): NdArray => ({ dtype: t.dtype, shape: t.shape, data: Float64Array.from({ length: elementCount(t.shape) }, (_, i) => elementAt(t, i)) });
-
-export const programOf = (graph: Graph): Program => ({ name: graph.name, dims: graph.dims, states: graph.states.map(s => ({ ...s, span: null })), entries: [graph], procedures: [] });
-
-/** Not drawn: an assertion of a random value, which ends the run, and bits of a NaN, which are any NaN's. */
-const OPS = OP_NAMES.filter(op => op !== "assert" && op !== "bitcast");
-
-/** Padding times an infinite filter is 0 or NaN, as a kernel likes. */
-const isSettled = ({ graph: { nodes } }: GraphCase): boolean =>
-  !nodes.some(n => n.op.startsWith("conv")) || nodes.every(n => n.op !== "const" || [n.attrs.value].flat().every(Number.isFinite));
-
-/** Graphs as programs may have them: the dims of their states are bound when they are loaded. */
-export const compilable = (most: number): fc.Arbitrary<GraphCase> => graphs({ ops: OPS, most }).filter(isSettled).map(c => {
-  const held = new Set(c.graph.states.flatMap(s => s.type.shape.flatMap(size => [...dimsOf(size)])));
-  return { ...c, graph: { ...c.graph, dims: c.graph.dims.map(d => (held.has(d.name) ? { ...d, binding: "instance" } : d)) } };
-});
 
 /** What differs on a target from the reference interpreter, or why it fails; null if nothing; undefined if the graph is refused by name. */
 export async function differenceOn({ options }: TargetRow, c: GraphCase): Promise<string | null | undefined> {

@@ -1,13 +1,11 @@
 // Kernels of workgroups that together do all that threads do together: fragments, exchanges, shared memory, copies.
-import type { DType } from "../../compiler/base/dtypes.ts";
 import { addSize, dimSize, floorDivSize, modSize, mulSize } from "../../compiler/base/sizes.ts";
 import { add, binary, cast, index, lt, mul } from "../../compiler/kernel/expr.ts";
 import { type Buffer, type Expr, type Kernel, REGISTER_TYPE } from "../../compiler/kernel/ir.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
-import { type Case, elementsOf, integers } from "./kernel-cases.ts";
+import { type Case, elementsOf, small } from "./kernel-cases.ts";
 
 export const simt = (name: string, dims: Kernel["dims"] = []): KernelBuilder => new KernelBuilder({ name, machine: "simt", summary: "", dims });
-export const small = (d: DType, count: number, seed: number): Uint8Array<ArrayBuffer> => elementsOf(d, [...integers(count, seed)]);
 /** A row of another thread. */
 const rowAfter = (row: ReturnType<typeof floorDivSize>, by: number): Expr => index(modSize(addSize(row, by), 8));
 

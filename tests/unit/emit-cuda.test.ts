@@ -18,9 +18,9 @@ import { KernelBuilder } from "../../kernels/builder.ts";
 import { cudaRunner } from "../support/cuda-kernels.ts";
 import { everyInstruction } from "../support/every-instruction.ts";
 import { emitterSuite, probe } from "../support/emitter-suite.ts";
-import { type Case, compare, poisoned, randomKernel, reals } from "../support/kernel-cases.ts";
+import { type Case, compare, poisoned, randomKernel, reals, small } from "../support/kernel-cases.ts";
 import { TEST_CACHE } from "../support/native-kernels.ts";
-import { simt, small, WORKGROUP_CASES } from "../support/workgroup-cases.ts";
+import { simt, WORKGROUP_CASES } from "../support/workgroup-cases.ts";
 
 const emitter = { runner: (kernels: readonly Kernel[]) => cudaRunner(kernels), fused: "all" } as const;
 describe("tasks", () => emitterSuite({ ...emitter, lanes: [1, 4], roundsTwice: false, batch: 30 }));

@@ -24,7 +24,7 @@ import { convolutionTile } from "../../kernels/simt/convolution-tile.ts";
 import { legalTiles, MOST_SHARED, threadsOf, type WorkgroupCut, workgroupCut } from "../../kernels/simt/tile.ts";
 import { cudaRunner } from "../support/cuda-kernels.ts";
 import { compare, elementsOf, integers } from "../support/kernel-cases.ts";
-import { programOf } from "../support/targets.ts";
+import { programOf } from "../support/graph-programs.ts";
 import { TEST_CACHE } from "../support/native-kernels.ts";
 import { dim, sourceOf } from "./kernels-sample.ts";
 

@@ -16,6 +16,7 @@ import type { Kernel } from "../../../compiler/kernel/ir.ts";
 import type { TargetText } from "../../../compiler/targets.ts";
 import { cudaDevices, vulkanDevices } from "../../../runtime/native/devices.ts";
 import { readTallies } from "../../support/conformance-reporter.ts";
+import { compilable, programOf } from "../../support/graph-programs.ts";
 import { writeNoise, writeWeights } from "../harness/network.ts";
 import { interleaved, largestDifference, Participant } from "../harness/participant.ts";
 import { darkStreet, readPicture } from "../harness/pictures.ts";
@@ -129,8 +130,6 @@ async function fusionTimeRow({ task, name, tolerance }: (typeof TASKS)[number], 
 /** Of the kernels of the examples, of the benchmarks' programs and of random graphs as the conformance suite draws them. */
 async function emissionRow(): Promise<Row> {
   const programs = await Promise.all([here("../../../dsl-examples/noiser"), here("../../../dsl-examples/disc.ts"), ...["convolutions", "matmul", "synthetic"].map(program)].map(path => importProgram(path, {})));
-  // It brings a driver for tests into this process, where it would be taken for a GPU's.
-  const { compilable, programOf } = await import("../../support/targets.ts");
   const graphs = fc.sample(compilable(8), { numRuns: 200, seed: 1 }).map(c => programOf(c.graph));
   const kernels = [...programs, ...graphs].flatMap((p): readonly Kernel[] => {
     try {
