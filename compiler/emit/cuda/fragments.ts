@@ -8,7 +8,8 @@ import type { Expr, Stmt } from "../../kernel/ir.ts";
 import { type Code, literal, SCALAR_TYPE } from "./code.ts";
 import type { Expressions } from "./expressions.ts";
 import { type Home, type Place, placeOf, STORAGE_TYPE, storeLanes, withNames } from "./memory.ts";
-import { I32, type SizeName, type Sizes } from "./sizes.ts";
+import type { SizeName } from "../names.ts";
+import { I32, type Sizes, type Variable } from "./sizes.ts";
 
 type FragmentStmt = Stmt & { readonly kind: "fragment" | "fragment_fill" | "fragment_load" | "fragment_mma" | "fragment_store" };
 type Declared = Stmt & { readonly kind: "fragment" };
@@ -92,7 +93,7 @@ export class Fragments {
     return declared;
   }
 
-  #symbol(text: string, multipleOf: number): SizeName {
+  #symbol(text: string, multipleOf: number): SizeName<Variable> {
     return { kind: "variable", text, bits: 32, range: { min: 0, max: 255 }, multipleOf };
   }
   /** Where an element lies whose place along the last two axes the lambda is told in these names. */

@@ -1,20 +1,21 @@
 // What names mean at one place of a kernel: variables and constants that sizes may use, values, buffers, and what is known of
 // the numbers that they stand for.
 import type { DimDecl, Range, Size } from "../../base/sizes.ts";
+import { Definitions } from "../../kernel/definitions.ts";
 import { boundsOf } from "../../kernel/indices.ts";
 import { type Expr, typeOf } from "../../kernel/ir.ts";
 import { Knowledge } from "../../kernel/prove.ts";
+import type { SizeName } from "../names.ts";
 import type { Code } from "./code.ts";
 import type { BufferHome, Expressions } from "./expressions.ts";
-import { I32, type SizeName, type Sizes, type Width } from "./sizes.ts";
+import { I32, type Sizes, type Variable, type Width } from "./sizes.ts";
 
 export class Scope {
   readonly #code: Code;
   readonly #sizes: Sizes;
   readonly #expressions: Expressions;
   #knows: Knowledge;
-  /** How to take back what the current block has defined. */
-  #undo: (() => void)[] = [];
+  readonly #defined = new Definitions();
 
   constructor(code: Code, sizes: Sizes, expressions: Expressions, dims: readonly DimDecl[]) {
     this.#code = code;
@@ -25,40 +26,26 @@ export class Scope {
 
   /** What is defined within is taken back after it. */
   block(write: () => void): void {
-    const [outer, known] = [this.#undo, this.#knows];
-    this.#undo = [];
-    write();
-    for (const undo of this.#undo.reverse()) undo();
-    this.#undo = outer;
+    const known = this.#knows;
+    this.#defined.block(write);
     this.#knows = known;
   }
 
   /** An integer of the function, of its own name. */
   variable(name: string, bits: Width, { min, max }: Range, multipleOf = 1): void {
-    this.#define<SizeName>(this.#sizes.names, name, { kind: "variable", text: this.#code.name(name), bits, range: { min, max }, multipleOf });
-    this.#define(this.#expressions.values, name, undefined);
+    this.#defined.define<SizeName<Variable>>(this.#sizes.names, name, { kind: "variable", text: this.#code.name(name), bits, range: { min, max }, multipleOf });
+    this.#defined.define(this.#expressions.values, name, undefined);
   }
   constant(name: string, value: number): void {
-    this.#define<SizeName>(this.#sizes.names, name, { kind: "constant", value });
-    this.#define(this.#expressions.values, name, undefined);
+    this.#defined.define<SizeName<Variable>>(this.#sizes.names, name, { kind: "size", size: value });
+    this.#defined.define(this.#expressions.values, name, undefined);
   }
   value(name: string, lanes: readonly string[]): void {
-    this.#define(this.#expressions.values, name, lanes);
-    this.#define(this.#sizes.names, name, undefined);
+    this.#defined.define(this.#expressions.values, name, lanes);
+    this.#defined.define(this.#sizes.names, name, undefined);
   }
   buffer(name: string, home: BufferHome): void {
-    this.#define(this.#expressions.buffers, name, home);
-  }
-  #define<T>(map: Map<string, T>, name: string, value: T | undefined): void {
-    const before = map.get(name);
-    if (value === undefined) {
-      if (before === undefined) return;
-      map.delete(name);
-    } else map.set(name, value);
-    this.#undo.push(() => {
-      if (before === undefined) map.delete(name);
-      else map.set(name, before);
-    });
+    this.#defined.define(this.#expressions.buffers, name, home);
   }
 
   /** That a variable runs from `from` while below `to`. */

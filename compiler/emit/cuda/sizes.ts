@@ -1,14 +1,16 @@
 // Sizes as C++ integers in the names that are in scope: an int where everything in it is proved to fit, an int64_t where it
 // may not. Divisors are positive; division and remainder round down, and are shifts and masks for powers of two.
 import { InternalError } from "../../base/diagnostics.ts";
-import { type Atom, dimsOf, type Range, type Size, type SizeExpr, sizeRange, substituteSize, type Term } from "../../base/sizes.ts";
+import type { Atom, Range, Size, SizeExpr, Term } from "../../base/sizes.ts";
+import { SizeNames } from "../names.ts";
 
 export type Width = 32 | 64;
-/** What a name means in a size. */
-export type SizeName =
-  /** A variable of so many bits, and a power of two that divides it. */
-  | { readonly kind: "variable"; readonly text: string; readonly bits: Width; readonly range: Range; readonly multipleOf: number }
-  | { readonly kind: "constant"; readonly value: number };
+/** A variable of so many bits, and a power of two that divides it. */
+export interface Variable {
+  readonly text: string;
+  readonly bits: Width;
+  readonly multipleOf: number;
+}
 
 interface Text {
   readonly text: string;
@@ -35,36 +37,9 @@ const times = (a: Range, b: Range): Range => {
   return { min: Math.min(...ends), max: Math.max(...ends) };
 };
 
-export class Sizes {
-  readonly names = new Map<string, SizeName>();
-
-  #name(name: string): SizeName {
-    const known = this.names.get(name);
-    if (!known) throw new InternalError(`${name} is used in a size before it is defined`);
-    return known;
-  }
-
-  /** The size with constants in place of names that are constant. */
-  resolve(s: Size): Size {
-    if (typeof s === "number") return s;
-    for (const name of dimsOf(s)) {
-      if (this.#name(name).kind === "constant") return substituteSize(s, n => {
-        const known = this.#name(n);
-        return known.kind === "constant" ? known.value : undefined;
-      });
-    }
-    return s;
-  }
-  constant(s: Size): number | undefined {
-    const resolved = this.resolve(s);
-    return typeof resolved === "number" ? resolved : undefined;
-  }
-
-  range(s: Size): Range {
-    return sizeRange(this.resolve(s), name => {
-      const known = this.#name(name);
-      return known.kind === "variable" ? known.range : undefined;
-    });
+export class Sizes extends SizeNames<Variable> {
+  override range(s: Size): Range {
+    return super.range(this.resolve(s));
   }
 
   /** A power of two that divides the size, whatever its names stand for. */
@@ -75,7 +50,7 @@ export class Sizes {
   }
   #multipleOfAtom(atom: Atom): number {
     if (atom.kind === "dim") {
-      const known = this.#name(atom.name);
+      const known = this.meaning(atom.name);
       return known.kind === "variable" ? known.multipleOf : 1;
     }
     return atom.kind === "floordiv" ? 1 : Math.min(this.multipleOf(atom.a), this.multipleOf(atom.b));
@@ -149,8 +124,8 @@ export class Sizes {
 
   #atom(atom: Atom): Text {
     if (atom.kind === "dim") {
-      const known = this.#name(atom.name);
-      if (known.kind === "constant") throw new InternalError(`${atom.name} is a constant`);
+      const known = this.meaning(atom.name);
+      if (known.kind !== "variable") throw new InternalError(`${atom.name} is no variable`);
       return { text: known.text, bits: known.bits, tight: true };
     }
     const narrowed = (t: Text): Text => (t.bits === 64 && fits(this.range({ terms: [{ coefficient: 1, atoms: [atom], key: atom.key }], key: atom.key })) ? { text: `(int)${tight(t)}`, bits: 32, tight: true } : t);
