@@ -3,9 +3,10 @@ import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
 import { BUILD_COMMAND, builtFile } from "../../runtime/native/built.ts";
-import { vulkanDevices } from "../../runtime/native/devices.ts";
+import { cudaDevices, vulkanDevices } from "../../runtime/native/devices.ts";
 import { SluiceError } from "../base/diagnostics.ts";
 import { compilerVersion, findCompiler } from "../emit/cpu/compiler.ts";
+import { architecturesOf, requireNvcc, toolkitOf } from "../emit/cuda/nvcc.ts";
 import { engineFeatures } from "../../runtime/wasm/features.ts";
 
 interface Finding {
@@ -37,23 +38,48 @@ export async function findings(): Promise<Finding[]> {
     { what: "Pictures (sharp)", found: yesNo(sharp), ok: sharp, get: "npm install sharp" },
     { what: "C compiler, for --target cpu", found: compiler ? `${compiler.kind} ${await compilerVersion(compiler)} at ${compiler.path}` : "no", ok: compiler !== undefined, get: "apt-get install gcc" },
     { what: "Native runtime, for --target cpu", found: addon ?? "not built", ok: addon !== undefined, get: BUILD_COMMAND },
-    ...(addon === undefined ? [] : vulkanFindings()),
+    ...(addon === undefined ? [] : [...vulkanFindings(), ...cudaFindings()]),
+    await nvccFinding(),
     { what: "Runner, for executables", found: runner ?? "not built", ok: runner !== undefined, get: BUILD_COMMAND },
     { what: "Chromium, for the browser tests", found: chromium ?? "no", ok: chromium !== undefined, get: "apt-get install chromium" },
   ];
 }
 
-/** Each device with what its self-tests left, or why there is none. */
-function vulkanFindings(): Finding[] {
+/** What is missing, and how to get it. */
+const missing = (what: string, { diagnostic: { message, found, hint } }: SluiceError): Finding =>
+  ({ what, found: found ? `${message}: ${found}` : message, ok: false, ...(hint ? { get: hint } : {}) });
+
+/** Or why there are none. */
+function listed(what: string, findings: () => Finding[]): Finding[] {
   try {
-    return vulkanDevices().map(({ name, kind, driver, memoryBytes, description, passed, problem, features }, i) => ({
-      what: `--target vulkan:${i}`, ok: problem === "", get: problem,
-      found: problem === "" ? `${description}; ${kind}, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB, workgroups of ${features.threads} threads and ${features.sharedBytes / 1024} KiB; self-tests passed: ${passed.join(", ")}` : `${name}, ${driver}`,
-    }));
+    return findings();
   } catch (error) {
-    if (!(error instanceof SluiceError)) throw error;
-    const { message, found, hint } = error.diagnostic;
-    return [{ what: "Vulkan, for --target vulkan", found: found ? `${message}: ${found}` : message, ok: false, ...(hint ? { get: hint } : {}) }];
+    if (error instanceof SluiceError) return [missing(what, error)];
+    throw error;
+  }
+}
+const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+
+/** Each device with what its self-tests left. */
+const vulkanFindings = (): Finding[] => listed("Vulkan, for --target vulkan", () => vulkanDevices().map(({ name, kind, driver, memoryBytes, description, passed, problem, features }, i) => ({
+  what: `--target vulkan:${i}`, ok: problem === "", get: problem,
+  found: problem === "" ? `${description}; ${kind}, ${gibibytes(memoryBytes)}, workgroups of ${features.threads} threads and ${features.sharedBytes / 1024} KiB; self-tests passed: ${passed.join(", ")}` : `${name}, ${driver}`,
+})));
+
+/** Each device that passed its self-tests, or why not. */
+const cudaFindings = (): Finding[] => listed("CUDA, for --target cuda", () => cudaDevices({ isTested: true }).map(({ name, architecture, memoryBytes, driver, description, problem }, i) => ({
+  what: `--target cuda:${i}`, ok: problem === "", get: problem,
+  found: problem === "" ? `${description}; ${gibibytes(memoryBytes)}, self-tests passed` : `${name}, ${architecture}, driver for ${driver}`,
+})));
+
+async function nvccFinding(): Promise<Finding> {
+  const what = "nvcc, to compile for --target cuda";
+  try {
+    const nvcc = await requireNvcc();
+    return { what, found: `${nvcc.path}, CUDA ${toolkitOf(nvcc) / 1000}, for ${(await architecturesOf(nvcc)).join(", ")}`, ok: true };
+  } catch (error) {
+    if (error instanceof SluiceError) return missing(what, error);
+    throw error;
   }
 }
 

@@ -33,9 +33,12 @@ export function toolkitOf({ version }: Nvcc): number {
   return 1000 * Number(major) + 10 * Number(minor);
 }
 
+/** What it makes code for. */
+export const architecturesOf = async ({ path }: Nvcc): Promise<string[]> => (await run(path, ["--list-gpu-code"])).stdout.trim().split(/\s+/);
+
 /** Throws SluiceError where one of them is none of the compiler's. */
 export async function requireArchitectures(nvcc: Nvcc, wanted: readonly string[]): Promise<void> {
-  const known = (await run(nvcc.path, ["--list-gpu-code"])).stdout.trim().split(/\s+/);
+  const known = await architecturesOf(nvcc);
   const unknown = wanted.filter(a => !known.includes(a));
   if (unknown.length === 0) return;
   throw new SluiceError({
