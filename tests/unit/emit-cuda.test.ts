@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type DimValues, dimSize, floorDivSize, mulSize } from "../../compiler/base/sizes.ts";
+import { compileProgram } from "../../compiler/compile.ts";
+import { traceProgram } from "../../compiler/dsl/program.ts";
 import { compileCuda, usageOf } from "../../compiler/emit/cuda/compile.ts";
 import { HEADER, HEADER_FILE } from "../../compiler/emit/cuda/header.ts";
 import { requireNvcc, runNvcc } from "../../compiler/emit/cuda/nvcc.ts";
@@ -14,6 +16,7 @@ import { interpretKernel } from "../../compiler/kernel/interpret.ts";
 import type { Kernel, } from "../../compiler/kernel/ir.ts";
 import { parseKernel } from "../../compiler/kernel/parse.ts";
 import { verifyKernel } from "../../compiler/kernel/verify.ts";
+import * as noiser from "../../dsl-examples/noiser/index.ts";
 import { KernelBuilder } from "../../kernels/builder.ts";
 import { cudaRunner } from "../support/cuda-kernels.ts";
 import { everyInstruction } from "../support/every-instruction.ts";
@@ -170,10 +173,10 @@ extern "C" __global__ void __launch_bounds__(256) k0(
 
 describe("nvcc", () => {
   const isHere = requireNvcc().then(() => true, () => false);
-  const needsNvcc = (name: string, body: () => Promise<void>): void => it(name, async context => {
+  const needsNvcc = (name: string, body: () => Promise<void>, timeout?: number): void => it(name, async context => {
     if (!(await isHere)) context.skip("not run: no nvcc");
     await body();
-  });
+  }, timeout);
   const ARCHITECTURES = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90"];
 
   needsNvcc("compiles the probes for every architecture, without spills", async () => {
@@ -184,6 +187,15 @@ describe("nvcc", () => {
     expect(code.usage.filter(u => u.spillStores + u.spillLoads > 0)).toEqual([]);
     expect(code.usage.find(u => u.kernel === "k1" && u.architecture === "sm_80")).toMatchObject({ sharedBytes: 4096 });
   });
+
+  needsNvcc("compiles NoiSER's kernels for every architecture, without spills", async () => {
+    const { lowerings } = compileProgram(traceProgram(noiser, "noiser"), ["gpu"]);
+    const { kernels, schedules } = lowerings[0]!;
+    expect(schedules.map(s => s.entry)).toEqual(expect.arrayContaining(["enhance", "learn"]));
+    const { usage } = await compileCuda(kernels, { architectures: ARCHITECTURES, cache: TEST_CACHE });
+    expect(usage).toHaveLength(ARCHITECTURES.length * kernels.length);
+    expect(usage.filter(u => u.spillStores + u.spillLoads > 0)).toEqual([]);
+  }, 600_000);
 
   needsNvcc("compiles every operation, dtype, atomic and fragment, before and after sm_80", async () => {
     const kernels = everyInstruction();
