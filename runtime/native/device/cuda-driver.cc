@@ -24,7 +24,9 @@ Error tooOld(const std::string& found) {
   return Error({.code = "GPU008", .message = "the NVIDIA driver is too old", .found = found, .expected = "a driver for " + cudaVersionText(OLDEST) + " or newer", .hint = "update the NVIDIA driver: 525 or newer"});
 }
 
-CudaDriver load() {
+}  // namespace
+
+CudaDriver loadCudaDriver() {
   // Stays loaded: drivers do not expect to be unloaded.
   void* const library = ::dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
@@ -91,10 +93,8 @@ CudaDriver load() {
   return d;
 }
 
-}  // namespace
-
 const CudaDriver& cudaDriver() {
-  static const CudaDriver driver = load();
+  static const CudaDriver driver = loadCudaDriver();
   return driver;
 }
 

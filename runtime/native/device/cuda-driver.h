@@ -91,7 +91,9 @@ struct CudaDriver {
   int version;
 };
 
-/** Loaded and initialised once. Throws GPU001 where there is no driver, and GPU008 where it is too old. */
+/** Loaded and initialised. Throws GPU001 where there is no driver, and GPU008 where it is too old. */
+CudaDriver loadCudaDriver();
+/** The same, loaded once. */
 const CudaDriver& cudaDriver();
 
 }  // namespace sluice

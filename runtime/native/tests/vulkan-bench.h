@@ -10,6 +10,7 @@
 
 #include "device/vulkan-device.h"
 #include "tests/sample.h"
+#include "tests/witness.h"
 
 namespace sluice::test {
 
@@ -39,16 +40,6 @@ inline std::vector<uint32_t> vulkanImage(const std::vector<std::string>& kernels
 }
 /** Those of `Kernel`. */
 inline std::vector<uint32_t> vulkanImage() { return vulkanImage({"TWICE", "INCREMENT", "ENOUGH", "NOTE", "MARK", "SPILL"}); }
-
-class Witness final : public Effects {
- public:
-  void perform(int32_t effect) override {
-    seen.push_back(effect);
-    if (onEffect) onEffect(effect);
-  }
-  std::vector<int32_t> seen;
-  std::function<void(int32_t)> onEffect;
-};
 
 /** The messages of the validation layers; a test ends without any. */
 struct Messages {
