@@ -2,7 +2,7 @@
 //
 //   conformance FOLDER [--target vulkan | cuda[:device]] [--suite NAME] [--json FILE]
 //
-// A line for each case that fails, and at the end the number that passed of each suite. Exit codes: 0 all passed, 1 some
+// The device, a line for each case that fails, and at the end the number that passed of each suite. Exit codes: 0 all passed, 1 some
 // did not, or what was asked for is not there.
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -79,7 +79,10 @@ class Suites {
       const MappedFile& file = files_.emplace_back(options_.folder + "/" + group.container);
       const Container container = readContainer(file.bytes());
       const ModuleInfo& module = moduleFor(container.modules, options_.target);
-      if (!device_) device_ = openDevice(module, options_.target, {});
+      if (!device_) {
+        device_ = openDevice(module, options_.target, {});
+        std::printf("%s\n", device_->description().c_str());
+      }
       Machine machine({.device = *device_, .container = container, .module = module, .dims = group.dims, .print = [](const std::string&) {}});
       for (const Case& c : group.cases) {
         try {
@@ -101,7 +104,7 @@ class Suites {
     bool passed = true;
     nlohmann::json rows = nlohmann::json::array();
     for (const auto& [suite, count] : counts_) {
-      std::printf("%s, %s: %d of %d passed\n", device_->description().c_str(), suite.c_str(), count.passed, count.ran);
+      std::printf("%s: %d of %d passed\n", suite.c_str(), count.passed, count.ran);
       rows.push_back({{"suite", suite}, {"device", device_->description()}, {"ran", count.ran}, {"passed", count.passed}});
       passed = passed && count.passed == count.ran;
     }
