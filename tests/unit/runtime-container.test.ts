@@ -77,14 +77,18 @@ const lowering = (machine: MachineName) => fc.array(kernel, { maxLength: 2 }).ch
   machine: fc.constant(machine), kernels: fc.constant(kernels), schedules: schedule(kernels.length).map(s => [{ ...s, entry: "run" }]),
 }));
 const program = fc.record<CompiledProgram>({
-  name, lowerings: fc.tuple(lowering("simd128"), lowering("v3")), constants: fc.array(constant, { maxLength: 3 }),
+  name, lowerings: fc.tuple(lowering("simd128"), lowering("v3"), lowering("gpu")), constants: fc.array(constant, { maxLength: 3 }),
   dims: fc.constant([{ name: "B", binding: "instance", min: 1, max: 8, multipleOf: 1 }]),
   states: fc.constant([{ name: "s", type: { dtype: "f32", shape: [3], axes: [null] }, init: "init:s", span: { file: "a.ts", line: 3, column: 1 } }]),
   procedures: fc.array(procedure, { maxLength: 1 }),
 });
-const modulesOf = ({ lowerings }: CompiledProgram): Module[] => lowerings.map(({ kernels }, lowering): Module => {
+const modulesOf = ({ lowerings }: CompiledProgram): Module[] => lowerings.flatMap(({ machine, kernels }, lowering): Module[] => {
   const code = { lowering, bytes: Uint8Array.of(0, 97, 115, 109), scratch: kernels.map((_, i) => i) };
-  return lowering === 0 ? { kind: "wasm", relaxed: true, shared: false, ...code } : { kind: "cpu", level: "v3", features: ["vnni"], ...code };
+  switch (machine) {
+    case "simd128": return [{ kind: "wasm", relaxed: true, shared: false, ...code }];
+    case "gpu": return [{ kind: "vulkan", ...code }, { kind: "cuda", architectures: ["sm_80", "sm_90"], ...code }];
+    default: return [{ kind: "cpu", level: "v3", features: ["vnni"], ...code }];
+  }
 });
 
 const small: CompiledProgram = {
