@@ -5,14 +5,8 @@
 namespace sluice {
 namespace {
 
-/** Commands that a loop may be written out as. */
-constexpr int64_t UNROLLED = 512;
-/** What a task's scratch memory is a multiple of. */
-constexpr int64_t SCRATCH_ALIGNMENT = 16;
 constexpr int64_t MOST_BLOCKS = INT32_MAX;
 constexpr unsigned WARP = 32;
-
-int64_t strideOf(const LaunchCommand& launch) { return (launch.scratch + SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT; }
 
 struct Block {
   unsigned threads;
@@ -24,30 +18,6 @@ Block blockOf(const LaunchCommand& launch, const CudaKernel& kernel, int multipr
   unsigned threads = kernel.threads;
   while (threads % (2 * WARP) == 0 && launch.tasks < static_cast<int64_t>(threads) * multiprocessors) threads /= 2;
   return {threads, threads};
-}
-
-/** Tasks of one launch: whole blocks, where that many have room for their scratch memory. */
-int64_t tasksAtOnce(const LaunchCommand& launch, int64_t block) {
-  int64_t tasks = std::min(launch.tasks, MOST_BLOCKS * block);
-  if (const int64_t stride = strideOf(launch); stride > 0) {
-    const int64_t room = std::max<int64_t>(1, CUDA_SCRATCH_LIMIT / stride);
-    if (room < tasks) tasks = room < block ? room : room / block * block;
-  }
-  return tasks;
-}
-
-/** How many commands a loop is once it is written out; none if that is too many, or the host takes part in it. */
-std::optional<int64_t> writtenOut(const LoopCommand& loop) {
-  int64_t round = 1;
-  for (const Command& c : loop.body) {
-    if (std::holds_alternative<EffectCommand>(c.as)) return std::nullopt;
-    const auto* inner = std::get_if<LoopCommand>(&c.as);
-    const auto commands = inner == nullptr ? std::optional<int64_t>(1) : writtenOut(*inner);
-    if (!commands) return std::nullopt;
-    round += *commands;
-  }
-  if (loop.until || loop.trips > UNROLLED || round > UNROLLED || round * loop.trips > UNROLLED) return std::nullopt;
-  return round * loop.trips;
 }
 
 }  // namespace
@@ -73,7 +43,7 @@ void CudaTape::measure(const std::vector<Command>& commands) {
   for (const Command& c : commands) {
     if (const auto* loop = std::get_if<LoopCommand>(&c.as)) measure(loop->body);
     if (const auto* launch = std::get_if<LaunchCommand>(&c.as)) {
-      scratchBytes_ = std::max(scratchBytes_, strideOf(*launch) * tasksAtOnce(*launch, blockOf(*launch, module_.kernel(launch->kernel), gpu_.adapter.multiprocessors).tasks));
+      scratchBytes_ = std::max(scratchBytes_, scratchStride(*launch) * tasksAtOnce(*launch, blockOf(*launch, module_.kernel(launch->kernel), gpu_.adapter.multiprocessors).tasks, MOST_BLOCKS));
     }
   }
 }
@@ -95,7 +65,7 @@ void CudaTape::write(const std::vector<Command>& commands, std::vector<Step>& in
       add({*copy, copy->label});
     } else if (const auto* effect = std::get_if<EffectCommand>(&c.as)) {
       into.push_back({*effect});
-    } else if (const auto& loop = std::get<LoopCommand>(c.as); writtenOut(loop)) {
+    } else if (const auto& loop = std::get<LoopCommand>(c.as); isWrittenOut(loop)) {
       for (int64_t trip = 0; trip < loop.trips; trip++) {
         add({CudaCount{loop.index, trip}});
         write(loop.body, into);
@@ -110,14 +80,14 @@ void CudaTape::write(const std::vector<Command>& commands, std::vector<Step>& in
 
 const std::vector<CudaLaunch>* CudaTape::launchesOf(const LaunchCommand& command) {
   const Block block = blockOf(command, module_.kernel(command.kernel), gpu_.adapter.multiprocessors);
-  const int64_t step = tasksAtOnce(command, block.tasks);
+  const int64_t step = tasksAtOnce(command, block.tasks, MOST_BLOCKS);
   auto& launches = launches_.emplace_back();
   for (int64_t low = 0; low < command.tasks; low += step) {
     const int64_t high = std::min(low + step, command.tasks);
     CudaLaunch launch{module_.function(command.kernel), static_cast<unsigned>((high - low + block.tasks - 1) / block.tasks), block.threads, {}};
     for (const Operand& o : command.operands) launch.arguments.push_back(o.range.address);
     for (const int64_t d : command.dims) launch.arguments.push_back(static_cast<uint64_t>(d));
-    launch.arguments.insert(launch.arguments.end(), {static_cast<uint64_t>(low), static_cast<uint64_t>(high), command.scratch > 0 ? scratch_->address : 0, static_cast<uint64_t>(strideOf(command))});
+    launch.arguments.insert(launch.arguments.end(), {static_cast<uint64_t>(low), static_cast<uint64_t>(high), command.scratch > 0 ? scratch_->address : 0, static_cast<uint64_t>(scratchStride(command))});
     launches.push_back(std::move(launch));
   }
   return &launches;

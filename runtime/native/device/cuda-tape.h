@@ -4,17 +4,14 @@
 #pragma once
 #include <deque>
 #include <memory>
-#include <optional>
 #include <variant>
 #include <vector>
 
 #include "device/cuda-gpu.h"
 #include "device/cuda-module.h"
+#include "device/tape-steps.h"
 
 namespace sluice {
-
-/** Bytes of scratch memory at most that one launch uses, unless one task needs more. */
-constexpr int64_t CUDA_SCRATCH_LIMIT = int64_t{256} << 20;
 
 /** A part of a launch's tasks, with room for its arguments. */
 struct CudaLaunch {
@@ -58,16 +55,8 @@ class CudaTape final : public Tape {
     bool hasRun_ = false;
     std::unique_ptr<CUgraphExec_st, Destroy> graph_{nullptr, {nullptr}};
   };
-  struct Step;
-  struct Loop {
-    int64_t trips = 0;
-    Range index;
-    std::optional<Range> until;
-    std::vector<Step> body;
-  };
-  struct Step {
-    std::variant<Stretch, Loop, EffectCommand> as;
-  };
+  using Loop = TapeLoop<Stretch>;
+  using Step = TapeStep<Stretch>;
 
   /** Of launches in this module; it is not run before `prepare`. */
   CudaTape(const CudaGpu& gpu, const CudaModule& module, std::vector<Command> commands);
@@ -81,11 +70,7 @@ class CudaTape final : public Tape {
   void prepare(std::shared_ptr<const Range> scratch);
   std::vector<Step>& steps() { return steps_; }
 
-  /** The last moment that must be reached before it is destroyed. */
-  struct LastRun {
-    Stream* stream = nullptr;
-    Moment moment = 0;
-  } lastRun;
+  LastRun lastRun;
 
  private:
   void measure(const std::vector<Command>& commands);

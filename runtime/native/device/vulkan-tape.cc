@@ -6,39 +6,8 @@
 namespace sluice {
 namespace {
 
-/** Commands that a loop may be written out as. */
-constexpr int64_t UNROLLED = 512;
 constexpr int64_t ARGUMENT_CHUNK = 16 << 10;
-/** What a task's scratch memory is a multiple of. */
-constexpr int64_t SCRATCH_ALIGNMENT = 16;
 constexpr int64_t MOST_WORKGROUPS = static_cast<int64_t>(WORKGROUPS_X * WORKGROUPS_X);
-
-int64_t strideOf(const LaunchCommand& launch) { return (launch.scratch + SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT; }
-
-/** Tasks that one dispatch has: whole workgroups, where that many have room for their scratch memory. */
-int64_t tasksOfDispatch(const LaunchCommand& launch, const VulkanKernel& kernel) {
-  const int64_t workgroup = kernel.tasks;
-  int64_t tasks = std::min(launch.tasks, MOST_WORKGROUPS * workgroup);
-  if (const int64_t stride = strideOf(launch); stride > 0) {
-    const int64_t room = std::max<int64_t>(1, SCRATCH_LIMIT / stride);
-    if (room < tasks) tasks = room < workgroup ? room : room / workgroup * workgroup;
-  }
-  return tasks;
-}
-
-/** How many commands a loop is once it is written out; none if that is too many, or the host takes part in it. */
-std::optional<int64_t> writtenOut(const LoopCommand& loop) {
-  int64_t round = 1;
-  for (const Command& c : loop.body) {
-    if (std::holds_alternative<EffectCommand>(c.as)) return std::nullopt;
-    const auto* inner = std::get_if<LoopCommand>(&c.as);
-    const auto commands = inner == nullptr ? std::optional<int64_t>(1) : writtenOut(*inner);
-    if (!commands) return std::nullopt;
-    round += *commands;
-  }
-  if (loop.until || loop.trips > UNROLLED || round > UNROLLED || round * loop.trips > UNROLLED) return std::nullopt;
-  return round * loop.trips;
-}
 
 }  // namespace
 
@@ -79,7 +48,7 @@ class VulkanTape::Writer {
     timed(c.label, c.from.bytes, into, [&](Recorder& recorder) { recorder.copy(tape_.home_.memory, c.from, tape_.home_.memory, c.to); });
   }
   void add(const LoopCommand& c, std::vector<Step>& into) {
-    if (writtenOut(c)) {
+    if (isWrittenOut(c)) {
       for (int64_t trip = 0; trip < c.trips; trip++) {
         open().fill(tape_.home_.memory, c.index, static_cast<int32_t>(trip));
         addAll(c.body, into);
@@ -163,7 +132,7 @@ VulkanTape::~VulkanTape() {
 void VulkanTape::measure(const std::vector<Command>& commands) {
   for (const Command& c : commands) {
     if (const auto* loop = std::get_if<LoopCommand>(&c.as)) measure(loop->body);
-    if (const auto* launch = std::get_if<LaunchCommand>(&c.as)) scratchBytes_ = std::max(scratchBytes_, strideOf(*launch) * tasksOfDispatch(*launch, module_.kernel(launch->kernel)));
+    if (const auto* launch = std::get_if<LaunchCommand>(&c.as)) scratchBytes_ = std::max(scratchBytes_, scratchStride(*launch) * tasksAtOnce(*launch, module_.kernel(launch->kernel).tasks, MOST_WORKGROUPS));
   }
 }
 
@@ -180,7 +149,7 @@ void VulkanTape::prepare(const std::vector<Command>& commands) {
 }
 void VulkanTape::prepare(const LaunchCommand& launch) {
   const VulkanKernel& kernel = module_.kernel(launch.kernel);
-  const int64_t step = tasksOfDispatch(launch, kernel);
+  const int64_t step = tasksAtOnce(launch, kernel.tasks, MOST_WORKGROUPS);
   auto& dispatches = dispatches_[&launch];
   for (int64_t low = 0; low < launch.tasks; low += step) {
     const int64_t high = std::min(low + step, launch.tasks);
@@ -191,7 +160,7 @@ void VulkanTape::prepare(const LaunchCommand& launch) {
     *word++ = static_cast<uint64_t>(low);
     *word++ = static_cast<uint64_t>(high);
     *word++ = launch.scratch > 0 ? scratch_->address : 0;
-    *word++ = static_cast<uint64_t>(strideOf(launch));
+    *word++ = static_cast<uint64_t>(scratchStride(launch));
     dispatches.push_back(dispatch);
   }
 }

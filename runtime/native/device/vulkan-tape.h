@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "device/tape-steps.h"
 #include "device/vulkan-memory.h"
 #include "device/vulkan-module.h"
 #include "device/vulkan-recorder.h"
@@ -20,9 +21,6 @@ struct TapeHome {
   const Pipelines& pipelines;
 };
 
-/** Bytes of scratch memory at most that one dispatch uses, unless one task needs more. */
-constexpr int64_t SCRATCH_LIMIT = int64_t{256} << 20;
-
 class VulkanTape final : public Tape {
  public:
   struct Timed {
@@ -35,16 +33,8 @@ class VulkanTape final : public Tape {
     VkQueryPool queries = VK_NULL_HANDLE;
     std::vector<Timed> timed;
   };
-  struct Step;
-  struct Loop {
-    int64_t trips = 0;
-    Range index;
-    std::optional<Range> until;
-    std::vector<Step> body;
-  };
-  struct Step {
-    std::variant<Segment, Loop, EffectCommand> as;
-  };
+  using Loop = TapeLoop<Segment>;
+  using Step = TapeStep<Segment>;
 
   VulkanTape(const TapeHome& home, const VulkanModule& module, std::vector<Command> commands);
   ~VulkanTape() override;
@@ -56,11 +46,7 @@ class VulkanTape final : public Tape {
   /** Once, before it runs; the memory is kept. */
   void prepare(std::shared_ptr<const Range> scratch);
   const std::vector<Step>& steps(bool isTraced);
-  /** The last moment that must be reached before it is destroyed. */
-  struct LastRun {
-    Stream* stream = nullptr;
-    Moment moment = 0;
-  } lastRun;
+  LastRun lastRun;
 
  private:
   /** A part of a launch's tasks. */

@@ -48,9 +48,9 @@ TEST_CASE("cuda: workgroups have a task each, and a launch is cut where its scra
   for (int32_t i = 0; i < 100; i++) REQUIRE(numbers[static_cast<size_t>(i)] == i + 7);
   CHECK(numbers.back() == -1);
   // Room for more than a block, for less than one, and for less than a task.
-  for (const int64_t scratch : {int64_t{8}, CUDA_SCRATCH_LIMIT / 100, CUDA_SCRATCH_LIMIT + 4}) {
+  for (const int64_t scratch : {int64_t{8}, SCRATCH_LIMIT / 100, SCRATCH_LIMIT + 4}) {
     CAPTURE(scratch);
-    const int64_t tasks = scratch > CUDA_SCRATCH_LIMIT ? 3 : 300;
+    const int64_t tasks = scratch > SCRATCH_LIMIT ? 3 : 300;
     const auto values = counting(static_cast<size_t>(tasks));
     const Range x = b.upload(values);
     const Range z = b.upload(std::vector<float>(values.size(), -1));
