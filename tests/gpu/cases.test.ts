@@ -3,9 +3,12 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { requireBuilt } from "../../runtime/native/built.ts";
+import { cudaShim } from "../support/cuda-shim.ts";
+import { TEST_CACHE } from "../support/native-kernels.ts";
+import { WORKGROUP_CASES } from "../support/workgroup-cases.ts";
 import { CaseFolder, randomGraphs } from "./cases.ts";
 
 const GRAPHS = 5;
@@ -59,4 +62,18 @@ test("a folder that was cut short, a container that is broken and a target witho
   changed("cases.json", bytes => bytes.subarray(0, 20), () => expect(run()).toMatchObject({ status: 1, stderr: expect.stringContaining("CASES001") }));
   changed("1.slx", bytes => bytes.fill(0, 4096, 4100), () => expect(run()).toMatchObject({ status: 1, stdout: expect.stringContaining("FAILED random graphs: 1.slx: error SLX001") }));
   expect(run("--suite", "none")).toMatchObject({ status: 1, stderr: expect.stringContaining("CASES002") });
+});
+
+test("kernels and graphs for CUDA pass on the driver for tests", async () => {
+  const nvcc = cudaShim();
+  const forCuda = mkdtempSync(join(tmpdir(), "sluice-cases-"));
+  const cases = new CaseFolder("cuda:sm_90", { nvcc, cache: TEST_CACHE });
+  await cases.addGraphs("random graphs", randomGraphs(6, 2, 5));
+  const exchanges = WORKGROUP_CASES.find(([name]) => name.startsWith("exchanges"))![1]();
+  await cases.addKernels("workgroups", exchanges);
+  await cases.write(forCuda);
+  const { status, stdout } = spawnSync(requireBuilt("conformance"), [forCuda, "--target", "cuda"], { encoding: "utf8", env: { ...process.env, LD_LIBRARY_PATH: dirname(nvcc) } });
+  rmSync(forCuda, { recursive: true });
+  expect(stdout).toMatch(new RegExp(`^cuda, .*\nrandom graphs: 2 of 2 passed\nworkgroups: ${exchanges.length} of ${exchanges.length} passed\n$`));
+  expect(status).toBe(0);
 });
