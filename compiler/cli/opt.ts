@@ -32,7 +32,7 @@ export function addOpt(program: Command): void {
     .description("run passes on a program's graphs, or on those of a .slir file, and write them as text")
     .option("--passes <a,b>", `the passes to run, in order (${COMPILED_PASSES.join(",")})`)
     .option("--stop-after <pass>", "the last pass to run; fusion, which comes after them, prints a table of kernels")
-    .option("--target <target>", "of fusion: wasm (the default), cpu, cpu:v4, vulkan")
+    .option("--target <target>", "of fusion: wasm (the default), cpu, cpu:v4, vulkan, cuda:sm_90")
     .option("--dim <name=value>", "of fusion: a dim's value, 512 if it may be", collect, [])
     .option("--changes", "say what each pass changed, in comments")
     .option("--entry <name>", "one graph only")
