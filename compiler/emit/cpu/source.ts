@@ -10,7 +10,7 @@ import type { CpuTarget } from "./level.ts";
 import { libraryText } from "./library.ts";
 
 export interface SourceOptions extends CpuTarget {
-  /** Of about the same length. */
+  /** That take about as long to compile. */
   readonly units: number;
   /** Whether instructions are named by <immintrin.h> or by gcc's builtins. */
   readonly intrinsics: boolean;
@@ -39,13 +39,16 @@ export function emitC(kernels: readonly Kernel[], { level, features, units, intr
   };
 }
 
-/** The texts in so many groups at most, the longest first into the shortest group; one group, if there are no texts. */
+/** What a kernel takes beside its text to compile, in characters. */
+const KERNEL_COST = 2500;
+
+/** The texts in so many groups at most, those that take longest first into the group that takes least; one group, if there are no texts. */
 function balanced(texts: readonly string[], count: number): string[][] {
-  const groups = Array.from({ length: Math.max(1, Math.min(count, texts.length)) }, () => ({ texts: [] as string[], length: 0 }));
+  const groups = Array.from({ length: Math.max(1, Math.min(count, texts.length)) }, () => ({ texts: [] as string[], cost: 0 }));
   for (const text of [...texts].sort((a, b) => b.length - a.length)) {
-    const shortest = groups.reduce((a, b) => (b.length < a.length ? b : a));
-    shortest.texts.push(text);
-    shortest.length += text.length;
+    const least = groups.reduce((a, b) => (b.cost < a.cost ? b : a));
+    least.texts.push(text);
+    least.cost += text.length + KERNEL_COST;
   }
   return groups.map(g => g.texts);
 }
