@@ -56,7 +56,7 @@ function peakRow(folder: string): Row {
   if ("why" in compiled) return limitRow({ ...common, ours: compiled });
   let [peak, first, second] = [0, 0, 0];
   for (let turn = 0; turn < 3; turn++) {
-    const [limit, rates] = [ran(join(folder, "fma-peak")), ran(process.execPath, here("../convolutions.ts"), "600")];
+    const [limit, rates] = [ran(join(folder, "fma-peak")), ran(process.execPath, here("../convolutions.ts"), "2000")];
     if ("why" in limit) return limitRow({ ...common, ours: limit });
     if ("why" in rates) return limitRow({ ...common, ours: rates });
     const own = JSON.parse(rates.stdout) as { first: number; second: number };
