@@ -27,10 +27,10 @@ const FLAGS = [
 ];
 const FLAGS_OF = {
   // As fast as by -O2, and compiled in half of the time: kernels come unrolled and vectorised. What is moved out of loops late
-  // would take registers that sums need. Known bits, every way to step through a loop and registers for all loops but the
-  // tightest gain nothing.
+  // would take registers that sums need. Known bits, where pointers point, copies of names, what functions touch, every way to
+  // step through a loop and registers for all loops but the tightest gain nothing.
   gcc: [
-    "-O1", "-fgcse", "-fexpensive-optimizations", "-fno-move-loop-invariants", "-fno-tree-bit-ccp",
+    "-O1", "-fgcse", "-fexpensive-optimizations", "-fno-move-loop-invariants", "-fno-tree-bit-ccp", "-fno-tree-pta", "-fno-tree-copy-prop", "-fno-ipa-pure-const", "-fno-ipa-modref",
     "--param=iv-consider-all-candidates-bound=5", "--param=ira-max-loops-num=4",
   ],
   clang: ["-O2"],
