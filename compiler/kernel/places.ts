@@ -3,7 +3,7 @@
 import { constant } from "./expr.ts";
 import { type Buffer, type Expr, type Kernel, REGISTER_TYPE, type Stmt, typeOf } from "./ir.ts";
 import { isFloatScalar } from "./scalar.ts";
-import { mapExpressions, mapOperands } from "./share.ts";
+import { mapExpressions, mapOperands, operandsOf } from "./share.ts";
 
 const isFloat = (e: Expr): boolean => isFloatScalar(typeOf(e).scalar);
 const isFloatRegister = (b: Buffer): boolean => b.space === "register" && isFloatScalar(REGISTER_TYPE[b.dtype]);
@@ -78,10 +78,7 @@ class Rewriter {
   #loads(e: Expr): Stmt[] {
     const found: Stmt[] = [];
     const visit = (x: Expr): void => {
-      mapOperands(x, y => {
-        visit(y);
-        return y;
-      });
+      operandsOf(x).forEach(visit);
       if ((x.kind === "load" || x.kind === "gather") && isFloat(x) && !this.#unwatched.has(x.buffer)) {
         found.push({ kind: "let", name: `place ${this.#names++}`, value: mapOperands(x, y => this.#value(y)) });
       }

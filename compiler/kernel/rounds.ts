@@ -2,7 +2,7 @@
 // whether they do tells the round, but for its parity. Of these, enumeration runs the first two rounds and the last.
 import type { Size } from "../base/sizes.ts";
 import type { Buffer, Expr, Param, Stmt } from "./ir.ts";
-import { mapExpressions, mapOperands } from "./share.ts";
+import { mapExpressions, operandsOf } from "./share.ts";
 
 /** Whether the size tells more of a name than its parity. */
 function tells(s: Size, names: ReadonlySet<string>): boolean {
@@ -12,14 +12,8 @@ function tells(s: Size, names: ReadonlySet<string>): boolean {
     return !(a.kind === "mod" && a.b === 2) && (tells(a.a, names) || tells(a.b, names));
   }));
 }
-function exprTells(e: Expr, names: ReadonlySet<string>): boolean {
-  let found = (e.kind === "size" && tells(e.size, names)) || (e.kind === "var" && names.has(e.name));
-  mapOperands(e, x => {
-    found ||= exprTells(x, names);
-    return x;
-  });
-  return found;
-}
+const exprTells = (e: Expr, names: ReadonlySet<string>): boolean =>
+  (e.kind === "size" && tells(e.size, names)) || (e.kind === "var" && names.has(e.name)) || operandsOf(e).some(x => exprTells(x, names));
 
 export function repeatsItself(loop: Stmt & { kind: "for" }, bufferOf: (name: string) => Buffer | Param | undefined): boolean {
   const names = new Set([loop.variable]);
@@ -30,8 +24,18 @@ export function repeatsItself(loop: Stmt & { kind: "for" }, bufferOf: (name: str
     return buffer === undefined || buffer.space === "shared" || (buffer.space === "global" && (buffer as Param).access !== "read");
   };
   const isFree = (name: string, index: readonly Expr[]): boolean => bufferOf(name)?.space === "global" || own.has(name) || !index.some(i => exprTells(i, names));
+  /** Whether it reads what others write at a place that tells the round. */
+  const readsTelling = (e: Expr): boolean =>
+    ((e.kind === "load" || e.kind === "gather") && isShared(e.buffer) && e.index.some(i => exprTells(i, names))) || operandsOf(e).some(readsTelling);
   const all = (block: readonly Stmt[]): boolean => block.every(s => {
+    let isTelling = false;
+    mapExpressions(s, e => {
+      isTelling ||= readsTelling(e);
+      return e;
+    });
+    if (isTelling || (s.kind === "while" && readsTelling(s.condition))) return false;
     switch (s.kind) {
+      case "fragment_load": return !(isShared(s.buffer) && s.index.some(i => exprTells(i, names)));
       case "alloc": own.set(s.buffer.name, s.buffer); return true;
       case "let": if (exprTells(s.value, names)) names.add(s.name); return true;
       // What a mutable holds may be of any round.
@@ -66,11 +70,5 @@ function meets(block: readonly Stmt[], isShared: (buffer: string) => boolean): b
     return found;
   });
 }
-function reads(e: Expr, isShared: (buffer: string) => boolean): boolean {
-  let found = (e.kind === "load" || e.kind === "gather") && isShared(e.buffer);
-  mapOperands(e, x => {
-    found ||= reads(x, isShared);
-    return x;
-  });
-  return found;
-}
+const reads = (e: Expr, isShared: (buffer: string) => boolean): boolean =>
+  ((e.kind === "load" || e.kind === "gather") && isShared(e.buffer)) || operandsOf(e).some(x => reads(x, isShared));

@@ -33,9 +33,10 @@ describe("probes", () => {
   it.each([
     ["in the middle round, under a condition", "if eq(s, 5) {\n      x[0] = index(t)\n    }\n    barrier workgroup"],
     ["of every third round, at a place that tells it", "x[mod(s, 3)] = index(t)\n    barrier workgroup"],
+    ["at a place that one round alone reads", "if eq(t, 0) {\n      x[5] = index(t)\n    }\n    let read = x[s]\n    barrier workgroup"],
     ["of some rounds of an inner loop", "for u in 4 .. s {\n      x[0] = index(t)\n    }\n    barrier workgroup"],
   ])("a race %s is found, though most loops run their first and last rounds only", async (_, body) => {
-    const text = (inside: string): string => `kernel "k" simt {\n  summary ""\n  flops 1\n  param y: f32[1] write\n  grid i: 1\n  thread t: 32\n  shared x: i32[3]\n  for s in 0 .. 12 {\n    ${inside}\n  }\n}\n`;
+    const text = (inside: string): string => `kernel "k" simt {\n  summary ""\n  flops 1\n  param y: f32[1] write\n  grid i: 1\n  thread t: 32\n  shared x: i32[12]\n  if lt(t, 12) {\n    x[t] = index(t)\n  }\n  barrier workgroup\n  for s in 0 .. 12 {\n    ${inside}\n  }\n}\n`;
     expect(await brokenText(text(body))).toBe(7);
     expect(await brokenText(text("barrier workgroup"))).toBe(0);
   });

@@ -6,7 +6,7 @@ import { dimSize, floorDivSize, modSize, productSize, type Range, sameSize, type
 import { spanText } from "../../base/span.ts";
 import { indexSize } from "../../kernel/indices.ts";
 import { type Buffer, type Expr, type Kernel, type Param, REGISTER_TYPE, type Stmt, typeOf } from "../../kernel/ir.ts";
-import { mapOperands } from "../../kernel/share.ts";
+import { operandsOf } from "../../kernel/share.ts";
 import { ScratchLayout } from "../scratch.ts";
 import { opened } from "./arithmetic.ts";
 import { Code, SCALAR_TYPE } from "./code.ts";
@@ -370,12 +370,7 @@ const lanesOf = (name: string, count: number): string[] => (count === 1 ? [name]
 function isLanewise(e: Expr, readsMemory: (buffer: string) => boolean): boolean {
   if (["shuffle", "lane", "horizontal", "vector"].includes(e.kind)) return false;
   if ((e.kind === "load" || e.kind === "gather") && readsMemory(e.buffer)) return false;
-  let all = true;
-  mapOperands(e, x => {
-    all &&= isLanewise(x, readsMemory);
-    return x;
-  });
-  return all;
+  return operandsOf(e).every(x => isLanewise(x, readsMemory));
 }
 
 /** A comment must not end early. */
