@@ -5,7 +5,7 @@ import { SluiceError } from "../compiler/base/diagnostics.ts";
 import type { DType } from "../compiler/base/dtypes.ts";
 import { type DimValues, dimsOf, evaluateSize } from "../compiler/base/sizes.ts";
 import type { Span } from "../compiler/base/span.ts";
-import type { Procedure, ProcedureStep, ScalarBinary, ScalarExpr, ScalarUnary, Slot, TextExpr } from "../compiler/plan/procedure.ts";
+import { numberBounds, type Procedure, type ProcedureArg, type ProcedureStep, type ScalarBinary, type ScalarExpr, type ScalarUnary, type Slot, type TextExpr } from "../compiler/plan/procedure.ts";
 import { elementAt, type HostTensor, tensorOfNumbers } from "./tensor.ts";
 
 /** What runs entries and keeps tensors, as handles T, where they lie. A tensor without axes is a plain number. */
@@ -84,17 +84,24 @@ export function procedureArguments(procedure: Procedure, given: { readonly [name
   return new Map(procedure.args.map(a => {
     const value = given[a.name] ?? a.init ?? (a.kind === "flag" ? 0 : undefined);
     if (value === undefined) throw new SluiceError({ code: "ARG001", message: `\`${procedure.name}\` needs an argument \`${a.name}\``, expected: `${a.name}: ${a.kind}${a.help ? `, ${a.help}` : ""}` });
-    return [a.slot, argumentValue(procedure.name, a.name, a.kind, value)];
+    return [a.slot, argumentValue(procedure.name, a, value)];
   }));
 }
 
-function argumentValue(procedure: string, name: string, kind: Procedure["args"][number]["kind"], value: unknown): ProcedureValue {
+function argumentValue(procedure: string, arg: ProcedureArg, value: unknown): ProcedureValue {
+  const { name, kind } = arg;
   const refuse = (expected: string): never => {
-    throw new SluiceError({ code: "ARG003", message: `argument \`${name}\` of \`${procedure}\` has the wrong kind`, found: typeof value === "object" ? "an object" : JSON.stringify(value), expected });
+    const found = typeof value === "object" ? "an object" : typeof value === "number" ? String(value) : JSON.stringify(value);
+    throw new SluiceError({ code: "ARG003", message: `argument \`${name}\` of \`${procedure}\` has the wrong kind`, found, expected });
+  };
+  const bounded = (x: number): number => {
+    const { min, max } = numberBounds(arg);
+    if (x >= min && x <= max) return x;
+    throw new SluiceError({ code: "ARG004", message: `argument \`${name}\` of \`${procedure}\` is out of bounds`, found: String(x), expected: `${min} … ${max}` });
   };
   switch (kind) {
-    case "int": return typeof value === "number" && Number.isInteger(value) ? value : refuse("an integer");
-    case "real": return typeof value === "number" ? value : refuse("a number");
+    case "int": return typeof value === "number" && Number.isInteger(value) ? bounded(value) : refuse("an integer");
+    case "real": return typeof value === "number" && !Number.isNaN(value) ? bounded(value) : refuse("a number");
     case "flag": return typeof value === "boolean" || value === 0 || value === 1 ? Number(value) : refuse("true or false");
     case "text": case "file": return typeof value === "string" ? value : refuse(kind === "text" ? "text" : "a path");
     case "picture": return typeof value === "string" || (typeof value === "object" && value !== null && "rgb" in value) ? (value as ProcedureValue) : refuse("a path or a picture");

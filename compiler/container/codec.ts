@@ -105,7 +105,7 @@ const procedureStep: Decoder<ProcedureStep> = union<ProcedureStep>({
 });
 const procedureArg: Decoder<ProcedureArg> = record({
   name: text, kind: oneOf("int", "real", "flag", "text", "file", "picture"), help: text,
-  init: optional<number | string>((value, at) => (typeof value === "string" ? value : real(value, at))), slot: count,
+  init: optional<number | string>((value, at) => (typeof value === "string" ? value : real(value, at))), min: optional(real), max: optional(real), slot: count,
 });
 const procedure: Decoder<Procedure> = record({ name: text, args: list(procedureArg), slots: count, body: steps });
 

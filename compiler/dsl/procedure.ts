@@ -4,7 +4,7 @@ import { SluiceError } from "../base/diagnostics.ts";
 import type { DType } from "../base/dtypes.ts";
 import type { Size } from "../base/sizes.ts";
 import { type Graph, inputsOf, isTuple } from "../graph/graph.ts";
-import type { Procedure as Traced, ProcedureArg, ProcedureStep, ScalarExpr, Slot, TextExpr } from "../plan/procedure.ts";
+import { numberBounds, type Procedure as Traced, type ProcedureArg, type ProcedureStep, type ScalarExpr, type Slot, type TextExpr } from "../plan/procedure.ts";
 import type { Num, Spec } from "./dims.ts";
 import { hasSource, type HasSource, hostExpr, type Operand, typeOfSource } from "./operands.ts";
 import { userSpan } from "./source.ts";
@@ -85,12 +85,33 @@ export interface Picture {
   pixels(opts?: { resize?: readonly [number, number] }): U8<[any, any, 3]>;
   pixels(opts: { dtype: "f32"; resize?: readonly [number, number] }): F32<[any, any, 3]>;
 }
-export interface Arg<T> { readonly kind: ProcedureArg["kind"]; readonly help: string; readonly init?: number | string; readonly make: (slot: Slot) => T }
+/** The least and the greatest value of an argument, both included. */
+export interface ArgBounds { readonly min?: number; readonly max?: number }
+export interface Arg<T> extends ArgBounds { readonly kind: ProcedureArg["kind"]; readonly help: string; readonly init?: number | string; readonly make: (slot: Slot) => T }
 const arg = <T>(kind: ProcedureArg["kind"], help: string, make: (slot: Slot) => T, init?: number | string): Arg<T> => ({ kind, help, make, ...(init === undefined ? {} : { init }) });
 
+/** A number that its caller may give, within bounds that its first value lies in. Throws SluiceError PROC008. */
+function numberArg<T>(kind: "int" | "real", init: number, help: string, { min, max }: Required<ArgBounds>, make: (slot: Slot) => T): Arg<T> {
+  const widest = numberBounds({ kind });
+  const [what, none] = kind === "int" ? ["an integer", "no integer of i32"] : ["a number", "no number"];
+  const refuse = (message: string, found: string, expected: string, hint?: string): never => {
+    throw new SluiceError({ code: "PROC008", message, span: userSpan(), found, expected, ...(hint === undefined ? {} : { hint }) });
+  };
+  const fits = (x: number): boolean => (kind === "int" ? Number.isInteger(x) && x >= widest.min && x <= widest.max : !Number.isNaN(x));
+  const unfit = [min, max].find(x => !fits(x));
+  if (unfit !== undefined) refuse(`a bound of the argument is ${none}`, String(unfit), kind === "int" ? `${widest.min} … ${widest.max}` : what);
+  if (min > max) refuse("no number lies within the argument's bounds", `min ${min}, max ${max}`, "min ≤ max");
+  if (!fits(init) || init < min || init > max) refuse(`the argument's first value is ${fits(init) ? "out of its bounds" : none}`, String(init), `${what}, ${min} … ${max}`, init < min ? `bounds are given after the help: ${kind}(${init}, "", { min: ${init} })` : undefined);
+  return { ...arg(kind, help, make, init), min, max };
+}
+
 // what a procedure may ask of its caller; each is a flag of the command line and of the executable
-export const int = (init: number, help = ""): Arg<Scalar<"i32">> => arg("int", help, slot => scalarSlot(slot, "i32"), init);
-export const real = (init: number, help = ""): Arg<Scalar<"f32">> => arg("real", help, slot => scalarSlot(slot, "f32"), init);
+/** A whole number: 0 or more unless `min` says otherwise, since most are counts, and at most 2^31 − 1. */
+export const int = (init: number, help = "", { min = 0, max = 2 ** 31 - 1 }: ArgBounds = {}): Arg<Scalar<"i32">> =>
+  numberArg("int", init, help, { min, max }, slot => scalarSlot(slot, "i32"));
+/** A number: any that f32 holds and that is finite, unless bounds say otherwise. */
+export const real = (init: number, help = "", bounds: ArgBounds = {}): Arg<Scalar<"f32">> =>
+  numberArg("real", init, help, { ...numberBounds({ kind: "real" }), ...bounds }, slot => scalarSlot(slot, "f32"));
 export const flag = (help = ""): Arg<Scalar<"bool">> => arg("flag", help, slot => scalarSlot(slot, "bool"), 0);
 export const text = (help = "", init?: string): Arg<Text> => arg("text", help, slot => ({ parts: [{ slot }] }), init);
 export const file = (help = "", init?: string): Arg<Text> => arg("file", help, slot => ({ parts: [{ slot }] }), init);
@@ -119,7 +140,10 @@ export function traceProcedure(name: string, p: Procedure<{ readonly [name: stri
   try {
     const args = Object.entries(p.args).map(([key, a]) => ({ key, a, slot: r.slot() }));
     (p.body as (a: object) => void)(Object.fromEntries(args.map(({ key, a, slot }) => [key, a.make(slot)])));
-    const declared = args.map(({ key, a, slot }): ProcedureArg => ({ name: key, kind: a.kind, help: a.help, slot, ...(a.init === undefined ? {} : { init: a.init }) }));
+    const declared = args.map(({ key, a, slot }): ProcedureArg => ({
+      name: key, kind: a.kind, help: a.help, slot,
+      ...(a.init === undefined ? {} : { init: a.init }), ...(a.min === undefined ? {} : { min: a.min }), ...(a.max === undefined ? {} : { max: a.max }),
+    }));
     return { procedure: { name, args: declared, slots: r.slots, body: r.block }, states: [...r.states] };
   } finally {
     current = before;

@@ -55,8 +55,17 @@ export interface ProcedureArg {
   readonly help: string;
   /** Without one the argument is required (flags default to 0). */
   readonly init?: number | string;
+  /** The least and the greatest value of an int or a real; see `numberBounds`. */
+  readonly min?: number;
+  readonly max?: number;
   readonly slot: Slot;
 }
+
+const LARGEST_F32 = 3.4028234663852886e38;
+
+/** What numbers an int or a real may be, both ends included: those of i32 and the finite ones of f32 where it does not say. */
+export const numberBounds = ({ kind, min, max }: Pick<ProcedureArg, "kind" | "min" | "max">): { readonly min: number; readonly max: number } =>
+  (kind === "int" ? { min: min ?? -(2 ** 31), max: max ?? 2 ** 31 - 1 } : { min: min ?? -LARGEST_F32, max: max ?? LARGEST_F32 });
 
 export interface Procedure {
   readonly name: string;

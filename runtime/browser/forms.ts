@@ -2,7 +2,7 @@
 // when asked; a file field also takes names of files that the program itself has written.
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import type { TensorType } from "../../compiler/graph/graph.ts";
-import type { Procedure, ProcedureArg, ProcedureStep } from "../../compiler/plan/procedure.ts";
+import { numberBounds, type Procedure, type ProcedureArg, type ProcedureStep } from "../../compiler/plan/procedure.ts";
 import { type HostIn, typeText } from "../arguments.ts";
 import { readNpy } from "../io/npy.ts";
 import { isPictureShape, pictureTensor } from "../io/pictures.ts";
@@ -78,7 +78,8 @@ function reads(procedure: Procedure, arg: ProcedureArg): boolean {
 export function argumentField(procedure: Procedure, arg: ProcedureArg, files: PageFiles): Field<ProcedureValue> {
   switch (arg.kind) {
     case "int": case "real": {
-      const input = element("input", { type: "number", step: arg.kind === "int" ? "1" : "any", value: String(arg.init ?? 0), name: arg.name });
+      const { min, max } = numberBounds(arg);
+      const input = element("input", { type: "number", step: arg.kind === "int" ? "1" : "any", min: String(min), max: String(max), value: String(arg.init ?? 0), name: arg.name });
       return { root: labelled(arg.name, arg.help, input), value: async () => input.valueAsNumber };
     }
     case "flag": {

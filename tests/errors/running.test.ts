@@ -62,6 +62,15 @@ const cases: readonly (readonly [what: string, run: (p: Program) => Promise<unkn
   found:    ENOENT`],
   ["an argument that is missing", p => p.run("turn", { to: join(folder, "out.png") }), () => `error ARG001: \`turn\` needs an argument \`photo\`
   expected: photo: picture, what to invert`],
+  ["a count below 0", p => p.run("turn", { photo: "a.png", times: -5 }), () => `error ARG004: argument \`times\` of \`turn\` is out of bounds
+  found:    -5
+  expected: 0 … 2147483647`],
+  ["a count that i32 does not hold", p => p.run("turn", { photo: "a.png", times: 99999999999 }), () => `error ARG004: argument \`times\` of \`turn\` is out of bounds
+  found:    99999999999
+  expected: 0 … 2147483647`],
+  ["a count that is no number", p => p.run("turn", { photo: "a.png", times: NaN }), () => `error ARG003: argument \`times\` of \`turn\` has the wrong kind
+  found:    NaN
+  expected: an integer`],
   ["an argument that is not there", p => p.run("turn", { picture: "a.png" }), () => `error ARG002: \`turn\` has no argument \`picture\`
   found:    picture
   expected: photo, times, to`],

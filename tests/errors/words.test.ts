@@ -1,8 +1,8 @@
 // What each word of the DSL refuses, said when the program is traced: the whole text. Every refusal names a line of this file.
 import { expect, test } from "vitest";
 import {
-  adam, arange, assert, attention, constant, conv2d, crossEntropy, dim, dropout, type Entry, einsum, embedding, entry, f32, full, gradients, groupNorm, i32, instanceNorm, iterate, layerNorm,
-  linear, procedure, random, rmsNorm, rope, type Spec, sgd, span, state, type Tensor, traceProgram, u8,
+  adam, arange, assert, attention, constant, conv2d, crossEntropy, dim, dropout, type Entry, einsum, embedding, entry, f32, full, gradients, groupNorm, i32, instanceNorm, int, iterate, layerNorm,
+  linear, procedure, random, real, rmsNorm, rope, type Spec, sgd, span, state, type Tensor, traceProgram, u8,
 } from "sluice";
 
 const B = dim("B", { max: 8 });
@@ -154,6 +154,22 @@ const cases: readonly (readonly [what: string, program: () => Exports, text: str
   found:    1 … 8 and 1 … 99
   expected: one dim for each name
   hint:     share one: const B = dim("B", { … }), or give the other another name`],
+  ["an argument whose first value is no integer", () => ({ p: procedure({ steps: int(2.5) }, () => undefined) }), `PROC008: the argument's first value is no integer of i32
+  found:    2.5
+  expected: an integer, 0 … 2147483647`],
+  ["an argument whose first value lies below the least, which is 0 unless it is given", () => ({ p: procedure({ shift: int(-1) }, () => undefined) }), `PROC008: the argument's first value is out of its bounds
+  found:    -1
+  expected: an integer, 0 … 2147483647
+  hint:     bounds are given after the help: int(-1, "", { min: -1 })`],
+  ["bounds of an argument that nothing lies in", () => ({ p: procedure({ steps: int(3, "steps", { min: 9, max: 5 }) }, () => undefined) }), `PROC008: no number lies within the argument's bounds
+  found:    min 9, max 5
+  expected: min ≤ max`],
+  ["a bound that i32 does not hold", () => ({ p: procedure({ steps: int(3, "steps", { max: 2 ** 31 }) }, () => undefined) }), `PROC008: a bound of the argument is no integer of i32
+  found:    2147483648
+  expected: -2147483648 … 2147483647`],
+  ["a rate that is no number", () => ({ p: procedure({ rate: real(NaN) }, () => undefined) }), `PROC008: the argument's first value is no number
+  found:    NaN
+  expected: a number, -3.4028234663852886e+38 … 3.4028234663852886e+38`],
   ["a state called seed", () => ({ seed: state(f32(3)), f: entry({}, () => ({ y: full(f32(3), 1) })) }), `PROGRAM004: the name seed is taken
   found:    export seed
   expected: another name

@@ -226,6 +226,8 @@ struct ProcedureArg {
   std::string help;
   /** Without one the argument is required; a flag is then 0. */
   std::optional<std::variant<double, std::string>> init;
+  /** What numbers an int or a real may be, both ends included. */
+  double min = 0, max = 0;
   Slot slot = 0;
 };
 
