@@ -1,9 +1,10 @@
-// `npm run bench [-- suite …] [--match text] [--json [file]] [--peers] [--report]`: runs suites and prints their rows, as they come and then
-// as a table. Every goal of the project's issues is a row.
+// `npm run bench [-- suite …] [--match text] [--against folder] [--json [file]] [--peers] [--report]`: runs suites and prints their
+// rows, as they come and then as a table; with --against, each row beside that of another checkout, built there. Every goal of the project's issues is a row.
 import { writeFile } from "node:fs/promises";
 import { Command } from "commander";
 import { peersText } from "./harness/peers.ts";
 import { cells, device, type Row, tableText } from "./harness/rows.ts";
+import { compareWith } from "./compare.ts";
 import { writeReport } from "./report.ts";
 
 type Suite = (report: (row: Row) => void, wanted: (row: string) => boolean) => Promise<void>;
@@ -16,6 +17,7 @@ const suites: { readonly [name: string]: () => Promise<Suite> } = {
 };
 
 interface Options {
+  readonly against?: string;
   readonly json?: string | true;
   readonly match?: string;
   readonly peers?: boolean;
@@ -34,7 +36,7 @@ async function run(names: readonly string[], options: Options): Promise<void> {
   if (options.json !== true) process.stderr.write(`${device}\n`);
   const rows: Row[] = [];
   for (const name of names.length > 0 ? names : Object.keys(suites)) {
-    await (await suites[name]!())(row => {
+    await (options.against === undefined ? await suites[name]!() : compareWith(options.against, name))(row => {
       rows.push(row);
       if (options.json === true) process.stdout.write(`${JSON.stringify(row)}\n`);
       else process.stderr.write(`${cells(row).filter(c => c !== "").join("  ")}\n`);
@@ -47,6 +49,7 @@ async function run(names: readonly string[], options: Options): Promise<void> {
 await new Command("bench")
   .argument("[suites...]", `which suites: ${Object.keys(suites).join(", ")}; all by default`)
   .option("--match <text>", "only rows whose name holds this")
+  .option("--against <folder>", "each row beside that of another checkout of this repository, set up there")
   .option("--json [file]", "rows as JSON: to a file, or one a line to standard output")
   .option("--peers", "which peers are installed, and how to get the rest")
   .option("--report", "write docs/BENCHMARKS.md from the rows in tests/bench/results")

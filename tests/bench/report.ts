@@ -14,7 +14,8 @@ Every goal is a row. \`ours\` and \`peer\` are the best of interleaved runs and 
 the best. Whoever is timed runs as a process of its own with the same network, weights, input and number of threads, and
 outputs are compared before anything is timed. The peers take the picture as f32 in the layout they like and return f32; ours
 takes bytes and returns bytes, so the conversion is in our time and not in theirs. \`npm run bench -- --peers\` says which peers
-are installed, \`npm run setup -- --peers\` installs them, \`npm run bench -- --report\` writes this file.
+are installed, \`npm run setup -- --peers\` installs them, \`npm run bench -- --report\` writes this file, and
+\`npm run bench -- noiser --against ../other\` measures each row beside that of another checkout, in turns.
 `;
 
 const table = (rows: readonly Row[]): string =>

@@ -19,15 +19,21 @@ export interface Contest extends Pick<TaskRequest, "task" | "target" | "threads"
   readonly tolerance: number;
 }
 
+/** Writes what participants read into a folder, and says where and how large it is. */
+export async function writeInputs(folder: string): Promise<Pick<TaskRequest, "folder" | "width" | "height" | "size">> {
+  await Promise.all([writeWeights(folder), writeNoise(folder, 5), writeMatrices(folder, size)]);
+  await writeFile(join(folder, "image.u8"), (await readPicture(darkStreet, { width, height })).rgb);
+  return { folder, width, height, size };
+}
+
 /** The rows of the contests that are wanted, as they are known. */
 export async function runContests(suite: string, contests: readonly Contest[], report: (row: Row) => void, wanted: (row: string) => boolean): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-bench-"));
   try {
-    await Promise.all([writeWeights(folder), writeNoise(folder, 5), writeMatrices(folder, size)]);
-    await writeFile(join(folder, "image.u8"), (await readPicture(darkStreet, { width, height })).rgb);
+    const inputs = await writeInputs(folder);
     for (const contest of contests) {
       const peers = contest.peers.filter(({ peer }) => wanted(rowName(contest, peer)));
-      if (peers.length > 0) for (const row of await contestRows(suite, { ...contest, peers }, folder)) report(row);
+      if (peers.length > 0) for (const row of await contestRows(suite, { ...contest, peers }, inputs)) report(row);
     }
   } finally {
     await rm(folder, { recursive: true });
@@ -36,9 +42,9 @@ export async function runContests(suite: string, contests: readonly Contest[], r
 
 const rowName = (contest: Contest, peer: Peer): string => `${contest.name}, against ${peer.name}`;
 
-async function contestRows(suite: string, contest: Contest, folder: string): Promise<readonly Row[]> {
+async function contestRows(suite: string, contest: Contest, inputs: Awaited<ReturnType<typeof writeInputs>>): Promise<readonly Row[]> {
   const { task, target, threads, peers, tolerance } = contest;
-  const request: TaskRequest = { task, target, threads, folder, width, height, size };
+  const request: TaskRequest = { task, target, threads, ...inputs };
   const ours = await Participant.start("Sluice", [process.execPath, fileURLToPath(new URL("../ours.ts", import.meta.url))], request);
   const others = await Promise.all(peers.map(async ({ peer, factor }) => ({ peer, factor, started: await startPeer(peer, request) })));
   const own = isMissing(ours) ? null : await ours.output().catch((error: Error): Missing => ({ why: error.message }));

@@ -12,7 +12,7 @@ import { limitRow, type Missing, type Row, timingOf } from "../harness/rows.ts";
 const suite = "native";
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-const contests: readonly Contest[] = [
+export const nativeContests: readonly Contest[] = [
   { task: "enhance", name: "enhance 600×400, 1 thread", target: "cpu", threads: 1, tolerance: 1.2 / 127.5, peers: [{ peer: PEERS.onnxruntimeNode, factor: 2.3 }, { peer: PEERS.pytorch, factor: 2.3 }] },
   { task: "enhance", name: "enhance 600×400, 2 threads", target: "cpu", threads: 2, tolerance: 1.2 / 127.5, peers: [{ peer: PEERS.onnxruntimeNode, factor: 2.8 }, { peer: PEERS.pytorch, factor: 2.8 }] },
   { task: "train", name: "training step 104×104, 1 thread", target: "cpu", threads: 1, tolerance: 2e-3, peers: [{ peer: PEERS.pytorch, factor: 3 }] },
@@ -25,7 +25,7 @@ const EXECUTABLE = { size: "executable of NoiSER: size", start: "executable of N
 const BUILD = { cold: "sluice build of NoiSER, cold, beyond Node's start", cached: "sluice build of NoiSER, cached, beyond Node's start" } as const;
 
 export async function native(report: (row: Row) => void, wanted: (row: string) => boolean): Promise<void> {
-  await runContests(suite, contests, report, wanted);
+  await runContests(suite, nativeContests, report, wanted);
   const folder = await mkdtemp(join(tmpdir(), "sluice-bench-"));
   try {
     if (wanted(PEAK)) report(peakRow(folder));

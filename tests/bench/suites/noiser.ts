@@ -10,7 +10,7 @@ import { QUALITY, qualityRows } from "./quality.ts";
 const suite = "noiser";
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-const contests: readonly Contest[] = [
+export const noiserContests: readonly Contest[] = [
   { task: "enhance", name: "enhance 600×400, 2 threads", target: "wasm", threads: 2, tolerance: 1.2 / 127.5, peers: [{ peer: PEERS.onnxruntime, factor: 2.5 }, { peer: PEERS.pytorch, factor: 1.5 }] },
   { task: "enhance", name: "enhance 600×400, 1 thread", target: "wasm", threads: 1, tolerance: 1.2 / 127.5, peers: [{ peer: PEERS.onnxruntime, factor: 2.5 }, { peer: PEERS.tfjs, factor: 2.5 }, { peer: PEERS.pytorch }] },
   { task: "train", name: "training step 104×104, 2 threads", target: "wasm", threads: 2, tolerance: 2e-3, peers: [{ peer: PEERS.pytorch, factor: 1 }] },
@@ -20,7 +20,7 @@ const contests: readonly Contest[] = [
 
 /** Every row of the suite; each is given to `report` when it is known. */
 export async function noiser(report: (row: Row) => void, wanted: (row: string) => boolean): Promise<void> {
-  await runContests(suite, contests, report, wanted);
+  await runContests(suite, noiserContests, report, wanted);
   if (wanted(MEMORY)) report(memoryRow());
   if (QUALITY.some(wanted)) for (const row of await qualityRows(suite)) report(row);
 }
