@@ -2,7 +2,7 @@
 // every call dim. Every refusal says what was found and what was expected; nothing is converted silently.
 import { type DType, DTYPES } from "../compiler/base/dtypes.ts";
 import { SluiceError } from "../compiler/base/diagnostics.ts";
-import { type DimDecl, type DimValues, evaluateSize, type Size, sizeText } from "../compiler/base/sizes.ts";
+import { type DimDecl, type DimValues, evaluateSize, exactSize, sizeText } from "../compiler/base/sizes.ts";
 import type { TensorType } from "../compiler/graph/graph.ts";
 import { elementCount, holds, type HostArray, type HostTensor, hostTensor, shapeText, tensorOfNumbers } from "./tensor.ts";
 
@@ -85,21 +85,11 @@ function asTensor(entry: string, name: string, type: TensorType, given: HostIn, 
 
 /** The declared shape, with the one size that is not known yet found from the number of elements. */
 function inferShape(type: TensorType, data: HostArray, dims: DimValues): number[] {
-  const extents = type.shape.map(s => knownSize(s, dims));
+  const extents = type.shape.map(s => exactSize(s, dims));
   const known = extents.reduce<number>((n, extent) => n * (extent ?? 1), 1);
   const elements = type.dtype === "i4" ? data.length * 2 : data.length;
   return extents.map(extent => extent ?? (extents.filter(e => e === undefined).length === 1 ? Math.floor(elements / known) : 0));
 }
-
-/** Undefined where a dim has no value. */
-export const knownSize = (size: Size, dims: DimValues): number | undefined => {
-  try {
-    return evaluateSize(size, dims);
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
-};
 
 const shapeError = (entry: string, name: string, type: TensorType, shape: readonly number[], hint?: string): SluiceError =>
   new SluiceError({ code: "INPUT004", message: `input \`${name}\` of \`${entry}\` has the wrong shape`, found: `${type.dtype} ${shapeText(shape)}`, expected: typeText(type), hint });

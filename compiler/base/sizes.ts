@@ -197,6 +197,34 @@ function evaluateAtom(atom: Atom, values: DimValues): number {
   }
 }
 
+/** As runtimes take it: undefined where a dim has no value, a divisor is 0, or a value on the way is no safe integer. */
+export function exactSize(a: Size, values: DimValues): number | undefined {
+  if (typeof a === "number") return a;
+  let sum = 0;
+  for (const t of a.terms) {
+    let product = t.coefficient;
+    for (const atom of t.atoms) {
+      const value = exactAtom(atom, values);
+      if (value === undefined || !Number.isSafeInteger(product *= value)) return undefined;
+    }
+    if (!Number.isSafeInteger(sum += product)) return undefined;
+  }
+  return sum;
+}
+
+function exactAtom(atom: Atom, values: DimValues): number | undefined {
+  if (atom.kind === "dim") return values[atom.name];
+  const a = exactSize(atom.a, values);
+  const b = exactSize(atom.b, values);
+  if (a === undefined || b === undefined) return undefined;
+  switch (atom.kind) {
+    case "floordiv": return b === 0 ? undefined : Math.floor(a / b);
+    case "mod": return b === 0 ? undefined : a - Math.floor(a / b) * b;
+    case "min": return Math.min(a, b);
+    case "max": return Math.max(a, b);
+  }
+}
+
 export interface Range {
   readonly min: number;
   readonly max: number;

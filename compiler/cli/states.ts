@@ -1,5 +1,5 @@
 // States from a file before anything runs: `--states net=weights.safetensors`.
-import { knownSize } from "../../runtime/arguments.ts";
+import { exactSize } from "../base/sizes.ts";
 import { wantedTensors } from "../../runtime/io/effects.ts";
 import { nodeFiles } from "../../runtime/io/node-files.ts";
 import { readSafetensors } from "../../runtime/io/safetensors.ts";
@@ -25,7 +25,7 @@ export async function loadStates(program: Program, given: string, renamed: Renam
   if (extra.length > 0) throw new SluiceError({ code: "LOAD001", message: `${path}: the file has tensors that are no states of \`${program.info.name}\``, found: extra.join(", ") });
   const wanted = targets.map(([name, state]) => {
     const { dtype, shape } = states.get(state)!;
-    return { name, dtype, shape: shape.map(s => knownSize(s, program.dims) ?? -1) };
+    return { name, dtype, shape: shape.map(s => exactSize(s, program.dims) ?? -1) };
   });
   // All of them fit before the first is set.
   const found = wantedTensors({ names, find: name => tensors.get(name) }, { kind: "read", path, wanted });

@@ -1,15 +1,16 @@
 // Binds a schedule to values of its dims: every size is evaluated, every buffer gets its address, and the steps become a
 // tape of i32 words that the crew walks, with the kernels' argument blocks before it. A schedule whose buffers do not fit
-// their place is refused here, so that nothing in a container can make the runtime touch memory that is not the program's.
+// their place, or are smaller than its kernels take them to be, is refused here (PLAN001), so that nothing in a container
+// can make the runtime touch memory that is not the program's. The native runtime's exec/bind.cc makes the same checks.
 import { byteLength, type DType } from "../../compiler/base/dtypes.ts";
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
-import { type DimValues, dimSize, evaluateSize, type Size } from "../../compiler/base/sizes.ts";
+import { type DimValues, dimSize, exactSize, type Size } from "../../compiler/base/sizes.ts";
 import type { Span } from "../../compiler/base/span.ts";
 import type { Schedule, Step } from "../../compiler/plan/schedule.ts";
-import type { LoweredProgram } from "../program.ts";
+import type { LoweredProgram, WasmCode } from "../program.ts";
 import type { TraceLabel } from "../trace.ts";
 import { COPY, EFFECT, LAUNCH, LOOP } from "./crew.ts";
-import type { Block } from "./heap.ts";
+import { ALIGNMENT, type Block } from "./heap.ts";
 
 /** A tensor that lies in the program's memory. */
 export interface Placed {
@@ -52,14 +53,18 @@ export interface Bound {
 
 /** Tasks claimed at once are so small that each worker comes back about this many times. */
 const PIECES_PER_WORKER = 4;
+/** What an index of type i32 counts to. */
+const TRIP_LIMIT = 2 ** 31 - 1;
 
-const misfit = (entry: string, message: string): SluiceError =>
+export const misfit = (entry: string, message: string): SluiceError =>
   new SluiceError({ code: "PLAN001", message: `the schedule of \`${entry}\` is malformed: ${message}`, hint: "build the program again" });
 
 export interface BindOptions {
   readonly program: LoweredProgram;
   readonly schedule: Schedule;
   readonly dims: DimValues;
+  /** Bytes of local memory, kernel by kernel. */
+  readonly scratch: WasmCode["scratch"];
   readonly places: Places;
   readonly workers: number;
   readonly checkNan: boolean;
@@ -70,21 +75,32 @@ export interface BindOptions {
 export function bindSchedule(options: BindOptions): Bound & { readonly block: Block } {
   const { program, schedule, dims, places } = options;
   const size = (s: Size): number => {
-    const value = evaluateSize(s, dims);
-    if (!Number.isSafeInteger(value) || value < 0) throw misfit(schedule.entry, `a size is ${value}`);
+    const value = exactSize(s, dims);
+    if (value === undefined) throw misfit(schedule.entry, "a size has no value");
+    if (value < 0) throw misfit(schedule.entry, `a size is ${value}`);
     return value;
+  };
+  /** NaN if the product is too large to be exact. */
+  const bytesOf = (dtype: DType, shape: readonly number[]): number => {
+    const elements = shape.reduce((n, extent) => n * extent, 1);
+    return Number.isSafeInteger(elements) ? byteLength(dtype, elements) : Number.NaN;
   };
   const buffers = schedule.buffers.map((b, i): Placed => {
     const shape = b.shape.map(size);
-    const bytes = byteLength(b.dtype, shape.reduce((n, extent) => n * extent, 1));
+    const bytes = bytesOf(b.dtype, shape);
     const home = b.place.kind === "arena" ? places.arena : b.place.kind === "state" ? places.state(b.place.name) : places.constant(b.place.index);
     const offset = b.place.kind === "arena" ? size(b.place.offset) : 0;
-    if (offset % 4 !== 0 || offset + bytes > home.bytes) throw misfit(schedule.entry, `buffer ${i} does not fit its place`);
+    if (offset % ALIGNMENT !== 0 || !(offset + bytes <= home.bytes)) throw misfit(schedule.entry, `buffer ${i} does not fit its place`);
     return { dtype: b.dtype, shape, address: home.address + offset, bytes };
   });
   const at = (id: number): Placed => {
     const b = buffers[id];
     if (!b) throw misfit(schedule.entry, `there is no buffer ${id}`);
+    return b;
+  };
+  const written = (id: number): Placed => {
+    const b = at(id);
+    if (schedule.buffers[id]!.place.kind === "constant") throw misfit(schedule.entry, "a step writes a constant");
     return b;
   };
 
@@ -100,20 +116,37 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
   };
 
   const addLaunch = ({ kernel, buffers: ids, tasks: extent, span }: Extract<Step, { kind: "launch" }>): void => {
-    const tasks = size(extent);
     const info = program.kernels[kernel];
     if (!info || info.params.length !== ids.length) throw misfit(schedule.entry, `a launch does not fit kernel ${kernel}`);
+    const tasks = size(extent);
+    size(options.scratch[kernel] ?? 0);
     if (tasks === 0) return;
     if (tasks >= 2 ** 30) throw misfit(schedule.entry, `a launch of ${info.name} has ${tasks} tasks`);
+    const operands = ids.map((id, i) => {
+      const param = info.params[i]!;
+      const placed = param.access === "read" ? at(id) : written(id);
+      if (!(bytesOf(param.dtype, param.shape.map(size)) <= placed.bytes)) throw misfit(schedule.entry, `buffer ${id} is smaller than ${info.name} takes it to be`);
+      return placed;
+    });
     while (args.length % (64 / 4) !== 0) args.push(0);
     tape.push(LAUNCH, kernel, args.length, tasks, Math.max(1, Math.floor(tasks / (options.workers * PIECES_PER_WORKER))), shown.length);
     argPositions.push(tape.length - 4);
     shown.push({ label: { kind: "launch", name: info.summary || info.name, span: span ?? info.spans[0] ?? null }, bytes: 0 });
-    for (const id of ids) args.push(at(id).address | 0);
+    for (const { address } of operands) args.push(address | 0);
     for (const d of info.dims) args.push(size(dimSize(d.name)));
     if (!options.checkNan) return;
-    const values = ids.filter((_, i) => info.params[i]!.access !== "read").map(at).filter(v => v.dtype.includes("f"));
+    const values = operands.filter((v, i) => info.params[i]!.access !== "read" && v.dtype.includes("f"));
     if (values.length > 0) addEffect({ kind: "nan", kernel, values });
+  };
+
+  const addCopy = (step: Extract<Step, { kind: "copy" }>): void => {
+    const from = at(step.from);
+    const to = written(step.to);
+    if (from.bytes !== to.bytes) throw misfit(schedule.entry, "a copy is between buffers of different sizes");
+    if (from.bytes === 0 || from.address === to.address) return;
+    if (Math.abs(from.address - to.address) < from.bytes) throw misfit(schedule.entry, "a copy is between buffers that overlap");
+    tape.push(COPY, from.address | 0, to.address | 0, from.bytes | 0, shown.length);
+    shown.push({ label: { kind: "copy", name: "copy", span: step.span ?? null }, bytes: from.bytes });
   };
 
   const addSteps = (steps: readonly Step[]): void => {
@@ -123,15 +156,16 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
           addLaunch(s);
           break;
         case "copy":
-          if (at(s.from).bytes !== at(s.to).bytes) throw misfit(schedule.entry, "a copy is between buffers of different sizes");
-          if (at(s.from).bytes > 0) {
-            tape.push(COPY, at(s.from).address | 0, at(s.to).address | 0, at(s.from).bytes | 0, shown.length);
-            shown.push({ label: { kind: "copy", name: "copy", span: s.span ?? null }, bytes: at(s.from).bytes });
-          }
+          addCopy(s);
           break;
         case "loop": {
-          if (at(s.index).bytes !== 4) throw misfit(schedule.entry, "a loop's index is no i32");
-          tape.push(LOOP, size(s.trips), at(s.index).address | 0, s.until === null ? 0 : at(s.until).address | 0, 0);
+          const index = written(s.index);
+          if (index.bytes !== 4) throw misfit(schedule.entry, "a loop's index is no i32");
+          const until = s.until === null ? null : at(s.until);
+          if (until !== null && until.bytes !== 1) throw misfit(schedule.entry, "a loop's end is no bool");
+          const trips = size(s.trips);
+          if (trips > TRIP_LIMIT) throw misfit(schedule.entry, `a loop has ${trips} trips`);
+          tape.push(LOOP, trips, index.address | 0, until === null ? 0 : until.address | 0, 0);
           const body = tape.length;
           addSteps(s.body);
           tape[body - 1] = tape.length - body;
@@ -141,17 +175,26 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
           addEffect({ kind: "print", value: at(s.buffer), label: s.label, span: s.span });
           break;
         case "assert":
+          if (at(s.buffer).bytes === 0) throw misfit(schedule.entry, "an assert has no value");
           addEffect({ kind: "assert", value: at(s.buffer), message: s.message, span: s.span });
           break;
       }
     }
   };
   addSteps(schedule.steps);
+  const ports = (list: Schedule["inputs"], place: (id: number) => Placed): Map<string, Placed> => new Map(list.map(({ name, type, buffer }) => {
+    const placed = place(buffer);
+    if (placed.dtype !== type.dtype || placed.shape.join() !== type.shape.map(size).join()) {
+      throw misfit(schedule.entry, `\`${name}\` has another type than its buffer`);
+    }
+    return [name, placed];
+  }));
+  const inputs = ports(schedule.inputs, written);
+  const outputs = ports(schedule.outputs, at);
   while (args.length % (64 / 4) !== 0) args.push(0);
 
   const block = options.allocate((args.length + tape.length) * 4);
   for (const position of argPositions) tape[position] = (block.address + tape[position]! * 4) | 0;
   const words = Int32Array.from([...args, ...tape]);
-  const ports = (list: Schedule["inputs"]): Map<string, Placed> => new Map(list.map(p => [p.name, at(p.buffer)]));
-  return { words, tapeStart: args.length, effects, shown, inputs: ports(schedule.inputs), outputs: ports(schedule.outputs), block };
+  return { words, tapeStart: args.length, effects, shown, inputs, outputs, block };
 }

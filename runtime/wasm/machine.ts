@@ -3,16 +3,16 @@
 // init there. An entry that fails leaves the states that it writes unusable until they are given a value again.
 import { byteLength, type DType } from "../../compiler/base/dtypes.ts";
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
-import { type DimValues, evaluateSize, sizeText } from "../../compiler/base/sizes.ts";
+import { type DimValues, exactSize, sizeText } from "../../compiler/base/sizes.ts";
 import { type Span, spanText } from "../../compiler/base/span.ts";
 import type { Schedule, Step } from "../../compiler/plan/schedule.ts";
-import { checkDims, named } from "../arguments.ts";
+import { checkDims, named, typeText } from "../arguments.ts";
 import type { Machine } from "../procedure.ts";
 import type { KernelInfo, LoweredProgram, WasmCode } from "../program.ts";
 import { StateTable } from "../states.ts";
 import type { Trace } from "../trace.ts";
 import { bytesOf, elementAt, elementCount, type HostTensor, shapeText, tensorOfBytes, tensorOfNumbers, tensorText } from "../tensor.ts";
-import { type Bound, bindSchedule, type Effect, type Placed } from "./bind.ts";
+import { type Bound, bindSchedule, type Effect, misfit, type Placed } from "./bind.ts";
 import type { Crew, RecordStep } from "./crew.ts";
 import { type Block, Heap } from "./heap.ts";
 
@@ -211,10 +211,19 @@ export class WasmMachine implements Machine<Handle> {
     if (known && known.arena === this.#arena.address) return known;
     if (known) this.#forget(key, known);
     const where = schedule.dims.map(d => `${d.name} = ${dims[d.name]}`).join(", ");
-    this.#reserve(evaluateSize(schedule.arena, dims), schedule, dims, `\`${schedule.entry}\`${where ? ` at ${where}` : ""}`);
+    const arena = exactSize(schedule.arena, dims) ?? -1;
+    this.#reserve(arena, schedule, dims, `\`${schedule.entry}\`${where ? ` at ${where}` : ""}`);
     const bound = bindSchedule({
-      program: this.#o.program, schedule, dims, workers: this.#o.workers, checkNan: this.#o.checkNan,
-      places: { arena: this.#arena, state: name => this.#cell(name).block, constant: index => this.#constants[index] ?? { address: 0, bytes: 0 } },
+      program: this.#o.program, schedule, dims, scratch: this.#o.scratch, workers: this.#o.workers, checkNan: this.#o.checkNan,
+      // Blocks may be larger than what was asked for, but a schedule has no more than that.
+      places: {
+        arena: { address: this.#arena.address, bytes: arena },
+        state: name => {
+          const { dtype, shape, block } = this.#cell(name);
+          return { address: block.address, bytes: byteLength(dtype, elementCount(shape)) };
+        },
+        constant: index => ({ address: this.#constants[index]?.address ?? 0, bytes: this.#o.program.constants[index]?.bytes.length ?? 0 }),
+      },
       allocate: bytes => this.#heap.allocate(bytes, `the schedule of \`${schedule.entry}\``),
     });
     this.#write(bound.block.address, new Uint8Array(bound.words.buffer));
@@ -234,12 +243,13 @@ export class WasmMachine implements Machine<Handle> {
 
   /** Makes the arena and every worker's scratch large enough. Neither holds anything between runs. */
   #reserve(arena: number, schedule: Schedule, dims: DimValues, purpose: string): void {
+    if (arena < 0) throw misfit(schedule.entry, "its workspace has no size");
     if (arena > this.#arena.bytes) {
       this.#heap.release(this.#arena);
       this.#arena = { address: 0, bytes: 0 };
       this.#arena = this.#heap.allocate(arena, purpose);
     }
-    const stride = Math.max(0, ...kernelsOf(schedule.steps).map(k => evaluateSize(this.#o.scratch[k] ?? 0, dims)));
+    const stride = Math.max(0, ...kernelsOf(schedule.steps).map(k => exactSize(this.#o.scratch[k] ?? 0, dims) ?? 0));
     if (stride <= this.#scratch.stride) return;
     const aligned = Math.ceil(stride / 64) * 64;
     this.#heap.release(this.#scratch.block);
@@ -250,8 +260,14 @@ export class WasmMachine implements Machine<Handle> {
   #cell(name: string): StateCell {
     const known = this.#cells.get(name);
     if (known) return known;
-    const { type } = this.#states.declaration(name);
-    const shape = type.shape.map(size => evaluateSize(size, this.#o.dims));
+    const { type, span } = this.#states.declaration(name);
+    const shape = type.shape.map(size => {
+      const extent = exactSize(size, this.#o.dims);
+      if (extent !== undefined && extent >= 0) return extent;
+      throw new SluiceError({
+        code: "DIM002", message: `the size of state \`${name}\` depends on a dim that has no value`, expected: typeText(type), hint: "it is bound when the program is loaded", span,
+      });
+    });
     const block = this.#heap.allocate(byteLength(type.dtype, elementCount(shape)), `state \`${name}\``);
     const cell: StateCell = { dtype: type.dtype, shape, block };
     this.#cells.set(name, cell);

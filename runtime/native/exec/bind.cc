@@ -1,6 +1,7 @@
 #include "exec/bind.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 
@@ -11,6 +12,8 @@ namespace {
 constexpr int64_t ALIGNMENT = 64;
 /** More tasks than any grid has. */
 constexpr int64_t TASK_LIMIT = int64_t{1} << 53;
+/** What an index of type i32 counts to. */
+constexpr int64_t TRIP_LIMIT = std::numeric_limits<int32_t>::max();
 
 class Binder {
  public:
@@ -19,8 +22,8 @@ class Binder {
   Bound bind() {
     for (const ScheduleBuffer& b : o_.schedule.buffers) buffers_.push_back(place(b));
     addSteps(o_.schedule.steps, bound_.commands);
-    for (const Port& p : o_.schedule.inputs) bound_.inputs.push_back(at(p.buffer));
-    for (const Port& p : o_.schedule.outputs) bound_.outputs.push_back(at(p.buffer));
+    for (const Port& p : o_.schedule.inputs) bound_.inputs.push_back(checked(p, written(p.buffer)));
+    for (const Port& p : o_.schedule.outputs) bound_.outputs.push_back(checked(p, at(p.buffer)));
     return std::move(bound_);
   }
 
@@ -67,6 +70,13 @@ class Binder {
   const Placed& written(BufferId id) const {
     const Placed& placed = at(id);
     if (std::holds_alternative<ConstantPlace>(o_.schedule.buffers[static_cast<size_t>(id)].place)) misfit("a step writes a constant");
+    return placed;
+  }
+
+  const Placed& checked(const Port& port, const Placed& placed) const {
+    bool isSame = placed.dtype == port.type.dtype && placed.shape.size() == port.type.shape.size();
+    for (size_t i = 0; isSame && i < placed.shape.size(); i++) isSame = placed.shape[i] == size(port.type.shape[i]);
+    if (!isSame) misfit("`" + port.name + "` has another type than its buffer");
     return placed;
   }
 
@@ -118,7 +128,9 @@ class Binder {
   }
   void add(const LoopStep& step, std::vector<Command>& into) {
     if (written(step.index).range.bytes != 4) misfit("a loop's index is no i32");
-    LoopCommand loop{.trips = size(step.trips), .index = at(step.index).range, .until = std::nullopt, .body = {}};
+    const int64_t trips = size(step.trips);
+    if (trips > TRIP_LIMIT) misfit("a loop has " + std::to_string(trips) + " trips");
+    LoopCommand loop{.trips = trips, .index = at(step.index).range, .until = std::nullopt, .body = {}};
     if (step.until) {
       loop.until = at(*step.until).range;
       if (loop.until->bytes != 1) misfit("a loop's end is no bool");

@@ -1,6 +1,7 @@
 // Binds a schedule to values of its dims: every size is evaluated, every buffer gets its address, and the steps become
 // commands. A schedule whose buffers do not fit their place, or are smaller than its kernels take them to be, is refused
-// here (PLAN001), so that no data in a container can make the runtime touch memory that is not the program's.
+// here (PLAN001), so that no data in a container can make the runtime touch memory that is not the program's. The runtime
+// of WebAssembly makes the same checks (runtime/wasm/bind.ts).
 #pragma once
 #include <functional>
 #include <optional>

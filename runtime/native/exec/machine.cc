@@ -175,11 +175,11 @@ Machine::Binding& Machine::bind(size_t index) {
     }
     bindings.erase(known);
   }
-  reserveArena(schedule);
+  const Range arena = reserveArena(schedule);
   auto binding = std::make_unique<Binding>();
   for (const DimDecl& d : schedule.dims) binding->values.push_back(callDims_[static_cast<size_t>(d.dim)]);
   binding->arena = arena_.address;
-  binding->bound = bindSchedule({.lowering = lowering_, .schedule = schedule, .dims = callDims_, .scratch = options_.module.scratch, .arena = arena_,
+  binding->bound = bindSchedule({.lowering = lowering_, .schedule = schedule, .dims = callDims_, .scratch = options_.module.scratch, .arena = arena,
       .state = [&](const std::string& name) { return cell(states_.index(name)).range; }, .constants = constants_, .checkNan = options_.checkNan,
       .trace = options_.trace});
   binding->tape = options_.device.record(*module_, binding->bound.commands);
@@ -188,11 +188,11 @@ Machine::Binding& Machine::bind(size_t index) {
   return **bindings.insert(bindings.begin(), std::move(binding));
 }
 
-/** Makes the workspace large enough. It holds nothing between runs. */
-void Machine::reserveArena(const Schedule& schedule) {
+/** Makes the workspace large enough; the part of it that the schedule has. It holds nothing between runs. */
+Range Machine::reserveArena(const Schedule& schedule) {
   const auto needed = evaluate(schedule.arena, callDims_);
   if (!needed || *needed < 0) throw Error({.code = "PLAN001", .message = "the schedule of `" + schedule.entry + "` is malformed: its workspace has no size", .hint = "build the program again"});
-  if (*needed <= arena_.bytes) return;
+  if (*needed <= arena_.bytes) return {arena_.address, *needed};
   std::string purpose = "`" + schedule.entry + "`";
   for (size_t i = 0; i < schedule.dims.size(); i++) {
     const auto dim = static_cast<size_t>(schedule.dims[i].dim);
@@ -201,6 +201,7 @@ void Machine::reserveArena(const Schedule& schedule) {
   free(arena_);
   arena_ = {};
   arena_ = options_.device.allocate(*needed, purpose);
+  return {arena_.address, *needed};
 }
 
 void Machine::put(const Schedule& schedule, size_t index, const Placed& to, std::span<const NamedInput> inputs) {
@@ -272,7 +273,7 @@ Placed& Machine::cell(size_t state) {
   Placed placed{decl.type.dtype, {}, {}};
   for (const Size& s : decl.type.shape) {
     const auto extent = evaluate(s, dims_);
-    if (!extent) {
+    if (!extent || *extent < 0) {
       throw Error({.code = "DIM002", .message = "the size of state `" + decl.name + "` depends on a dim that has no value", .expected = sluice::typeText(decl.type, program().dimNames),
           .hint = "it is bound when the program is loaded", .span = decl.span});
     }

@@ -96,7 +96,7 @@ class Machine {
 
   Binding& bind(size_t entry);
   void bindDims(const Schedule& schedule, std::span<const NamedInput> inputs, std::span<const DimValue> sizes);
-  void reserveArena(const Schedule& schedule);
+  Range reserveArena(const Schedule& schedule);
   /** Once nothing that is queued uses it. */
   void free(Range range);
   void put(const Schedule& schedule, size_t input, const Placed& to, std::span<const NamedInput> inputs);
