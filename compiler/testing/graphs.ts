@@ -2,13 +2,15 @@
 // on the graph itself (see shrink.ts), so that what is left of a failing graph is what the failure needs.
 import * as fc from "fast-check";
 import type { DType } from "../base/dtypes.ts";
-import type { DimDecl, DimValues } from "../base/sizes.ts";
+import type { DimValues } from "../base/sizes.ts";
 import type { Graph, NodeId, OpName } from "../graph/graph.ts";
 import { sameSize } from "../base/sizes.ts";
 import { OP_NAMES } from "../graph/ops.ts";
+import type { Rule } from "../transforms/rewrite.ts";
+import { graphAround } from "./around.ts";
 import { grow } from "./instructions.ts";
 import { smallerCases } from "./shrink.ts";
-import { Choose, Sketch } from "./sketch.ts";
+import { Choose, drawDims, Sketch } from "./sketch.ts";
 
 /** A graph with what is needed to run it: values of its dims, and the seed of its inputs and states. */
 export interface GraphCase {
@@ -31,18 +33,21 @@ const DTYPES: readonly DType[] = ["f32", "f32", "f32", "f64", "f16", "bf16", "i3
 const OPS: readonly OpName[] = [...OP_NAMES, "add", "mul", "sub", "reduce", "broadcast", "reshape", "transpose", "slice", "select", "contract", "loop", "composite"];
 
 /** Random graphs with everything that running them needs. */
-export const graphs = (options: GraphOptions = {}): fc.Arbitrary<GraphCase> => new GraphArbitrary(options);
+export const graphs = (options: GraphOptions = {}): fc.Arbitrary<GraphCase> => new GraphArbitrary(choose => sketched(choose, options));
+/** Graphs with the left side of the rule in them, in random surroundings. */
+export const graphsAround = (rule: Rule, options: GraphOptions = {}): fc.Arbitrary<GraphCase> =>
+  new GraphArbitrary(choose => graphAround(rule, choose, { ops: options.ops ?? OPS, dtypes: options.dtypes ?? DTYPES }) ?? sketched(choose, options));
 
 class GraphArbitrary extends fc.Arbitrary<GraphCase> {
-  readonly #options: GraphOptions;
+  readonly #draw: (choose: Choose) => GraphCase;
 
-  constructor(options: GraphOptions) {
+  constructor(draw: (choose: Choose) => GraphCase) {
     super();
-    this.#options = options;
+    this.#draw = draw;
   }
 
   override generate(random: fc.Random): fc.Value<GraphCase> {
-    return new fc.Value(sketched(new Choose((min, max) => random.nextInt(min, max)), this.#options), undefined);
+    return new fc.Value(this.#draw(new Choose((min, max) => random.nextInt(min, max))), undefined);
   }
   override canShrinkWithoutContext(value: unknown): value is GraphCase {
     return typeof value === "object" && value !== null && "graph" in value;
@@ -53,14 +58,7 @@ class GraphArbitrary extends fc.Arbitrary<GraphCase> {
 }
 
 function sketched(choose: Choose, { ops = OPS, dtypes = DTYPES, most = 10 }: GraphOptions): GraphCase {
-  const dims: DimDecl[] = [];
-  const values: { [dim: string]: number } = {};
-  for (const name of ["N", "M"].slice(0, choose.int(0, 2))) {
-    const multipleOf = choose.pick([1, 1, 1, 2]);
-    const min = multipleOf * choose.int(1, 2);
-    dims.push({ name, binding: choose.pick(["call", "instance"] as const), min, max: min + choose.int(0, 4), multipleOf });
-    values[name] = Math.min(min + multipleOf * choose.int(0, 1), Math.floor(dims.at(-1)!.max / multipleOf) * multipleOf);
-  }
+  const { dims, values } = drawDims(choose);
   const s = new Sketch("random", choose, { ops, dtypes }, dims, values);
   grow(s, choose.int(1, most));
   if (s.pool.length === 0) s.source(choose.pick(dtypes), []);

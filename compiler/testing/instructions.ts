@@ -14,13 +14,8 @@ const isNumber = (d: TensorType["dtype"]): boolean => d !== "bool";
 const isSigned = (d: TensorType["dtype"]): boolean => isFloat(d) || DTYPES[d].kind === "signed";
 const isBits = (d: TensorType["dtype"]): boolean => !isFloat(d);
 const isAny = (): boolean => true;
-type Fits = (d: TensorType["dtype"]) => boolean;
+export type Fits = (d: TensorType["dtype"]) => boolean;
 
-const unary = (op: UnaryOp, fits: Fits): Instruction => s => s.g.unary(op, s.some(fits));
-const binary = (op: BinaryOp, fits: Fits): Instruction => s => {
-  const [a, b] = pair(s, s.some(fits));
-  return s.g.binary(op, a, b);
-};
 /** The node and one like it, in either order. */
 function pair(s: Sketch, x: NodeId): [NodeId, NodeId] {
   const y = s.choose.chance(8) ? x : s.like(x);
@@ -37,7 +32,7 @@ const identity = (op: "stop_gradient" | "tag" | "print"): Instruction => s => {
 };
 
 /** Shapes with as many elements. */
-function reshapes(s: Sketch, shape: readonly Size[]): Size[][] {
+export function reshapes(s: Sketch, shape: readonly Size[]): Size[][] {
   const found: Size[][] = [[productSize(shape)], [1, ...shape], [...shape, 1], shape.filter(n => n !== 1)];
   for (let i = 0; i + 1 < shape.length; i++) found.push([...shape.slice(0, i), mulSize(shape[i]!, shape[i + 1]!), ...shape.slice(i + 2)]);
   shape.forEach((n, i) => {
@@ -119,16 +114,29 @@ function bodyOf(s: Sketch, name: string, inputs: readonly { name: string; type: 
 const named = (s: Sketch, prefix: string, ids: readonly NodeId[]) => ids.map((id, i) => ({ name: `${prefix}${i}`, type: s.g.type(id) }));
 const several = (s: Sketch, from: number, to: number): NodeId[] => Array.from({ length: s.choose.int(from, to) }, () => s.some(isAny));
 
+/** The dtypes of the operands of elementwise ops. */
+export const ELEMENTWISE: { readonly [O in UnaryOp | BinaryOp]: Fits } = {
+  neg: isNumber, abs: isSigned, sign: isSigned, exp: isFloat, log: isFloat, sqrt: isFloat, rsqrt: isFloat, sin: isFloat, cos: isFloat, tanh: isFloat, erf: isFloat,
+  floor: isFloat, ceil: isFloat, round: isFloat, not: isBits, is_finite: isFloat,
+  add: isNumber, sub: isNumber, mul: isNumber, div: isNumber, mod: isNumber, pow: isFloat, atan2: isFloat, max: isAny, min: isAny,
+  eq: isAny, ne: isAny, lt: isAny, le: isAny, gt: isAny, ge: isAny,
+  and: isBits, or: isBits, xor: isBits, shl: isInteger, shr: isInteger, mulhi: d => d === "u32" || d === "i32",
+};
+const unary = (op: UnaryOp): Instruction => s => s.g.unary(op, s.some(ELEMENTWISE[op]));
+const binary = (op: BinaryOp): Instruction => s => {
+  const [a, b] = pair(s, s.some(ELEMENTWISE[op]));
+  return s.g.binary(op, a, b);
+};
+
 export const INSTRUCTIONS: { readonly [O in OpName]: Instruction } = {
-  neg: unary("neg", isNumber), abs: unary("abs", isSigned), sign: unary("sign", isSigned),
-  exp: unary("exp", isFloat), log: unary("log", isFloat), sqrt: unary("sqrt", isFloat), rsqrt: unary("rsqrt", isFloat), sin: unary("sin", isFloat), cos: unary("cos", isFloat),
-  tanh: unary("tanh", isFloat), erf: unary("erf", isFloat), floor: unary("floor", isFloat), ceil: unary("ceil", isFloat), round: unary("round", isFloat),
-  not: unary("not", isBits), is_finite: unary("is_finite", isFloat),
-  add: binary("add", isNumber), sub: binary("sub", isNumber), mul: binary("mul", isNumber), div: binary("div", isNumber), mod: binary("mod", isNumber),
-  pow: binary("pow", isFloat), atan2: binary("atan2", isFloat), max: binary("max", isAny), min: binary("min", isAny),
-  eq: binary("eq", isAny), ne: binary("ne", isAny), lt: binary("lt", isAny), le: binary("le", isAny), gt: binary("gt", isAny), ge: binary("ge", isAny),
-  and: binary("and", isBits), or: binary("or", isBits), xor: binary("xor", isBits), shl: binary("shl", isInteger), shr: binary("shr", isInteger),
-  mulhi: binary("mulhi", d => d === "u32" || d === "i32"),
+  neg: unary("neg"), abs: unary("abs"), sign: unary("sign"), exp: unary("exp"), log: unary("log"),
+  sqrt: unary("sqrt"), rsqrt: unary("rsqrt"), sin: unary("sin"), cos: unary("cos"), tanh: unary("tanh"),
+  erf: unary("erf"), floor: unary("floor"), ceil: unary("ceil"), round: unary("round"), not: unary("not"),
+  is_finite: unary("is_finite"),
+  add: binary("add"), sub: binary("sub"), mul: binary("mul"), div: binary("div"), mod: binary("mod"),
+  pow: binary("pow"), atan2: binary("atan2"), max: binary("max"), min: binary("min"), eq: binary("eq"),
+  ne: binary("ne"), lt: binary("lt"), le: binary("le"), gt: binary("gt"), ge: binary("ge"), and: binary("and"),
+  or: binary("or"), xor: binary("xor"), shl: binary("shl"), shr: binary("shr"), mulhi: binary("mulhi"),
   select: s => {
     const [yes, no] = pair(s, s.some(isAny));
     return s.g.select(s.of("bool", s.g.type(yes).shape), yes, no);

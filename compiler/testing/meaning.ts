@@ -1,13 +1,15 @@
 // Whether two graphs mean the same: the same inputs, states, outputs, updates and effects, and the same values on given inputs.
-// In the prime field values are equal or not. In float64 they may differ by rounding, and how much is allowed is measured: the
-// first graph runs again with every result of an operation moved by one part in 10^12, and what moves then may differ as far.
-import { type DType, DTYPES, type FloatType, isFloat } from "../base/dtypes.ts";
+// In the prime field values are equal or not. In float64 they are the same bits, or may differ by rounding where that is what
+// was promised; how much is measured: the first graph runs again in fields that round otherwise (see rounding.ts), and what
+// moves then may differ as far.
+import { type DType, isFloat } from "../base/dtypes.ts";
 import { type Field, float64, type NdArray, prime } from "../graph/field.ts";
 import { type Graph, inputsOf, type Named, type TensorType } from "../graph/graph.ts";
 import { interpret } from "../graph/interpret.ts";
 import { valueTypeText } from "../graph/text.ts";
 import type { GraphCase } from "./graphs.ts";
-import { drawValues, type Values } from "./values.ts";
+import { DISTURBANCES, disturbed, inRange, narrowed, otherZeros, rounding } from "./rounding.ts";
+import { type Draw, drawValues, type Values } from "./values.ts";
 
 /** Everything that a graph does on some inputs, by what it is called in messages. */
 export type Results = ReadonlyMap<string, NdArray>;
@@ -48,18 +50,19 @@ const place = (x: NdArray, at: number): string => {
   }
   return `[${index.join(", ")}]`;
 };
+const numberText = (x: number): string => (Object.is(x, -0) ? "-0" : String(x));
 const equal = (a: number, b: number): boolean => a === b || (Number.isNaN(a) && Number.isNaN(b));
 
-/** The first element where the results differ by more than `allowed` says for it. */
-function firstDifference(before: Results, after: Results, allowed: (name: string, at: number) => number): string | null {
+/** The first element that differs by more than `allowed` says for it; in any bit where that is null. */
+function firstDifference(before: Results, after: Results, allowed: ((name: string, at: number) => number) | null): string | null {
   for (const [name, was] of before) {
     const is = after.get(name)!;
     if (was.shape.join() !== is.shape.join()) return `${name} had the shape [${was.shape.join(", ")}] and has [${is.shape.join(", ")}]`;
     for (let i = 0; i < was.data.length; i++) {
       const [a, b] = [was.data[i]!, is.data[i]!];
-      if (equal(a, b)) continue;
-      const most = allowed(name, i);
-      if (most !== Infinity && !(Math.abs(a - b) <= most)) return `${name} at ${place(was, i)} was ${a} and became ${b}`;
+      if (allowed ? equal(a, b) : Object.is(a, b)) continue;
+      const most = allowed?.(name, i) ?? 0;
+      if (!allowed || (most !== Infinity && !(Math.abs(a - b) <= most))) return `${name} at ${place(was, i)} was ${numberText(a)} and became ${numberText(b)}`;
     }
   }
   return null;
@@ -93,37 +96,9 @@ export function compareInPrimeField(c: GraphCase, after: Graph): Comparison {
   return { difference: difference && `in the prime field, ${difference}`, decided: true };
 }
 
-/** How far off the result of an inexact operation may be, as a part of itself. */
-type Precision = (dtype: DType) => number;
-
-/**
- * float64 in which each result of an inexact operation is off by up to its precision, and casts to narrow floats round or not:
- * the interpreter rounds in a cast alone, so that a cast that goes takes its rounding with it.
- */
-function disturbed(seed: number, precision: Precision): Field {
-  let state = Math.imul(seed, 7919);
-  const off = (x: number, dtype: DType): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    return x * (1 + (state / 2 ** 31) * precision(dtype));
-  };
-  const exact = new Set(["neg", "abs", "sign", "floor", "ceil", "round", "not", "is_finite", "max", "min", "eq", "ne", "lt", "le", "gt", "ge"]);
-  return {
-    ...float64,
-    cast: (x, from, to) => (isFloat(from) && isFloat(to) && seed % 2 === 1 ? x : float64.cast(x, from, to)),
-    unary: (op, x, dtype) => (exact.has(op) || !isFloat(dtype) ? float64.unary(op, x, dtype) : off(float64.unary(op, x, dtype), dtype)),
-    binary: (op, a, b, dtype) => (exact.has(op) || !isFloat(dtype) ? float64.binary(op, a, b, dtype) : off(float64.binary(op, a, b, dtype), dtype)),
-  };
-}
-
-const DISTURBANCES = [1, 2, 3, 4];
-
-/** What a target may keep of a value where it is stored, overflow included; transcendentals of f64 see f32. */
-const stored = (x: number, dtype: DType): number => (isFloat(dtype) ? DTYPES[dtype === "f64" ? "f32" : dtype].round(x) : x);
-const narrowed: Field = {
-  ...float64,
-  unary: (op, x, dtype) => stored(float64.unary(op, stored(x, dtype), dtype), dtype),
-  binary: (op, a, b, dtype) => stored(float64.binary(op, stored(a, dtype), stored(b, dtype), dtype), dtype),
-};
+/** The largest finite element of each result. */
+const largestOf = (results: Results): ReadonlyMap<string, number> =>
+  new Map([...results].map(([name, x]) => [name, x.data.reduce((m, v) => (Number.isFinite(v) ? Math.max(m, Math.abs(v)) : m), 0)]));
 
 /**
  * How far each element of the graph's results may be from its value: as far as it moves in other fields, and `limit` of the
@@ -131,7 +106,7 @@ const narrowed: Field = {
  */
 function allowances(c: GraphCase, values: Values, wanted: Results, fields: readonly Field[], limit: (dtype: DType) => number): (name: string, at: number) => number {
   const others = fields.map(field => resultsOf(c.graph, c, values, field));
-  const largest = new Map([...wanted].map(([name, x]) => [name, x.data.reduce((m, v) => (Number.isFinite(v) ? Math.max(m, Math.abs(v)) : m), 0)]));
+  const largest = largestOf(wanted);
   return (name, at) => {
     const x = wanted.get(name)!;
     const was = x.data[at]!;
@@ -141,19 +116,46 @@ function allowances(c: GraphCase, values: Values, wanted: Results, fields: reado
   };
 }
 
-/** What differs on the case's inputs, drawn in float64; null if nothing; `limit` is relative to the largest element of a result. */
-export function compareInFloat64(c: GraphCase, after: Graph, limit: number): string | null {
-  const values = drawValues(c.graph, c.dims, c.seed, float64);
-  const before = resultsOf(c.graph, c, values, float64);
-  const found = resultsOf(after, c, values, float64);
-  if (firstDifference(before, found, () => 0) === null) return null;
-  const difference = firstDifference(before, found, allowances(c, values, before, DISTURBANCES.map(seed => disturbed(seed, () => 1e-12)), () => limit));
-  return difference && `in float64, ${difference}`;
+/** How two graphs differ in float64. */
+export interface Difference {
+  /** The first element that differs by more than rounding explains, in words; null if none does. */
+  readonly beyondRounding: string | null;
+  /** The first that differs in any bit: NaN, infinities and the sign of zero included. */
+  readonly inAnyBit: string;
 }
 
-/** How far a target may round: by one unit in the last place of each operation, kernels of f64 computing transcendentals in f32. */
-const ROUNDING: { readonly [D in FloatType]: number } = { f64: 2 ** -22, f32: 2 ** -22, bf16: 2 ** -7, f16: 2 ** -10 };
-const rounding: Precision = dtype => (isFloat(dtype) ? ROUNDING[dtype] : 0);
+/** Compares on the case's inputs, drawn in float64; null if all results are the same bits. `limit`: how far results may be
+ *  apart beyond what rounding explains, relative to the largest element, and with special values to each. */
+export function compareInFloat64(c: GraphCase, after: Graph, draw: Draw, limit: number): Difference | null {
+  const values = drawValues(c.graph, c.dims, c.seed, float64, draw);
+  const before = resultsOf(c.graph, c, values, float64);
+  const found = resultsOf(after, c, values, float64);
+  const inAnyBit = firstDifference(before, found, null);
+  if (inAnyBit === null) return null;
+  return { inAnyBit, beyondRounding: firstDifference(before, found, allowedByRounding(c, after, values, before, found, limit, draw)) };
+}
+
+/**
+ * How far rounding may move each element: as far as it moves where results are rounded otherwise, stay in the range of floats,
+ * or have the other zero. What is infinite or NaN in all of these has to stay so; what is in some of them says nothing.
+ */
+function allowedByRounding(c: GraphCase, after: Graph, values: Values, before: Results, found: Results, limit: number, draw: Draw): (name: string, at: number) => number {
+  const fields = [...DISTURBANCES.map(seed => disturbed(seed, () => 1e-12)), inRange, otherZeros];
+  const others = fields.map(field => resultsOf(c.graph, c, values, field));
+  // The other graph may leave the range of floats where the first did not.
+  const foundInRange = resultsOf(after, c, values, inRange);
+  const largest = largestOf(before);
+  return (name, at) => {
+    const x = before.get(name)!;
+    const was = x.data[at]!;
+    const moved = others.map(o => o.get(name)!.data[at]!);
+    if (!Object.is(found.get(name)!.data[at]!, foundInRange.get(name)!.data[at]!)) return Infinity;
+    if (![was, ...moved].every(Number.isFinite)) return moved.every(o => Object.is(o, was)) ? 0 : Infinity;
+    const spread = Math.max(...moved.map(o => Math.abs(o - was)));
+    if (!isFloat(x.dtype)) return spread === 0 ? 0 : Infinity;
+    return 4 * spread + limit * (draw === "special" ? Math.abs(was) : largest.get(name)!);
+  };
+}
 
 /** What the reference interpreter makes of the case's inputs, outputs as `output y` and states as `update of s`, and how far a target may be from each element. */
 export function referenceOf(c: GraphCase, values: Values): { readonly results: Results; allowed(name: string, at: number): number } {

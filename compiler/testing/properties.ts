@@ -2,15 +2,17 @@
 // that breaks it, as .slir, with the seed and the path that lead to it.
 import * as fc from "fast-check";
 import { SluiceError } from "../base/diagnostics.ts";
+import { nearestText } from "../base/names.ts";
 import { float64 } from "../graph/field.ts";
 import type { Graph, OpName } from "../graph/graph.ts";
 import { opDefinition } from "../graph/ops.ts";
 import { parseGraph } from "../graph/parse.ts";
 import { graphText } from "../graph/text.ts";
 import { verifyGraph } from "../graph/verify.ts";
-import type { Transform } from "../transforms/transform.ts";
+import { type Rule, type RuleTransform, rewriteWith } from "../transforms/rewrite.ts";
+import type { Exactness, Transform } from "../transforms/transform.ts";
 import { compareGradient } from "./gradient.ts";
-import { type GraphCase, type GraphOptions, graphs } from "./graphs.ts";
+import { type GraphCase, type GraphOptions, graphs, graphsAround } from "./graphs.ts";
 import { compareInFloat64, compareInPrimeField, interfaceDifference } from "./meaning.ts";
 import { countNodes } from "./shrink.ts";
 import { drawValues } from "./values.ts";
@@ -25,10 +27,12 @@ export interface PropertyOptions extends GraphOptions {
   readonly replay?: (seed: number, path: string) => string;
 }
 export interface MeaningOptions extends PropertyOptions {
-  /** Which of the transform's rules hold in the prime field too; where another was applied, float64 alone decides. All by default. */
-  readonly isFieldExact?: (rule: string) => boolean;
-  /** How far float64 results may be apart, relative to the largest element and beyond what rounding explains: 1e-9 by default. */
+  /** How far float64 results may be apart where they may round, relative to the largest element and beyond what rounding explains: 1e-9 by default. */
   readonly limit?: number;
+  /** How often each rule of a transform is applied by itself, at least, in graphs drawn around its left side: 50 by default. */
+  readonly firings?: number;
+  /** Graphs around one rule of the transform alone; a failure's message names it. */
+  readonly around?: string;
 }
 
 /** What was tried. */
@@ -37,8 +41,21 @@ export interface Findings {
   /** Graphs that the transform changed, and those of them that were compared in the prime field. */
   readonly changed: number;
   readonly comparedInPrimeField: number;
-  /** How often each rule was applied. */
+  /** How often each rule was applied: by itself, around its own left side, and by the whole transform in random graphs. */
   readonly rules: ReadonlyMap<string, number>;
+}
+
+/** A rule that found too little to do to be tested: its left side is rare, or its condition hardly ever holds. */
+export class IdleRuleError extends Error {
+  readonly rule: string;
+  readonly firings: number;
+
+  constructor(rule: string, firings: number, wanted: number, drawn: number) {
+    super(`rule ${rule} was applied ${firings} times in ${drawn} graphs drawn around its left side, where ${wanted} were asked for: its condition hardly ever holds, or operands that it takes are not drawn`);
+    this.name = "IdleRuleError";
+    this.rule = rule;
+    this.firings = firings;
+  }
 }
 
 /** The smallest graph found that breaks a property. */
@@ -67,10 +84,10 @@ class Broken extends Error {
 }
 
 /** The options that decide which graphs are drawn, as they stand in a call. */
-const drawnBy = ({ ops, dtypes, most }: GraphOptions): string =>
-  Object.entries({ ops, dtypes, most }).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${JSON.stringify(value)}, `).join("");
+const drawnBy = ({ ops, dtypes, most, around }: GraphOptions & Pick<MeaningOptions, "around">): string =>
+  Object.entries({ ops, dtypes, most, around }).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${JSON.stringify(value)}, `).join("");
 
-function tryAll(arbitrary: fc.Arbitrary<GraphCase>, call: string, options: PropertyOptions, holds: (c: GraphCase) => void): number {
+function tryAll(arbitrary: fc.Arbitrary<GraphCase>, call: string, options: PropertyOptions & Pick<MeaningOptions, "around">, holds: (c: GraphCase) => void): number {
   const { graphs: numRuns = 1000, seed, path, replay } = options;
   const details = fc.check(fc.property(arbitrary, holds), { numRuns, ...(seed === undefined ? {} : { seed }), ...(path === undefined ? {} : { path }) });
   if (!details.failed) return details.numRuns;
@@ -102,33 +119,82 @@ function transformed(transform: Transform, graph: Graph, fired: (rule: string) =
   return after;
 }
 
-/** The transform's result means what the graph meant: exactly in the prime field, then within rounding in float64. */
+/** Graphs that are drawn around a rule at a time, and how many are drawn in all for each application that is asked for. */
+const AROUND = { atATime: 50, perFiring: 60 };
+
+/** How exact what was applied to a graph is: the rules by their own word, another transform by its. */
+function exactnessOf(transform: Transform, applied: ReadonlySet<string>): { readonly isFieldExact: boolean; readonly rounds: boolean } {
+  const parts: readonly Partial<Exactness>[] = rulesOf(transform)?.filter(r => applied.has(r.name)) ?? [transform];
+  return { isFieldExact: parts.every(p => (p.exact ?? "field") === "field"), rounds: parts.some(p => p.rounds === true) };
+}
+const rulesOf = (transform: Transform): readonly Rule[] | null => ("rules" in transform ? (transform as RuleTransform).rules : null);
+
+/**
+ * The transform's result means what the graph meant: exactly in the prime field where all that was applied says so, then in
+ * float64, on ordinary and on special values, bit for bit or within rounding. A transform that is a list of rules is tried rule
+ * by rule first, each in graphs around its left side. Throws PropertyError, and IdleRuleError for a rule that was applied too rarely.
+ */
 export function preservesMeaning(transform: Transform, options: MeaningOptions = {}): Findings {
-  const { isFieldExact = () => true, limit = 1e-9 } = options;
+  const { firings = 50, around } = options;
   const rules = new Map<string, number>();
-  let [changed, comparedInPrimeField] = [0, 0];
-  const tried = tryAll(graphs(options), `preservesMeaning(${transform.name}`, options, c => {
-    const text = graphText(c.graph);
-    const own = new Set<string>();
-    const after = transformed(transform, c.graph, rule => {
-      own.add(rule);
-      rules.set(rule, (rules.get(rule) ?? 0) + 1);
-    });
-    if (graphText(c.graph) !== text) throw new Broken(`${transform.name} changes the graph that it is given`, after);
-    if (after === c.graph) return;
-    changed++;
-    const different = (difference: string | null): void => {
-      if (difference !== null) throw new Broken(`${transform.name} changes the meaning: ${difference}`, after);
+  const count = { graphs: 0, changed: 0, comparedInPrimeField: 0 };
+  const check = (tested: Transform) => (c: GraphCase): void => {
+    const { changed, inPrimeField } = compareMeaning(tested, c, options.limit ?? 1e-9, rule => void rules.set(rule, (rules.get(rule) ?? 0) + 1));
+    count.changed += Number(changed);
+    count.comparedInPrimeField += Number(inPrimeField);
+  };
+  const single = (rule: Rule): void => {
+    const alone = rewriteWith(rule.name, transform.summary, [rule]);
+    const call = `preservesMeaning(${transform.name}`;
+    const round = (seed: number | undefined): void => {
+      count.graphs += tryAll(graphsAround(rule, options), call, { ...options, around: rule.name, graphs: AROUND.atATime, ...(seed === undefined ? {} : { seed }) }, check(alone));
     };
-    different(interfaceDifference(c.graph, after));
-    if ([...own].every(isFieldExact)) {
-      const { difference, decided } = compareInPrimeField(c, after);
-      different(difference);
-      if (decided) comparedInPrimeField++;
+    if (options.path !== undefined) {
+      round(options.seed);
+      return;
     }
-    different(compareInFloat64(c, after, limit));
+    const before = rules.get(rule.name) ?? 0;
+    const most = firings * AROUND.perFiring;
+    let drawn = 0;
+    for (; (rules.get(rule.name) ?? 0) - before < firings; drawn += AROUND.atATime) {
+      if (drawn >= most) throw new IdleRuleError(rule.name, (rules.get(rule.name) ?? 0) - before, firings, drawn);
+      round(options.seed === undefined ? undefined : options.seed + drawn);
+    }
+  };
+  const own = rulesOf(transform) ?? [];
+  if (around !== undefined) {
+    const rule = own.find(r => r.name === around);
+    if (!rule) throw new SluiceError({ code: "RULE003", message: `${transform.name} has no rule ${around}`, found: around, expected: nearestText(around, own.map(r => r.name)) });
+    single(rule);
+    return { ...count, rules };
+  }
+  if (options.path === undefined && firings > 0) own.forEach(single);
+  count.graphs += tryAll(graphs(options), `preservesMeaning(${transform.name}`, options, check(transform));
+  return { ...count, rules };
+}
+
+/** Throws Broken where the transform changes what the graph means. */
+function compareMeaning(transform: Transform, c: GraphCase, limit: number, fired: (rule: string) => void): { changed: boolean; inPrimeField: boolean } {
+  const text = graphText(c.graph);
+  const applied = new Set<string>();
+  const after = transformed(transform, c.graph, rule => {
+    applied.add(rule);
+    fired(rule);
   });
-  return { graphs: tried, changed, comparedInPrimeField, rules };
+  if (graphText(c.graph) !== text) throw new Broken(`${transform.name} changes the graph that it is given`, after);
+  if (after === c.graph) return { changed: false, inPrimeField: false };
+  const different = (difference: string | null): void => {
+    if (difference !== null) throw new Broken(`${transform.name} changes the meaning: ${difference}`, after);
+  };
+  different(interfaceDifference(c.graph, after));
+  const { isFieldExact, rounds } = exactnessOf(transform, applied);
+  const prime = isFieldExact ? compareInPrimeField(c, after) : null;
+  different(prime?.difference ?? null);
+  const found = (["ordinary", "special"] as const).map(draw => compareInFloat64(c, after, draw, limit)).filter(d => d !== null);
+  const beyond = found.find(d => d.beyondRounding !== null);
+  if (beyond) different(`in float64, ${beyond.beyondRounding}`);
+  if (found[0] && !rounds) different(`in float64, ${found[0].inAnyBit}, which is no more than rounding: what may round says so by \`rounds: true\``);
+  return { changed: true, inPrimeField: prime?.decided ?? false };
 }
 
 /** The transform has nothing to do on its own result. */

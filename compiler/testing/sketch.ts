@@ -47,6 +47,27 @@ export interface SketchOptions {
 const MOST_ELEMENTS = 96;
 const NUMBERS = [0, 1, -1, 2, -2, 3, 0.5, 4, 8, -0, 5, -0.25];
 
+/** An operand made to order: any that fits, or one of a dtype and shape. Throws Unfit if it cannot be. */
+export interface Supplier {
+  any(fits: (dtype: DType) => boolean, inRank: (rank: number) => boolean): NodeId;
+  of(dtype: DType, shape: readonly Size[]): NodeId;
+}
+/** What was drawn does not go together: to draw again. */
+export class Unfit extends Error {}
+
+/** Dims to draw shapes from, and a value for each. */
+export function drawDims(choose: Choose): { dims: DimDecl[]; values: { [dim: string]: number } } {
+  const dims: DimDecl[] = [];
+  const values: { [dim: string]: number } = {};
+  for (const name of ["N", "M"].slice(0, choose.int(0, 2))) {
+    const multipleOf = choose.pick([1, 1, 1, 2]);
+    const min = multipleOf * choose.int(1, 2);
+    dims.push({ name, binding: choose.pick(["call", "instance"] as const), min, max: min + choose.int(0, 4), multipleOf });
+    values[name] = Math.min(min + multipleOf * choose.int(0, 1), Math.floor(dims.at(-1)!.max / multipleOf) * multipleOf);
+  }
+  return { dims, values };
+}
+
 export class Sketch {
   readonly choose: Choose;
   readonly options: SketchOptions;
@@ -59,6 +80,8 @@ export class Sketch {
   /** Tensors to take operands from, oldest first. */
   readonly #pool: NodeId[] = [];
   #sources = 0;
+  /** Where the operands of the node under construction come from, in their order; the pool and new sources where none is left. */
+  #suppliers: Supplier[] = [];
 
   constructor(name: string, choose: Choose, options: SketchOptions, dims: readonly DimDecl[], values: DimValues, isBody = false) {
     this.choose = choose;
@@ -96,6 +119,24 @@ export class Sketch {
     return this.#pool;
   }
 
+  /** What `make` gives, its operands taken from the suppliers. Throws Unfit if it does not ask for all of them. */
+  supplied<T>(suppliers: readonly Supplier[], make: () => T): T {
+    const outer = this.#suppliers;
+    this.#suppliers = [...suppliers];
+    try {
+      const made = make();
+      if (this.#suppliers.length > 0) throw new Unfit();
+      return made;
+    } finally {
+      this.#suppliers = outer;
+    }
+  }
+  /** The next operand from its supplier; null if none is left. */
+  #next(take: (from: Supplier) => NodeId): NodeId | null {
+    const from = this.#suppliers.shift();
+    return from ? this.supplied([], () => take(from)) : null;
+  }
+
   /** A tensor that fits, mostly a late one; null if there is none. */
   find(fits: (t: TensorType) => boolean): NodeId | null {
     const found = this.#pool.filter(id => fits(this.g.type(id)));
@@ -105,6 +146,8 @@ export class Sketch {
   /** A tensor that fits, found or made with a dtype that does. */
   some(fits: (dtype: DType) => boolean, rank?: readonly [number, number]): NodeId {
     const inRank = (n: number) => rank === undefined || (n >= rank[0] && n <= rank[1]);
+    const supplied = this.#next(from => from.any(fits, inRank));
+    if (supplied !== null) return supplied;
     const found = this.choose.chance(85) ? this.find(t => fits(t.dtype) && inRank(t.shape.length)) : null;
     if (found !== null) return found;
     const all = ["f32", "i32", "u32", "bool", "i8", "u8"] as const;
@@ -114,6 +157,8 @@ export class Sketch {
   }
   /** A tensor of the dtype and shape, found or made. */
   of(dtype: DType, shape: readonly Size[]): NodeId {
+    const supplied = this.#next(from => from.of(dtype, shape));
+    if (supplied !== null) return supplied;
     const found = this.choose.chance(60) ? this.find(t => t.dtype === dtype && t.shape.length === shape.length && t.shape.every((s, i) => sameSize(s, shape[i]!))) : null;
     return found ?? (this.choose.chance(35) ? this.constant(dtype, shape) : this.source(dtype, shape));
   }
@@ -122,6 +167,8 @@ export class Sketch {
     return this.of(dtype, shape);
   }
   index(): NodeId {
+    const supplied = this.#next(from => from.of("i32", []));
+    if (supplied !== null) return supplied;
     return this.choose.chance(60) ? this.constant("i32", []) : this.of("i32", []);
   }
 
@@ -144,7 +191,11 @@ export class Sketch {
     const type = tensorType(dtype, shape);
     const count = shape.reduce<number | null>((n, s) => (n !== null && typeof s === "number" ? n * s : null), 1);
     if (count !== null && shape.length > 0 && this.choose.chance(30)) return this.g.constant(Array.from({ length: count }, () => this.number(dtype)), type);
-    return this.choose.chance(50) ? this.g.constant(this.number(dtype), type) : this.g.broadcastTo(this.g.scalar(this.number(dtype), dtype), type, []);
+    return this.repeated(() => this.number(dtype), type);
+  }
+  /** One value for all elements, written out or repeated. */
+  repeated(value: () => number, type: TensorType): NodeId {
+    return this.choose.chance(50) ? this.g.constant(value(), type) : this.g.broadcastTo(this.g.scalar(value(), type.dtype), type, []);
   }
   /** A new input or the value of a new state; in a body, a constant. */
   source(dtype: DType, shape: readonly Size[]): NodeId {

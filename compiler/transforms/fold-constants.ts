@@ -27,6 +27,7 @@ type Const = Node & { readonly op: "const" };
 
 export const foldConstants: Transform = {
   name: "fold-constants",
+  exact: "float64",
   summary: "compute what depends on constants alone",
   run: (graph, fired = () => undefined) => fold(graph, fired),
 };

@@ -149,9 +149,9 @@ export const RULES: readonly Rule[] = [
   { name: "dynamic-slice-at-constant", from: "d:dynamic_slice(x, #c)", to: "v:slice(x)", attrs: { v: staticSlice }, exact: "field" },
   { name: "dynamic-slice-at-two-constants", from: "d:dynamic_slice(x, #c, #e)", to: "v:slice(x)", attrs: { v: staticSlice }, exact: "field" },
   { name: "dynamic-update-of-everything", from: "d:dynamic_update(x, y, s)", to: "y", when: m => sameShape(m.type("x").shape, m.type("y").shape), exact: "field" },
-  // operands are read as they lie
-  { name: "contract-transposed-left", from: "c:contract(t:transpose(x), y)", to: "d:contract(x, y)", attrs: { d: m => ({ ...m.attrs("c", "contract"), a: untransposed(m.attrs("c", "contract").a, m.attrs("t", "transpose").perm) }) }, exact: "field" },
-  { name: "contract-transposed-right", from: "c:contract(x, t:transpose(y))", to: "d:contract(x, y)", attrs: { d: m => ({ ...m.attrs("c", "contract"), b: untransposed(m.attrs("c", "contract").b, m.attrs("t", "transpose").perm) }) }, exact: "field" },
+  // operands are read as they lie; sums over several axes then go in another order
+  { name: "contract-transposed-left", from: "c:contract(t:transpose(x), y)", to: "d:contract(x, y)", attrs: { d: m => ({ ...m.attrs("c", "contract"), a: untransposed(m.attrs("c", "contract").a, m.attrs("t", "transpose").perm) }) }, exact: "field", rounds: true },
+  { name: "contract-transposed-right", from: "c:contract(x, t:transpose(y))", to: "d:contract(x, y)", attrs: { d: m => ({ ...m.attrs("c", "contract"), b: untransposed(m.attrs("c", "contract").b, m.attrs("t", "transpose").perm) }) }, exact: "field", rounds: true },
   { name: "reduce-of-transposed", from: "r:reduce(t:transpose(x))", to: "v:transpose(s:reduce(x))", attrs: { s: reducedAxes, v: keptOrder }, exact: "field", rounds: true },
 ];
 

@@ -14,9 +14,9 @@ import { isOpName } from "../graph/ops.ts";
 import { valueTypeText } from "../graph/text.ts";
 import { rebuild, type Table } from "./rebuild.ts";
 import { parseTerm, type Term } from "./terms.ts";
-import type { Fired, Transform } from "./transform.ts";
+import type { Exactness, Fired, Transform } from "./transform.ts";
 
-export interface Rule {
+export interface Rule extends Exactness {
   readonly name: string;
   readonly from: string;
   readonly to: string;
@@ -24,11 +24,6 @@ export interface Rule {
   readonly numbers?: { readonly [name: string]: (m: Match) => number };
   /** The attributes of a node of `to`, by its label; null if the rule does not fit after all. */
   readonly attrs?: { readonly [label: string]: (m: Match) => object | null };
-  /** Where both sides are equal: in the prime field and float64, or in float64 alone, because the rule is about order, casts,
-   *  infinities or functions that the prime field knows nothing of. */
-  readonly exact: "field" | "float64";
-  /** Equal in float64 but for rounding; otherwise bit for bit, infinities, NaN and the sign of zero included. */
-  readonly rounds?: true;
 }
 
 /** What the left side stands for at one place. */
@@ -43,15 +38,20 @@ export interface Match {
   number(name: string): number;
 }
 
+/** A pass that applies rules; each says how exact it is. */
+export interface RuleTransform extends Transform {
+  readonly rules: readonly Rule[];
+}
+
 /** A pass that applies rules. Throws SluiceError RULE001 for a rule that cannot work. */
-export function rewriteWith(name: string, summary: string, rules: readonly Rule[]): Transform {
+export function rewriteWith(name: string, summary: string, rules: readonly Rule[]): RuleTransform {
   const byRoot = new Map<OpName, CompiledRule[]>();
   for (const rule of rules.flatMap(compile)) byRoot.set(rule.from.op, [...(byRoot.get(rule.from.op) ?? []), rule]);
   const run = (graph: Graph, fired: Fired = () => undefined): Graph => {
     const rewriter = new Rewriter(byRoot, fired, 1000 + 20 * graph.nodes.length);
     return rebuild(graph, body => run(body, fired), (n, table) => rewriter.place(n, table));
   };
-  return { name, summary, run };
+  return { name, summary, rules, run };
 }
 
 // ---- reading rules

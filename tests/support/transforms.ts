@@ -9,7 +9,3 @@ export const RULES: readonly Rule[] = [...SIMPLIFY, ...MOVEMENT];
 
 /** Every pass of the compiler, composites inlined. */
 export const OWN_TRANSFORMS: readonly Transform[] = PIPELINE.filter(p => p.compiled).map(p => p.transform(() => false));
-
-const float64Only = new Set(RULES.filter(r => r.exact === "float64").map(r => r.name));
-/** Constants fold in float64 arithmetic, which the prime field does not share. */
-export const FIELD_EXACT = (rule: string): boolean => !float64Only.has(rule) && !rule.startsWith("fold");
