@@ -14,6 +14,7 @@ import { contractKernel, contractPartsKernel, convInWorkgroups, convKernel, conv
 import { registerDType } from "../../kernels/simd.ts";
 import { workgroupContraction } from "../../kernels/simt/contraction.ts";
 import { isWorthSharing, workgroupCut } from "../../kernels/simt/tile.ts";
+import { verifyPartition } from "./verify-partition.ts";
 import { type ReduceCut, reduceCut, reduceInWorkgroups, reducePartsInWorkgroups } from "./workgroup-reduce.ts";
 import { chainedInWorkgroups, combineMomentsInWorkgroups, convMomentsInWorkgroups, imageMomentsInWorkgroups, type Squares, squarePartShape, squaresOf } from "./workgroup-moments.ts";
 import { type Draft, KernelScope, type ValueId } from "./scope.ts";
@@ -39,7 +40,9 @@ export interface Drafted {
 export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: SimdMachine, fusion: boolean): Drafted {
   /** Whether kernels are for threads, alone or in workgroups, and not for tasks that fill vector registers. */
   const isThreaded = machine.tasks === "elements";
-  const { stored, groups, ends, summed, chained } = partition(graph, wanted, { fusion, fits: (conv, next) => !isThreaded || fitsWorkgroups(graph, conv, next), storesMoments: isThreaded });
+  const partitioned = partition(graph, wanted, { fusion, fits: (conv, next) => !isThreaded || fitsWorkgroups(graph, conv, next), storesMoments: isThreaded });
+  verifyPartition(graph, wanted, partitioned);
+  const { stored, groups, ends, summed, chained } = partitioned;
   const temporaries: TensorType[] = [];
   const temporary = (type: TensorType): ValueId => {
     temporaries.push(type);

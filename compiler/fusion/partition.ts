@@ -66,7 +66,7 @@ export interface Partition {
 }
 
 const withoutOnes = (n: Node): string => (isTuple(n.type) ? "" : n.type.shape.filter(s => s !== 1).map(sizeText).join());
-const shapeText = (n: Node): string => (isTuple(n.type) ? "" : n.type.shape.map(sizeText).join());
+export const shapeText = (n: Node): string => (isTuple(n.type) ? "" : n.type.shape.map(sizeText).join());
 
 export interface PartitionOptions {
   /** false: every op that is not free is a kernel of its own. */
@@ -94,6 +94,8 @@ class Partitioner {
   readonly #written: ReadonlySet<NodeId>;
   readonly #ends = new Map<NodeId, NodeId>();
   readonly #anchorOfEnd = new Map<NodeId, NodeId>();
+  /** Of each node on the path from an anchor to the end of its epilogue, both included, the anchor: a node is on one path. */
+  readonly #pathOf = new Map<NodeId, NodeId>();
   readonly #summed = new Map<NodeId, NodeId>();
   readonly #chained = new Map<NodeId, NodeId>();
 
@@ -120,6 +122,7 @@ class Partitioner {
     nodes.forEach((n, id) => {
       if (this.#live[id] && HAS_EPILOGUE.has(n.op)) this.#extend(id);
     });
+    this.#cutLongPaths();
     nodes.forEach((n, id) => {
       if (this.#live[id] && n.op === "composite") this.#chain(id, n.inputs[0]!);
     });
@@ -136,6 +139,8 @@ class Partitioner {
     if (products > CHEAP_CONVOLUTION || this.#written.has(image)) return;
     const items = this.#options.storesMoments ? [] : this.#readers[moments]!;
     for (const id of [image, ...items]) this.#stored[id] = false;
+    let isTooLong = false;
+    this.#weigh(() => (isTooLong = true));
     const owners = this.#owners(this.#stages());
     const readers = [...this.#readers[image]!.filter(r => r !== moments), ...items.flatMap(i => this.#readers[i]!)];
     const kernels = new Set(readers.map(r => (this.#stored[r] ? this.#key(r, []) : owners[r])));
@@ -144,7 +149,7 @@ class Partitioner {
     const node = this.#nodes[consumer];
     // Its rows wait in the ring of the consumer's before they are finished.
     const inSameType = node?.op === "conv" && registersOf(node) === registersOf(conv);
-    if (inSameType && this.#options.fits(anchor, consumer) && this.#isPointwise(image, node.inputs[0]!)) this.#chained.set(consumer, moments);
+    if (inSameType && !isTooLong && this.#options.fits(anchor, consumer) && this.#isPointwise(image, node.inputs[0]!)) this.#chained.set(consumer, moments);
     else for (const id of [image, ...items]) this.#stored[id] = true;
   }
 
@@ -165,23 +170,41 @@ class Partitioner {
 
   /** Follows the only reader of an anchor's result, and of that reader's, as long as each element gives one element. */
   #extend(anchor: NodeId): void {
-    let end = anchor;
-    for (;;) {
+    const path = [anchor];
+    for (let end = anchor; ;) {
       const [reader, ...more] = new Set(this.#readers[end]);
-      if (reader === undefined || more.length > 0 || this.#written.has(end) || !this.#isOneToOne(end, reader) || (end !== anchor && this.#stored[end])) break;
+      if (reader === undefined || more.length > 0 || this.#written.has(end) || (end !== anchor && this.#stored[end])) break;
+      // Where two paths meet, the one reads what the other leaves in a buffer.
+      if (this.#pathOf.has(reader) || !this.#isOneToOne(end, reader)) break;
+      path.push(reader);
       end = reader;
-      if (this.#stored[end]) break;
     }
-    if (end === anchor) return;
+    if (path.length === 1) return;
+    for (const id of path) this.#pathOf.set(id, anchor);
     this.#stored[anchor] = false;
+    this.#endPath(anchor, path.at(-1)!);
+  }
+  #endPath(anchor: NodeId, end: NodeId): void {
+    const before = this.#ends.get(anchor);
+    if (before !== undefined) this.#anchorOfEnd.delete(before);
     this.#stored[end] = true;
     this.#ends.set(anchor, end);
     this.#anchorOfEnd.set(end, anchor);
   }
+  /** Stores a value; one inside a path is the path's end from now on, and what came after it no part of the path. */
+  #store(id: NodeId): void {
+    this.#stored[id] = true;
+    const anchor = this.#pathOf.get(id);
+    if (anchor === undefined || anchor === id || this.#ends.get(anchor) === id) return;
+    for (let after = this.#readers[id]![0]!; ; after = this.#readers[after]![0]!) {
+      this.#pathOf.delete(after);
+      if (after === this.#ends.get(anchor)) break;
+    }
+    this.#endPath(anchor, id);
+  }
   #isOneToOne(from: NodeId, to: NodeId): boolean {
     const [a, b] = [this.#nodes[from]!, this.#nodes[to]!];
     if (b.op === "reshape") return withoutOnes(a) === withoutOnes(b);
-    if (this.#anchorOfEnd.has(to)) return false;
     // A slice of everything is all of it.
     if (b.op === "slice" && shapeText(a) === shapeText(b) && b.attrs.stride.every(s => s === 1)) return true;
     return shapeText(a) === shapeText(b) && (isUnaryOp(b.op) || isBinaryOp(b.op) || ONE_TO_ONE.has(b.op));
@@ -191,14 +214,14 @@ class Partitioner {
     // What a chained convolution reads of the moments between the two is made in its own tasks.
     const chains = new Set([...this.#chained.keys()].map(id => `anchor ${id}`));
     for (;;) {
-      const weight = this.#weigh();
+      const weight = this.#cutLongPaths();
       const stages = this.#stages();
       const owners = this.#owners(stages);
       const again = new Set([...this.#nodes.keys()].filter(id => this.#live[id] && !this.#stored[id] && !isAnchor(this.#nodes[id]!.op) && !this.#isRemade(id) && ((weight[id]! > CHEAP && owners[id] === SEVERAL) || (weight[id]! > TRIVIAL && this.#isRepeated(id) && !chains.has(owners[id]!)))));
       // Of a path of such values the last is kept: what feeds only it is fused into it.
       const chosen = [...again].filter(id => !this.#readers[id]!.every(r => again.has(r)));
       if (chosen.length === 0) return { stored: this.#stored, groups: this.#groups(stages), ends: this.#ends, summed: this.#summed, chained: this.#chained };
-      for (const id of chosen) this.#stored[id] = true;
+      for (const id of chosen) this.#store(id);
     }
   }
 
@@ -217,16 +240,20 @@ class Partitioner {
     });
   }
 
-  /** Operations along the longest path down to buffers. A path that grows too long is cut by storing a value of it. */
-  #weigh(): number[] {
+  /** Operations along the longest path down to buffers. Told of each fused value whose path is too long; if that one is
+   *  stored then, its readers' paths begin at it. */
+  #weigh(tooLong: (id: NodeId) => void): readonly number[] {
     const weight: number[] = [];
     this.#nodes.forEach((n, id) => {
       const below = Math.max(0, ...n.inputs.map(i => (this.#stored[i] ? 1 : weight[i]!)));
       const own = isSource(n) || isAnchor(n.op) ? 1 : ownWeight(n.op) + below;
-      if (own > LONGEST && this.#live[id]) this.#stored[id] = true;
+      if (own > LONGEST && this.#live[id] && !this.#stored[id]) tooLong(id);
       weight.push(own);
     });
     return weight;
+  }
+  #cutLongPaths(): readonly number[] {
+    return this.#weigh(id => this.#store(id));
   }
 
   /** When a value can first be read: after how many kernels in a row. */
@@ -288,14 +315,14 @@ class Partitioner {
   }
 }
 
-function liveNodes({ nodes }: Graph, wanted: readonly NodeId[]): boolean[] {
+export function liveNodes({ nodes }: Graph, wanted: readonly NodeId[]): boolean[] {
   const live = new Array<boolean>(nodes.length).fill(false);
   for (const id of wanted) live[id] = true;
   for (let id = nodes.length - 1; id >= 0; id--) if (live[id]) for (const i of nodes[id]!.inputs) live[i] = true;
   return live;
 }
 
-function readersOf({ nodes }: Graph, live: readonly boolean[]): NodeId[][] {
+export function readersOf({ nodes }: Graph, live: readonly boolean[]): NodeId[][] {
   const readers: NodeId[][] = nodes.map(() => []);
   nodes.forEach((n, id) => {
     if (live[id]) for (const i of n.inputs) readers[i]!.push(id);
