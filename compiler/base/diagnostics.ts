@@ -23,11 +23,15 @@ export class SluiceError extends Error {
   }
 }
 
+/** What a terminal would act on instead of showing it, in what was read from files or the command line. */
+const UNSHOWN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+const shown = (text: string): string => text.replace(UNSHOWN, c => (c === "\n" || c === "\t" ? c : `\\u{${c.codePointAt(0)!.toString(16)}}`));
+
 /** The message as printed: `file:line:column: error CODE: …` and the lines found, expected and hint that are known. */
 export function diagnosticText(d: Diagnostic): string {
   const head = `${d.span ? `${spanText(d.span)}: ` : ""}error ${d.code}: ${d.message}`;
   const lines = [["found", d.found], ["expected", d.expected], ["hint", d.hint]].filter(([, text]) => text !== undefined);
-  return [head, ...lines.map(([label, text]) => `  ${`${label}:`.padEnd(10)}${text}`)].join("\n");
+  return shown([head, ...lines.map(([label, text]) => `  ${`${label}:`.padEnd(10)}${text}`)].join("\n"));
 }
 
 /** For states that only a bug of ours can reach; the message names the invariant. */

@@ -28,25 +28,29 @@ interface OptOptions {
 const FUSION = "fusion";
 
 export function addOpt(program: Command): void {
-  withFusionOption(withSettingsOption(program.command("opt <program>")))
+  withFusionOption(withSettingsOption(program.command("opt <program> [entry]")))
     .description("run passes on a program's graphs, or on those of a .slir file, and write them as text")
     .option("--passes <a,b>", `the passes to run, in order (${COMPILED_PASSES.join(",")})`)
     .option("--stop-after <pass>", "the last pass to run; fusion, which comes after them, prints a table of kernels")
     .option("--target <target>", "of fusion: wasm (the default), cpu, cpu:v4, vulkan, cuda:sm_90")
     .option("--dim <name=value>", "of fusion: a dim's value, 512 if it may be", collect, [])
     .option("--changes", "say what each pass changed, in comments")
-    .option("--entry <name>", "one graph only")
+    .option("--entry <name>", "one graph only; its name after the program says the same")
     .option("-o, --output <file>", "where to write, instead of the terminal")
     .addHelpText("after", () => `\nPasses:\n${PIPELINE.map(p => p.transform(() => false)).map(t => `  ${t.name.padEnd(24)}${t.summary}`).join("\n")}`)
-    .action(async (path: string, options: OptOptions) => {
+    .action(async (path: string, name: string | undefined, options: OptOptions) => {
       const { passes, stopAfter } = options;
+      if (name !== undefined && options.entry !== undefined && name !== options.entry) {
+        throw new SluiceError({ code: "CLI004", message: "two graphs are named, and one is meant", found: `${name} and --entry ${options.entry}`, expected: "one of them, or neither for all graphs" });
+      }
+      const wanted = name ?? options.entry;
       if (stopAfter === FUSION) {
-        await write(options.output, await fusionOf(chosen(await graphsOf(path, options), path, options.entry), options));
+        await write(options.output, await fusionOf(chosen(await graphsOf(path, options), path, wanted), options));
         return;
       }
       const names = passes?.split(",").map(name => name.trim()).filter(name => name !== "");
       const texts: string[] = [];
-      for (const graph of chosen(await graphsOf(path, options), path, options.entry)) {
+      for (const graph of chosen(await graphsOf(path, options), path, wanted)) {
         const { log, changeText } = options.changes ? await changeLog(graph) : { log: null, changeText: null };
         const comments: string[] = [];
         let last = graph;
@@ -110,10 +114,21 @@ async function changeLog(graph: Graph) {
 async function graphsOf(path: string, { set }: OptOptions): Promise<readonly Graph[]> {
   if (path.endsWith(".slir")) {
     const { parseGraphs } = await import("../graph/parse.ts");
-    return parseGraphs(new TextDecoder().decode(await nodeFiles.read(path)), path);
+    return parseGraphs(textOf(path, await nodeFiles.read(path)), path);
   }
   const { importProgram } = await import("./program-module.ts");
   return (await importProgram(path, settingsOf({ set }))).entries;
+}
+
+/** Throws SluiceError SLIR002 for a file that is no text. */
+function textOf(path: string, bytes: Uint8Array): string {
+  try {
+    if (!bytes.includes(0)) return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+  const start = [...bytes.subarray(0, 8)].map(b => b.toString(16).padStart(2, "0")).join(" ");
+  throw new SluiceError({ code: "SLIR002", message: `${path} is no text`, found: `${bytes.length} bytes: ${start}${bytes.length > 8 ? " …" : ""}`, expected: "graphs as text, in UTF-8", hint: "sluice opt writes such a file: sluice opt program.ts -o program.slir" });
 }
 
 function chosen(graphs: readonly Graph[], path: string, entry: string | undefined): readonly Graph[] {

@@ -1,25 +1,18 @@
 // Sizes that depend on dims: whether something holds for every value within the dims' bounds, so that a program which could
 // read outside of a tensor is refused where it is written, with values that show it.
 import { SluiceError } from "../base/diagnostics.ts";
-import { type DimDecl, dimsOf, type DimValues, evaluateSize, type Size, sizeRange, sizeText, subSize } from "../base/sizes.ts";
+import { dimsOf, type DimValues, type Size, sizeText, smallestBelowZero, subSize } from "../base/sizes.ts";
 import type { TensorType } from "../graph/graph.ts";
 import { userSpan } from "./source.ts";
 import { axisText, shapeText, trace } from "./trace.ts";
 
-/** Values of the dims, each at one end of its bounds, for which the size is negative; null if there are none. */
+/** Values of the dims for which the size is negative; null if there are none. */
 function negativeFor(size: Size): DimValues | null {
-  if (typeof size === "number") return size < 0 ? {} : null;
   const { b } = trace();
-  if (sizeRange(size, name => b.dim(name)).min >= 0) return null;
   const decls = [...dimsOf(size)].map(name => b.dim(name)).filter(d => d !== undefined);
-  for (let corner = 0; corner < 2 ** decls.length; corner++) {
-    const values = Object.fromEntries(decls.map((d, i) => [d.name, endOf(d, (corner >> i) % 2 === 1)]));
-    if (evaluateSize(size, values) < 0) return values;
-  }
-  return null;
+  return smallestBelowZero(size, decls)?.values ?? null;
 }
 
-const endOf = ({ min, max, multipleOf }: DimDecl, last: boolean): number => (last ? Math.floor(max / multipleOf) : Math.ceil(min / multipleOf)) * multipleOf;
 const valuesText = (values: DimValues): string => {
   const list = Object.entries(values).map(([name, value]) => `${name} = ${value}`).join(", ");
   return list === "" ? "" : ` where ${list}`;

@@ -1,7 +1,7 @@
 // Dims and specs: the sizes of a program, and inputs and states before they have a value.
 import { SluiceError } from "../base/diagnostics.ts";
 import type { DType } from "../base/dtypes.ts";
-import { addSize, type DimDecl, dimSize, divideExactly, mulSize, type Size, sizeText, subSize } from "../base/sizes.ts";
+import { addSize, type DimDecl, dimSize, divideExactly, mulSize, type Size, sizeText, smallestBelowZero, subSize } from "../base/sizes.ts";
 import type { Axis, AxisOf, Diff, Product, Quotient, ShapeOf, Sum } from "./shapes.ts";
 import { userSpan } from "./source.ts";
 import type { Scalar } from "./tensor.ts";
@@ -21,6 +21,13 @@ export class Dim<out N extends Axis = any> {
     this.name = name;
     this.value = value;
     this.decls = decls;
+  }
+
+  /** A dim of one value is that number, `${H}` its name. Throws SluiceError DIM004 where `B > 3` or `B + 1` asks for a size that has no value yet. */
+  [Symbol.toPrimitive](wanted: "string" | "number" | "default"): string | number {
+    if (wanted === "string") return this.name;
+    if (typeof this.value === "number") return this.value;
+    throw new SluiceError({ code: "DIM004", message: `dim ${this.name} is used as a number of JavaScript`, span: userSpan(), found: `${this.name}, whose value is bound when the program ${this.decls.some(d => d.binding === "call") ? "is called" : "is loaded"}`, expected: "a dim of one value", hint: "times, plus, minus and over compute with dims" });
   }
 
   times<const K extends DimLike>(k: K): Dim<Product<AxisOf<K>, N>> {
@@ -48,7 +55,38 @@ export type DimLike = number | Dim;
 /** What may stand where one number is wanted. */
 export type Num = number | Dim | Scalar;
 
-const asDim = (d: DimLike): Dim => (typeof d === "number" ? new Dim(String(d), d, []) : d);
+const asDim = (d: DimLike): Dim => {
+  requireWhole(d);
+  return typeof d === "number" ? new Dim(String(d), d, []) : d;
+};
+
+function refuseSize(found: string, expected = "a whole number, 0 or more, or a dim", hint?: string): never {
+  throw new SluiceError({ code: "DIM006", message: "this is no size", span: userSpan(), found, expected, ...(hint === undefined ? {} : { hint }) });
+}
+const foundText = (x: unknown): string => (Array.isArray(x) ? `a list of ${x.length}` : typeof x === "string" ? JSON.stringify(x) : typeof x === "object" && x !== null ? "an object" : String(x));
+
+/** A number without a fraction, or a dim. Throws SluiceError DIM006 at the user's line. */
+export function requireWhole(d: DimLike): void {
+  if (d instanceof Dim || (typeof d === "number" && Number.isSafeInteger(d))) return;
+  refuseSize(foundText(d), undefined, Array.isArray(d) ? "sizes are given one by one: f32(2, 3), x.reshape(2, 3)" : undefined);
+}
+/** A size that is 0 or more whatever the dims are. Throws SluiceError DIM006 at the user's line. */
+export function requireSize(d: DimLike): void {
+  requireWhole(d);
+  if (typeof d === "number") {
+    if (d < 0) refuseSize(String(d));
+    return;
+  }
+  const below = smallestBelowZero(d.value, d.decls);
+  if (below === null) return;
+  const where = Object.entries(below.values).map(([name, value]) => `${name} = ${value}`).join(", ");
+  refuseSize(`${d.name}${d.name === String(below.size) ? "" : `, which is ${below.size}${where === "" ? "" : ` where ${where}`}`}`, "a size of 0 or more", where === "" ? undefined : "the dims' bounds allow it: give a min or a max that does not");
+}
+/** A plain number that counts something. Throws SluiceError NN002 at the user's line. */
+export function requireCount(word: string, what: string, n: number, least = 1): void {
+  if (Number.isSafeInteger(n) && n >= least) return;
+  throw new SluiceError({ code: "NN002", message: `${word}: the ${what} is no whole number of ${least} or more`, span: userSpan(), found: foundText(n), expected: `${least} or more` });
+}
 
 function combine(a: DimLike, b: DimLike, name: (a: string, b: string) => string, value: (a: Size, b: Size) => Size): Dim {
   const [x, y] = [asDim(a), asDim(b)];
@@ -65,13 +103,13 @@ export interface Bounds {
 
 /** A size with a name: one value, or every value within bounds. Throws SluiceError DIM001 on bounds that hold nothing. */
 export function dim<const N extends string>(name: N, size: number | Bounds): Dim<N> {
-  if (typeof size === "number") {
-    if (!Number.isInteger(size) || size < 0) throw new SluiceError({ code: "DIM001", message: `dim ${name} has no valid size`, span: userSpan(), found: String(size), expected: "a whole number" });
+  if (typeof size !== "object" || size === null) {
+    if (!Number.isSafeInteger(size) || size < 0) throw new SluiceError({ code: "DIM001", message: `dim ${name} has no valid size`, span: userSpan(), found: foundText(size), expected: "a whole number, 0 or more, or bounds" });
     return new Dim<N>(name, size, []);
   }
   const { min = 1, max, multipleOf = 1, bind = "call" } = size;
-  if (!(min >= 0 && max >= min && multipleOf >= 1 && Math.floor(max / multipleOf) * multipleOf >= min)) {
-    throw new SluiceError({ code: "DIM001", message: `no size lies within the bounds of dim ${name}`, span: userSpan(), found: `min ${min}, max ${max}, multipleOf ${multipleOf}`, expected: "0 ≤ min ≤ max with a multiple between them" });
+  if (![min, max, multipleOf].every(Number.isSafeInteger) || !(min >= 0 && max >= min && multipleOf >= 1 && Math.floor(max / multipleOf) * multipleOf >= min)) {
+    throw new SluiceError({ code: "DIM001", message: `no size lies within the bounds of dim ${name}`, span: userSpan(), found: `min ${min}, max ${max}, multipleOf ${multipleOf}`, expected: "whole numbers, 0 ≤ min ≤ max with a multiple between them" });
   }
   return new Dim<N>(name, dimSize(name), [{ name, binding: bind === "load" ? "instance" : "call", min, max, multipleOf }]);
 }
@@ -83,7 +121,10 @@ export interface Spec<out D extends DType = DType, out S = any> {
   readonly dims: readonly DimLike[];
 }
 type Make<D extends DType> = <const L extends readonly DimLike[]>(...dims: L) => Spec<D, ShapeOf<L>>;
-const make = <D extends DType>(spec: D): Make<D> => <const L extends readonly DimLike[]>(...dims: L) => ({ spec, shape: dims.map(d => (typeof d === "number" ? d : d.name)) as ShapeOf<L>, dims });
+const make = <D extends DType>(spec: D): Make<D> => <const L extends readonly DimLike[]>(...dims: L) => {
+  dims.forEach(requireSize);
+  return { spec, shape: dims.map(d => (typeof d === "number" ? d : d.name)) as ShapeOf<L>, dims };
+};
 
 export const f64 = make("f64");
 export const f32 = make("f32");

@@ -7,7 +7,7 @@ import { allAxes } from "../graph/build.ts";
 import type { TensorType } from "../graph/graph.ts";
 import { requireAtLeast } from "./bounds.ts";
 import { composite } from "./composite.ts";
-import { Dim, type DimLike, type Spec } from "./dims.ts";
+import { Dim, type DimLike, requireCount, requireSize, type Spec } from "./dims.ts";
 import { arange, constant } from "./functions.ts";
 import { axesOf, axisOf, type HasSource, nodeOf, typeOfSource } from "./operands.ts";
 import type { Random } from "./random.ts";
@@ -55,12 +55,16 @@ export interface Conv2d<I extends Axis, O extends Axis> {
 
 const list = (d: Many): readonly DimLike[] => (Array.isArray(d) ? d : [d as DimLike]);
 const constantSize = (what: string, d: DimLike): number => {
+  requireSize(d);
   const size = d instanceof Dim ? d.value : d;
   if (typeof size === "number") return size;
   throw new SluiceError({ code: "DIM004", message: `${what} needs a constant size`, span: userSpan(), found: size.key, expected: "a number, or a dim of one value" });
 };
 const count = (what: string, dims: readonly DimLike[]): number => dims.reduce<number>((n, d) => n * constantSize(what, d), 1);
-const specOf = (spec: FloatType, dims: readonly DimLike[]): Spec<any, any> => ({ spec, shape: undefined, dims });
+const specOf = (spec: FloatType, dims: readonly DimLike[]): Spec<any, any> => {
+  dims.forEach(requireSize);
+  return { spec, shape: undefined, dims };
+};
 const pair = (x: number | readonly [number, number]): [number, number] => (typeof x === "number" ? [x, x] : [x[0], x[1]]);
 const typeOf = (x: Tensor) => typeOfSource((x as unknown as HasSource).source);
 
@@ -112,8 +116,13 @@ export function layers(dtype: FloatType) {
     const [kh, kw] = pair(kernel);
     const { groups = 1, padding = "same" } = opts;
     const [inputs, outputs] = [constantSize("conv2d", from), constantSize("conv2d", to)];
+    [kh, kw].forEach(k => requireCount("conv2d", "window", k));
+    requireCount("conv2d", "number of groups", groups);
+    if (padding !== "same") requireCount("conv2d", "padding", padding, 0);
     if (inputs % groups !== 0 || outputs % groups !== 0) throw new SluiceError({ code: "SHAPE009", message: `conv2d: ${groups} groups do not divide the channels`, span: userSpan(), found: `${inputs} to ${outputs} channels`, expected: `multiples of ${groups}` });
     const [stride, dilation] = [pair(opts.stride ?? 1), pair(opts.dilation ?? 1)];
+    stride.forEach(n => requireCount("conv2d", "stride", n));
+    dilation.forEach(n => requireCount("conv2d", "dilation", n));
     const around = (k: number, d: number): [number, number] => {
       if (typeof padding === "number") return [padding, padding];
       const total = d * (k - 1);
@@ -173,8 +182,9 @@ export function layers(dtype: FloatType) {
       return standardize(x, [1, 2], opts.eps);
     }) as unknown as Norm<[AxisOf<C>]>;
   /** Over height, width and the channels of each of `groups` groups. */
-  const groupNorm = <const C extends DimLike>(groups: number, channels: C, opts: { eps?: number; affine?: boolean } = {}): Norm<[AxisOf<C>]> =>
-    normLayer("groupNorm", [channels], opts.affine ?? true, true, x => {
+  const groupNorm = <const C extends DimLike>(groups: number, channels: C, opts: { eps?: number; affine?: boolean } = {}): Norm<[AxisOf<C>]> => {
+    requireCount("groupNorm", "number of groups", groups);
+    return normLayer("groupNorm", [channels], opts.affine ?? true, true, x => {
       const t = typeOf(x);
       requireImage("groupNorm", t, channels);
       const n = constantSize("groupNorm", channels);
@@ -183,6 +193,7 @@ export function layers(dtype: FloatType) {
       const split = wrap(g.reshape(tensorNode(x), [...t.shape.slice(0, -1), groups, n / groups]));
       return wrap(g.reshape(tensorNode(standardize(split, [1, 2, 4], opts.eps)), t.shape, t.axes));
     }) as unknown as Norm<[AxisOf<C>]>;
+  };
   return { linear, conv2d, embedding, layerNorm, rmsNorm, instanceNorm, groupNorm };
 }
 export const { linear, conv2d, embedding, layerNorm, rmsNorm, instanceNorm, groupNorm } = layers("f32");

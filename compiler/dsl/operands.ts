@@ -1,7 +1,8 @@
 // What the words of the DSL work on: values, and how numbers, dims and tensors become operands of one shape and dtype.
 import { SluiceError } from "../base/diagnostics.ts";
-import { type DType, isFloat } from "../base/dtypes.ts";
+import { type DType, DTYPES, isFloat } from "../base/dtypes.ts";
 import { sameSize, type Size } from "../base/sizes.ts";
+import type { Span } from "../base/span.ts";
 import { allAxes } from "../graph/build.ts";
 import type { NodeId, TensorType } from "../graph/graph.ts";
 import type { ScalarExpr } from "../plan/procedure.ts";
@@ -13,7 +14,18 @@ import { axisText, build, shapeText, type StateHandle, trace, type Trace, tracin
 export type Source =
   | { readonly kind: "node"; readonly trace: Trace; readonly id: NodeId }
   | { readonly kind: "state"; readonly handle: StateHandle }
-  | { readonly kind: "host"; readonly expr: ScalarExpr; readonly type: TensorType };
+  | { readonly kind: "host"; readonly expr: ScalarExpr; readonly type: TensorType }
+  | MadeWhereUsed;
+
+/** A constant made outside of any entry: each graph that uses it gets a node of its own. */
+export interface MadeWhereUsed {
+  readonly kind: "constant";
+  /** By the sizes of the trace under way, if there is one. */
+  readonly type: () => TensorType;
+  readonly make: () => NodeId;
+  /** Its one number, for procedures; null if it has several or its sizes are not known. */
+  readonly number: number | null;
+}
 
 /** What every tensor object carries behind the Tensor interface. */
 export interface HasSource {
@@ -24,7 +36,12 @@ export type Operand = Num | boolean | HasSource;
 export const hasSource = (x: unknown): x is HasSource => typeof x === "object" && x !== null && "source" in x;
 
 export function typeOfSource(s: Source): TensorType {
-  return s.kind === "node" ? s.trace.b.type(s.id) : s.kind === "state" ? s.handle.type : s.type;
+  switch (s.kind) {
+    case "node": return s.trace.b.type(s.id);
+    case "state": return s.handle.type;
+    case "host": return s.type;
+    case "constant": return s.type();
+  }
 }
 
 /** The node of a value in the trace under way. */
@@ -34,6 +51,11 @@ export function nodeOf(x: HasSource): NodeId {
   switch (source.kind) {
     case "node": return t.capture(source.trace, source.id);
     case "state": return t.readState(source.handle);
+    case "constant": {
+      const made = t.constants.get(source) ?? source.make();
+      t.constants.set(source, made);
+      return made;
+    }
     case "host": throw new SluiceError({ code: "TRACE003", message: "a procedure's value is used inside an entry", span: userSpan(), hint: "give the entry an input and pass the value in the call" });
   }
 }
@@ -41,21 +63,35 @@ export function nodeOf(x: HasSource): NodeId {
 /** Whether a word is applied to what a procedure holds. */
 export const isHost = (x: unknown): boolean => hasSource(x) && x.source.kind === "host" && !tracing();
 
+/** Conditions of the procedure under way that nothing has read yet, and where they stand. */
+export const unreadConditions = new Map<ScalarExpr, Span | null>();
+
 export function hostExpr(x: Operand): ScalarExpr {
   if (typeof x === "number") return { kind: "const", value: x };
   if (typeof x === "boolean") return { kind: "const", value: x ? 1 : 0 };
   if (x instanceof Dim && typeof x.value === "number") return { kind: "const", value: x.value };
-  if (hasSource(x) && x.source.kind === "host") return x.source.expr;
+  if (hasSource(x) && x.source.kind === "host") {
+    unreadConditions.delete(x.source.expr);
+    return x.source.expr;
+  }
+  if (hasSource(x) && x.source.kind === "constant" && x.source.number !== null) return { kind: "const", value: x.source.number };
   throw new SluiceError({ code: "PROC001", message: "only numbers and scalars that the procedure holds can be used here", span: userSpan(), hint: "compute with tensors inside an entry and return a scalar" });
+}
+
+/** A number that the dtype holds; of integers also the same bits with the other sign. Throws SluiceError DTYPE001. */
+export function requireValue(x: number, dtype: DType, hint?: string): void {
+  if (isFloat(dtype)) return;
+  const { bits } = DTYPES[dtype];
+  const fits = dtype === "bool" ? x === 0 || x === 1 : Number.isInteger(x) && x >= -(2 ** (bits - 1)) && x < 2 ** bits;
+  if (fits) return;
+  throw new SluiceError({ code: "DTYPE001", message: Number.isInteger(x) ? `${x} is no value of ${dtype}` : `${x} is not a whole number`, span: userSpan(), found: String(x), expected: `a value of ${dtype}`, ...(hint === undefined ? {} : { hint }) });
 }
 
 /** An operand as a node: numbers and dims in the given dtype. */
 export function operandNode(x: Operand, dtype: DType): NodeId {
   const g = build();
   if (typeof x === "number" || typeof x === "boolean") {
-    if (typeof x === "number" && !isFloat(dtype) && !Number.isInteger(x)) {
-      throw new SluiceError({ code: "DTYPE001", message: `${x} is not a whole number`, span: userSpan(), found: String(x), expected: `a value of ${dtype}`, hint: "cast the tensor to a float dtype first" });
-    }
+    if (typeof x === "number") requireValue(x, dtype, "cast the tensor to a float dtype first");
     return g.scalar(Number(x), dtype);
   }
   if (x instanceof Dim) return g.size(trace().sizeOf(x), dtype);
@@ -117,7 +153,7 @@ export function joined(op: string, operands: readonly Operand[]): NodeId[] {
 /** An axis by name or number, as its position. */
 export function axisOf(op: string, t: TensorType, axis: string | number): number {
   const at = typeof axis === "string" && !/^-?\d+$/.test(axis) ? t.axes.indexOf(axis) : Number(axis) < 0 ? Number(axis) + t.shape.length : Number(axis);
-  if (at < 0 || at >= t.shape.length) {
+  if (!Number.isInteger(at) || at < 0 || at >= t.shape.length) {
     throw new SluiceError({ code: "AXIS001", message: `${op}: there is no axis ${axis}`, span: userSpan(), found: shapeText(t), expected: `one of ${t.axes.map((n, i) => n ?? String(i)).join(", ") || "no axis: it is a scalar"}` });
   }
   if (typeof axis === "string" && t.axes.lastIndexOf(axis) !== t.axes.indexOf(axis) && t.axes.includes(axis)) {

@@ -1,9 +1,11 @@
 // Gradients and optimizers. An optimizer's update is ordinary graph, so it fuses with the rest of the step.
 import { SluiceError } from "../base/diagnostics.ts";
+import { isFloat } from "../base/dtypes.ts";
 import { differentiate } from "../transforms/differentiate.ts";
 import { i32 } from "./dims.ts";
 import { userSpan } from "./source.ts";
-import { type DeclaredState, type Group, globMatcher, state, statesOf } from "./state.ts";
+import type { DeclaredState } from "./declared.ts";
+import { type Group, globMatcher, requireMatch, state, statesOf } from "./state.ts";
 import type { Scalar, State, Tensor } from "./tensor.ts";
 import { trace } from "./trace.ts";
 import { tensorNode, wrap } from "./value.ts";
@@ -41,7 +43,7 @@ class GradientList implements Gradients {
 }
 
 const trainableOf = (of: Group): { path: string; state: DeclaredState }[] => {
-  const list = statesOf(of, "", new Set(), true).filter(({ state: s }) => s.type.dtype.includes("f"));
+  const list = statesOf(of, "", new Set(), true).filter(({ state: s }) => isFloat(s.type.dtype));
   if (list.length === 0) throw new SluiceError({ code: "GRAD004", message: "the group has no state to train", span: userSpan(), expected: "a module, or an object that holds states of a float dtype" });
   return list;
 };
@@ -127,15 +129,31 @@ export interface Optimizer {
 /** The update of one state: its new value, given its gradient (f32), its rate and the step from 1. */
 type Update = (path: string, w: Tensor, g: Tensor, rate: Tensor | number, step: Tensor) => Tensor;
 
-/** A glob that no state of the group has is a mistake, not a wish. */
-function requireMatches(of: Group, globs: readonly (string | undefined)[]): void {
+/** Every pattern matches a state that is trained; a rate's, one that no earlier pattern took. */
+function requireMatches(of: Group, { rates = {}, decayOf, l2Of, decay, l2 }: ParameterOptions): void {
   const paths = trainableOf(of).map(s => s.path);
-  const idle = globs.find(glob => glob !== undefined && !paths.some(globMatcher(glob)));
-  if (idle !== undefined) throw new SluiceError({ code: "GRAD005", message: `no state that is trained is called ${idle}`, span: userSpan(), found: idle, expected: `a glob over ${paths.slice(0, 8).join(", ")}${paths.length > 8 ? ", …" : ""}`, hint: "* stands for any characters but dots, ** for any" });
+  let left: readonly string[] = paths;
+  for (const glob of Object.keys(rates)) {
+    requireMatch("rates", glob, paths);
+    const matches = globMatcher(glob);
+    if (!left.some(matches)) throw new SluiceError({ code: "GRAD005", message: `rates: earlier patterns took all that ${glob} matches`, span: userSpan(), found: Object.keys(rates).join(", "), expected: "the narrower pattern first" });
+    left = left.filter(path => !matches(path));
+  }
+  for (const [word, glob, amount, of] of [["decayOf", decayOf, decay, "decay"], ["l2Of", l2Of, l2, "l2"]] as const) {
+    if (glob === undefined) continue;
+    requireMatch(word, glob, paths);
+    if (!amount) throw new SluiceError({ code: "GRAD005", message: `${word} says of what, and nothing says how much`, span: userSpan(), found: `${word}: ${JSON.stringify(glob)}`, expected: `${of}: a number that is not 0` });
+  }
+}
+/** A number that a NaN would spoil every weight by. Throws SluiceError GRAD006. */
+function requireFinite(opts: { readonly [name: string]: unknown }): void {
+  const bad = Object.entries(opts).flatMap(([name, x]) => (Array.isArray(x) ? x : [x]).map(n => [name, n] as const)).find(([, x]) => typeof x === "number" && !Number.isFinite(x));
+  if (bad) throw new SluiceError({ code: "GRAD006", message: `${bad[0]} is no number`, span: userSpan(), found: String(bad[1]), expected: "a finite number" });
 }
 
 function optimizer(of: Group, opts: ParameterOptions, moments: Optimizer["moments"], update: Update): Optimizer {
-  requireMatches(of, [...Object.keys(opts.rates ?? {}), opts.decayOf, opts.l2Of]);
+  requireMatches(of, opts);
+  requireFinite({ ...opts, ...opts.rates });
   const steps = state(i32(), "zeros");
   const [decays, shrinks] = [globMatcher(opts.decayOf ?? "**"), globMatcher(opts.l2Of ?? "**")];
   const groups = Object.entries(opts.rates ?? {}).map(([glob, r]) => ({ matches: globMatcher(glob), r }));

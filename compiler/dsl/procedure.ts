@@ -6,7 +6,8 @@ import type { Size } from "../base/sizes.ts";
 import { type Graph, inputsOf, isTuple } from "../graph/graph.ts";
 import { numberBounds, type Procedure as Traced, type ProcedureArg, type ProcedureStep, type ScalarExpr, type Slot, type TextExpr } from "../plan/procedure.ts";
 import type { Num, Spec } from "./dims.ts";
-import { hasSource, type HasSource, hostExpr, type Operand, typeOfSource } from "./operands.ts";
+import { branchesAt, conditionError } from "./conditions.ts";
+import { hasSource, type HasSource, hostExpr, type Operand, typeOfSource, unreadConditions } from "./operands.ts";
 import { userSpan } from "./source.ts";
 import { type Group, statesOf } from "./state.ts";
 import type { F32, Scalar, Tensor, U8 } from "./tensor.ts";
@@ -137,9 +138,11 @@ export function traceProcedure(name: string, p: Procedure<{ readonly [name: stri
   const r = new Recording();
   const before = current;
   current = r;
+  unreadConditions.clear();
   try {
     const args = Object.entries(p.args).map(([key, a]) => ({ key, a, slot: r.slot() }));
     (p.body as (a: object) => void)(Object.fromEntries(args.map(({ key, a, slot }) => [key, a.make(slot)])));
+    for (const span of unreadConditions.values()) if (span !== null && branchesAt(span)) throw conditionError(span);
     const declared = args.map(({ key, a, slot }): ProcedureArg => ({
       name: key, kind: a.kind, help: a.help, slot,
       ...(a.init === undefined ? {} : { init: a.init }), ...(a.min === undefined ? {} : { min: a.min }), ...(a.max === undefined ? {} : { max: a.max }),
@@ -202,11 +205,16 @@ export function list<D extends DType>(dtype: D): List<D> {
 
 // what a procedure may do besides calling entries: a closed list
 const textParts = (x: Text | string): TextExpr => (typeof x === "string" ? [x] : x.parts);
-const statesIn = (of: Group): { name: string; state: string }[] => statesOf(of).map(({ path, state }) => {
-  if (state.name === null) throw new SluiceError({ code: "STATE003", message: "a state that the program does not export is saved or loaded", span: userSpan(), hint: "export it, or the module that holds it" });
-  recording().states.add(state.name);
-  return { name: path, state: state.name };
-});
+/** The states of a group by their paths in it; a state or stream alone by its own name. */
+function statesIn(word: "save" | "load", of: Group): { name: string; state: string }[] {
+  const list = statesOf(of);
+  if (list.length === 0) throw new SluiceError({ code: "GROUP002", message: `${word}: there is no state in the group`, span: userSpan(), found: "none", expected: "a module, a state, a random stream, an optimizer, or an object of these" });
+  return list.map(({ path, state }) => {
+    if (state.name === null) throw new SluiceError({ code: "STATE003", message: "a state that the program does not export is saved or loaded", span: userSpan(), hint: "export it, or the module that holds it" });
+    recording().states.add(state.name);
+    return { name: path === "" ? state.name.slice(state.name.lastIndexOf(".") + 1) : path, state: state.name };
+  });
+}
 /** Metrics: a table on a terminal, one JSON object a line with --json. */
 export function log(values: { readonly [name: string]: Num }): void {
   step({ kind: "log", values: Object.entries(values).map(([name, value]) => ({ name, value: hostExpr(value as Operand) })) });
@@ -218,9 +226,9 @@ export function emit(name: string, value: Text | Tensor): void {
 }
 /** A tensor to a .png, .npy or .safetensors file. */
 export const write = (path: Text | string, value: Tensor): void => step({ kind: "write", path: textParts(path), tensor: slotOf(value, "what is written"), span: userSpan() });
-export const save = (path: Text | string, of: Group): void => step({ kind: "save", path: textParts(path), states: statesIn(of), span: userSpan() });
+export const save = (path: Text | string, of: Group): void => step({ kind: "save", path: textParts(path), states: statesIn("save", of), span: userSpan() });
 /** By name, shape and dtype, all three checked. */
-export const load = (path: Text | string, of: Group): void => step({ kind: "load", path: textParts(path), states: statesIn(of), span: userSpan() });
+export const load = (path: Text | string, of: Group): void => step({ kind: "load", path: textParts(path), states: statesIn("load", of), span: userSpan() });
 /** Tensors by name from .safetensors or .npy. */
 export function read<const I extends { readonly [name: string]: Spec<any, any> }>(path: Text | string, tensors: I): { readonly [k in keyof I]: I[k] extends Spec<infer D, infer S> ? Tensor<D, S> : never } {
   const shapeOf = (s: Spec): Size[] => s.dims.map(d => (typeof d === "number" ? d : d.value));

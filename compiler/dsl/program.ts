@@ -1,18 +1,20 @@
 // Programs: entries, settings, and tracing a module's exports. The exports name everything: states by their path, entries and
 // procedures by their key. Nothing runs at import.
 import { SluiceError } from "../base/diagnostics.ts";
+import { nearestText } from "../base/names.ts";
 import type { DimDecl } from "../base/sizes.ts";
 import type { Span } from "../base/span.ts";
 import type { NdArray } from "../graph/field.ts";
 import type { Graph, Program } from "../graph/graph.ts";
 import { interpret } from "../graph/interpret.ts";
-import type { Num, Spec } from "./dims.ts";
-import { hasSource } from "./operands.ts";
+import { Dim, type Num, type Spec } from "./dims.ts";
+import { hasSource, type HasSource } from "./operands.ts";
 import { callEntry, type EntryHandle, procedureOf, traceProcedure } from "./procedure.ts";
-import { isRandomStream, SEED } from "./random.ts";
+import { SEED } from "./random.ts";
 import type { Unnamed } from "./shapes.ts";
 import { userSpan } from "./source.ts";
-import { type DeclaredState, statesOf } from "./state.ts";
+import type { DeclaredState } from "./declared.ts";
+import { statesOf } from "./state.ts";
 import type { Tensor } from "./tensor.ts";
 import { type StateHandle, Trace, tracing, within } from "./trace.ts";
 import { tensorNode, wrap } from "./value.ts";
@@ -57,17 +59,41 @@ function traceEntry(e: EntryBody): Graph {
   const t = new Trace(e.name ?? "entry", null, e.fixed);
   within(t, () => {
     const values = Object.fromEntries(Object.entries(e.inputs).map(([name, spec]) => [name, wrap(t.b.add("input", [], { name, type: t.typeOf(spec, e.span) }, e.span))]));
-    const outputs = (e.body as (x: object) => Outputs)(values) ?? {};
-    for (const [name, value] of Object.entries(outputs)) {
-      if (!hasSource(value)) throw new SluiceError({ code: "TRACE004", message: `output ${name} of ${e.name ?? "an entry"} is not a tensor`, span: e.span, found: typeof value, expected: "a tensor" });
-      t.b.outputs.push({ name, id: t.standingAt(e.span, () => tensorNode(value)) });
-    }
+    for (const [name, value] of outputsOf(e, (e.body as (x: object) => unknown)(values))) t.b.outputs.push({ name, id: t.standingAt(e.span, () => tensorNode(value)) });
     for (const last of t.atEnd) last();
   });
+  const unknown = [...e.fixed.keys()].find(name => !t.fixedHere.has(name));
+  if (unknown !== undefined) {
+    const dims = [...new Set([...t.b.dims().map(d => d.name), ...t.fixedHere])];
+    throw new SluiceError({ code: "DIM007", message: `${nameOf(e)} fixes dim ${unknown}, which none of its sizes has`, span: e.span, found: unknown, expected: nearestText(unknown, dims) });
+  }
   const graph = t.finish();
+  if (graph.outputs.length + graph.updates.length + graph.effects.length === 0) {
+    throw new SluiceError({ code: "TRACE008", message: `${nameOf(e)} does nothing: it returns nothing and writes no state`, span: e.span, expected: "outputs by name, or a state that is set", hint: "an arrow function returns an object in parentheses: ({ x }) => ({ y: x.exp() })" });
+  }
   traced.set(e, graph);
   return graph;
 }
+
+const nameOf = (e: EntryBody): string => `entry ${e.name ?? "?"}`;
+
+/** What an entry's function returned, by name. Throws SluiceError TRACE004 or TRACE007 for what is no output. */
+function outputsOf(e: EntryBody, returned: unknown): (readonly [name: string, value: HasSource])[] {
+  if (returned === undefined) return [];
+  const isObject = typeof returned === "object" && returned !== null && (Object.getPrototypeOf(returned) === Object.prototype || Object.getPrototypeOf(returned) === null);
+  if (!isObject) {
+    const hint = hasSource(returned) || typeof returned === "number" ? "give it a name: ({ y })" : returned instanceof Promise ? "an entry is traced at once: its function is not async" : Array.isArray(returned) ? "give each a name: ({ first, second })" : undefined;
+    throw new SluiceError({ code: "TRACE007", message: `${nameOf(e)} returns ${kindText(returned)}`, span: e.span, found: kindText(returned), expected: "an object of tensors: { y: x.exp() }, or nothing", ...(hint === undefined ? {} : { hint }) });
+  }
+  return Object.entries(returned).map(([name, value]: [string, unknown]) => {
+    if (hasSource(value)) return [name, value] as const;
+    const hint = typeof value === "number" || typeof value === "boolean" ? `a number that is an output is a constant: constant(${value})` : value instanceof Dim ? `a size as a tensor is full(i32(), ${value.name})`
+      : value === undefined ? "leave it out where there is none" : typeof value === "object" && value !== null ? "outputs are flat: give each tensor a name of its own" : undefined;
+    throw new SluiceError({ code: "TRACE004", message: `output ${name} of ${nameOf(e)} is not a tensor`, span: e.span, found: kindText(value), expected: "a tensor", ...(hint === undefined ? {} : { hint }) });
+  });
+}
+const kindText = (x: unknown): string => (hasSource(x) ? "a tensor" : x instanceof Dim ? `dim ${x.name}` : Array.isArray(x) ? "a list" : x instanceof Promise ? "a promise" : x === null || x === undefined ? String(x)
+  : typeof x === "object" ? "an object" : typeof x === "number" || typeof x === "boolean" ? String(x) : `a ${typeof x}`);
 
 /** The first value of a state as a graph with one output. */
 function traceFirst(s: DeclaredState): Graph | undefined {
@@ -98,8 +124,7 @@ export function traceProgram(exports: { readonly [name: string]: unknown }, name
     states.set(path, { handle, span, init });
   };
   for (const [key, value] of Object.entries(exports)) {
-    if (isRandomStream(value)) own(key, value.stream, value.span, () => keyGraph(`init:${key}`, value.span, t => t.readState(SEED)));
-    else for (const { path, state } of statesOf(value, key, seen)) own(path, state, state.span, () => traceFirst(state));
+    for (const { path, state } of statesOf(value, key, seen)) own(path, state, state.span, () => traceFirst(state));
     const body = typeof value === "function" ? bodies.get(value) : undefined;
     if (body) body.name = key;
   }

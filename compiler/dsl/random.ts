@@ -4,6 +4,7 @@ import type { DType } from "../base/dtypes.ts";
 import type { Size } from "../base/sizes.ts";
 import type { Span } from "../base/span.ts";
 import type { TensorType } from "../graph/graph.ts";
+import { declare } from "./declared.ts";
 import type { DimLike, Num, Spec } from "./dims.ts";
 import { u32 } from "./dims.ts";
 import { constant } from "./functions.ts";
@@ -33,7 +34,6 @@ export interface RandomStream extends Random {
   readonly stream: StateHandle;
   readonly span: Span | null;
 }
-export const isRandomStream = (x: unknown): x is RandomStream => typeof x === "object" && x !== null && "stream" in x && "normal" in x;
 
 const KEY: TensorType = { dtype: "u32", shape: [2], axes: [null] };
 /** What `--seed` sets: every stream starts from it, and initial values are drawn with it. */
@@ -42,6 +42,7 @@ export const SEED: StateHandle = { name: "seed", type: KEY, decls: [] };
 type Kind = "bits" | "uniform" | "normal";
 
 export function random(name: string): RandomStream {
+  const span = userSpan();
   const stream: StateHandle = { name: null, type: KEY, decls: [] };
   const tensor = stateTensor(stream);
   const drawShape = (kind: Kind, shape: readonly Size[], axes: readonly (string | null)[]): Tensor => {
@@ -53,8 +54,8 @@ export function random(name: string): RandomStream {
     const call = root.draws.get(owner) ?? 0;
     root.draws.set(owner, call + 1);
     if (call === 0 && root.initial === null) {
-      const span = userSpan();
-      root.atEnd.push(() => root.standingAt(span, () => tensor.set(tensor.add(constant([0, 1], u32(2))))));
+      const drawn = userSpan();
+      root.atEnd.push(() => root.standingAt(drawn, () => tensor.set(tensor.add(constant([0, 1], u32(2))))));
     }
     return wrap(build().node("random", [key], { kind, stream: owner, call, shape, axes }));
   };
@@ -62,9 +63,9 @@ export function random(name: string): RandomStream {
     const { shape, axes } = trace().shapeOf(spec.dims);
     return drawShape(kind, shape, axes).cast(spec.spec);
   };
-  return {
+  const self: RandomStream = {
     stream,
-    span: userSpan(),
+    span,
     normal: spec => draw("normal", spec),
     uniform: spec => draw("uniform", spec),
     bits: spec => draw("bits", spec),
@@ -82,4 +83,7 @@ export function random(name: string): RandomStream {
       return total.le(threshold).cast("i32").sum(-1);
     },
   };
+  // Where a group is saved, the stream in it is too, so that what is loaded goes on with the draws that would have come.
+  declare(Object.assign(stream, { dims: [2], span, first: () => wrap(trace().readState(SEED)), tensor }), self);
+  return self;
 }

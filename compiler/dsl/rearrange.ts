@@ -3,7 +3,7 @@ import { SluiceError } from "../base/diagnostics.ts";
 import { divideExactly, productSize, sameSize, type Size, sizeText } from "../base/sizes.ts";
 import type { NodeId, TensorType } from "../graph/graph.ts";
 import type { DimLike } from "./dims.ts";
-import { Dim } from "./dims.ts";
+import { Dim, requireSize } from "./dims.ts";
 import { type Group, parsePattern, patternError, type Word } from "./pattern.ts";
 import { userSpan } from "./source.ts";
 import { build, shapeText, trace } from "./trace.ts";
@@ -19,6 +19,10 @@ export function rearrangePattern(pattern: string, x: NodeId, sizes: { readonly [
   if (operands.length !== 1) throw patternError("rearrange", pattern, 1, "more than one operand", "one tensor's axes");
   if (from.length !== t.shape.length) throw new SluiceError({ code: "PATTERN002", message: `rearrange: the pattern has ${from.length} axes and the tensor ${t.shape.length}`, span: userSpan(), found: `"${pattern}" for ${shapeText(t)}`, expected: `${t.shape.length} axes on the left` });
   const known = new Map<string, { size: Size; axis: string | null }>();
+  const letters = [...from, ...result].flatMap(gr => (isGroup(gr) ? gr : [gr])).map(w => w.letter);
+  const stranger = Object.keys(sizes).find(letter => !letters.includes(letter));
+  if (stranger !== undefined) throw new SluiceError({ code: "PATTERN003", message: `rearrange: a size is given for ${stranger}, which is not in the pattern`, span: userSpan(), found: `"${pattern}"`, expected: `sizes of ${[...new Set(letters)].filter(l => l !== "1").join(", ")}` });
+  Object.values(sizes).forEach(requireSize);
   for (const [letter, d] of Object.entries(sizes)) known.set(letter, { size: trace().sizeOf(d), axis: d instanceof Dim ? d.name : null });
   from.forEach((group, i) => bindGroup(pattern, group, t, i, known));
 

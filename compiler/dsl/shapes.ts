@@ -39,7 +39,9 @@ export type Fit<Op extends string, S, X, T> = Join<S, X> extends Clash<infer M> 
 
 export type AxisIn<S> = Unranked<S> extends true ? any : S extends readonly unknown[] ? number | (S[number] & string) : any;
 export type AxesOf<S> = AxisIn<S> | readonly AxisIn<S>[];
-export type PickFit<S, X, T> = Unranked<S> extends true ? T : Unranked<X> extends true ? T : S extends readonly [...infer L, any] ? (Join<L, X> extends Clash<infer M> ? `takeAlong: ${M}` : L extends readonly [...X & readonly unknown[]] ? T : `takeAlong: one index for each of [${Show<L>}], not [${Show<X>}]`) : T;
+export type PickFit<S, X, T> = Unranked<S> extends true ? T : Unranked<X> extends true ? T : S extends readonly [...infer L, any] ? (Begins<X, L> extends true ? T : `takeAlong: ids of [${Show<L>}], and more axes if there are several for each, not [${Show<X>}]`) : T;
+/** Whether X begins with the axes of L. */
+type Begins<X, L> = L extends readonly [infer l, ...infer Ls] ? X extends readonly [infer x, ...infer Xs] ? Same<x, l> extends true ? Begins<Xs, Ls> : false : false : true;
 export type Cat<A, B> = Unranked<A> extends true ? any : Unranked<B> extends true ? any : A extends readonly any[] ? B extends readonly any[] ? [...A, ...B] : any : any;
 type FromEnd<S, A> = `${A & number}` extends `-${infer K}` ? S extends readonly [any, ...infer R] ? (K extends "1" ? `${R["length"]}` : K extends "2" ? (R extends readonly [any, ...infer R2] ? `${R2["length"]}` : never) : K extends "3" ? (R extends readonly [any, any, ...infer R3] ? `${R3["length"]}` : never) : never) : never : `${A & number}`;
 type Listed<A> = A extends readonly (infer U)[] ? U : A;

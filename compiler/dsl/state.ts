@@ -1,9 +1,10 @@
 // States, modules and groups of states. A module is a function with its parts; names follow the keys of exports and parts.
 import { SluiceError } from "../base/diagnostics.ts";
 import type { DType } from "../base/dtypes.ts";
-import type { Span } from "../base/span.ts";
+import { nearestText } from "../base/names.ts";
 import type { TensorType } from "../graph/graph.ts";
-import { type DimLike, f32, type Spec } from "./dims.ts";
+import { type DeclaredState, declarationOf, declare } from "./declared.ts";
+import { type DimLike, f32, requireCount, type Spec } from "./dims.ts";
 import { full } from "./functions.ts";
 import { random, type Random } from "./random.ts";
 import type { Shape } from "./shapes.ts";
@@ -17,17 +18,6 @@ export interface Fan { readonly in: number; readonly out: number }
 /** A number for all elements, a function of a random stream, or a usual distribution. "empty": no first value. */
 export type Init = number | ((rng: Random, fan: Fan) => Tensor) | "zeros" | "ones" | "xavier" | "kaiming" | "empty";
 
-export interface DeclaredState extends StateHandle {
-  /** Its sizes as the user gave them. */
-  readonly dims: readonly DimLike[];
-  readonly span: Span | null;
-  /** Traced where the state lives; null: it must be loaded or written first. */
-  readonly first: (() => Tensor) | null;
-  /** The tensor object that stands for it. */
-  readonly tensor: State;
-}
-
-const declared = new WeakMap<object, DeclaredState>();
 /** Draws for initial values, keyed by the state's name: no state's value depends on another's. */
 const initStream = random("init");
 
@@ -38,10 +28,9 @@ export function state<D extends DType, S extends Shape>(spec: Spec<D, S>, init: 
   const call = decls.find(d => d.binding === "call");
   if (call) throw new SluiceError({ code: "STATE006", message: `a state's size depends on ${call.name}, which changes from call to call`, span, expected: "constant sizes, or dims bound at load", hint: `dim("${call.name}", { max: …, bind: "load" }), or a capacity and a length` });
   const type: TensorType = { dtype: spec.spec, shape: spec.dims.map(d => (typeof d === "number" ? d : d.value)), axes: spec.dims.map(d => (typeof d === "number" ? null : d.name)) };
-  const handle: { -readonly [k in keyof DeclaredState]: DeclaredState[k] } = { name: null, type, decls, dims: spec.dims, span, first: firstValue(spec, type, init, fan), tensor: undefined as never };
+  const handle: StateHandle = { name: null, type, decls };
   const tensor = stateTensor(handle);
-  handle.tensor = tensor;
-  declared.set(tensor, handle);
+  declare(Object.assign(handle, { dims: spec.dims, span, first: firstValue(spec, type, init, fan), tensor }), tensor);
   return tensor as unknown as State<D, S>;
 }
 
@@ -57,9 +46,7 @@ function firstValue(spec: Spec, type: TensorType, init: Init, fan: Fan = fanOf(t
 const sizeOr1 = (t: TensorType, i: number) => (typeof t.shape[i] === "number" ? (t.shape[i] as number) : 1);
 const fanOf = (t: TensorType): Fan => ({ in: Math.max(1, sizeOr1(t, 0)), out: Math.max(1, sizeOr1(t, t.shape.length - 1)) });
 
-export const declarationOf = (x: unknown): DeclaredState | undefined => (typeof x === "object" && x !== null ? declared.get(x) : undefined);
-
-/** A set of states: a module, a state, an optimizer, or any object or array of these. */
+/** A set of states: a module, a state, a random stream, an optimizer, or any object or array of these. */
 export type Group = object;
 
 const partsOf = Symbol("parts");
@@ -74,7 +61,10 @@ export function module<P extends object, F extends (...x: any[]) => any>(parts: 
   return call as unknown as F & P;
 }
 /** n of them, each with its own states. */
-export const times = <M>(n: number, make: (i: number) => M): M[] => Array.from({ length: n }, (_, i) => make(i));
+export function times<M>(n: number, make: (i: number) => M): M[] {
+  requireCount("times", "number", n, 0);
+  return Array.from({ length: n }, (_, i) => make(i));
+}
 
 const frozenGroups = new WeakSet<object>();
 /** The same module, which no optimizer touches. */
@@ -102,9 +92,22 @@ export function globMatcher(glob: string): (path: string) => boolean {
   const pattern = new RegExp(`^${source}$`);
   return path => pattern.test(path);
 }
+/** A pattern that matches none of the names is a mistake, not a wish. Throws SluiceError GROUP001 at the user's line. */
+export function requireMatch(word: string, glob: string, paths: readonly string[]): void {
+  if (paths.some(globMatcher(glob))) return;
+  throw new SluiceError({
+    code: "GROUP001", message: `${word}: no state is called ${glob}`, span: userSpan(), found: glob, expected: nearestText(glob, paths), hint: "* stands for any characters but dots, ** for any",
+  });
+}
 const filtered = (of: Group, keep: (path: string) => boolean): Group => Object.fromEntries(statesOf(of).filter(s => keep(s.path)).map(s => [s.path, s.state.tensor]));
-export const only = (of: Group, glob: string): Group => filtered(of, globMatcher(glob));
+/** The states of the group whose paths match. Throws SluiceError GROUP001 if none does. */
+export function only(of: Group, glob: string): Group {
+  requireMatch("only", glob, statesOf(of).map(s => s.path));
+  return filtered(of, globMatcher(glob));
+}
+/** The states of the group whose paths do not match. Throws SluiceError GROUP001 if none does match. */
 export function without(of: Group, glob: string): Group {
+  requireMatch("without", glob, statesOf(of).map(s => s.path));
   const matches = globMatcher(glob);
   return filtered(of, path => !matches(path));
 }

@@ -57,8 +57,11 @@ export interface Tensor<out D extends DType = any, out S = any> {
   and<X extends Shape>(x: Fit<"and", S, X, Tensor<D, X>> | number): Tensor<D, Join<S, X>>;
   or<X extends Shape>(x: Fit<"or", S, X, Tensor<D, X>> | number): Tensor<D, Join<S, X>>;
   xor<X extends Shape>(x: Fit<"xor", S, X, Tensor<D, X>> | number): Tensor<D, Join<S, X>>;
+  /** By a number of bits modulo the width. */
   shl(bits: number): Tensor<D, S>;
+  shl<X extends Shape>(bits: Fit<"shl", S, X, Tensor<D, X>>): Tensor<D, Join<S, X>>;
   shr(bits: number): Tensor<D, S>;
+  shr<X extends Shape>(bits: Fit<"shr", S, X, Tensor<D, X>>): Tensor<D, Join<S, X>>;
   not(): Tensor<D, S>;
   neg(): Tensor<D, S>;
   abs(): Tensor<D, S>;
@@ -147,7 +150,7 @@ export interface Tensor<out D extends DType = any, out S = any> {
   // indexing
   /** Rows of a table: `[V, H]` at ids `[B, S]` is `[B, S, H]`. Ids are clamped to the bounds. */
   gather<X extends Shape>(ids: Tensor<"i32" | "u32", X>): Tensor<D, S extends readonly [any, ...infer R] ? [...X, ...R] : any>;
-  /** One element of the last axis for each index. */
+  /** Elements of the last axis: at ids [B] of [B, V] one of each row, at ids [B, K] K of each. Ids are clamped to the bounds. */
   takeAlong<X extends Shape>(ids: PickFit<S, X, Tensor<"i32" | "u32", X>>): Tensor<D, X>;
   /** Rows put, added or compared at ids; in the order of the ids, so the bytes are the same each time. Ids out of range are dropped. */
   scatter<X extends Shape>(how: "set" | "add" | "max" | "min", ids: Tensor<"i32" | "u32", X>, rows: Tensor<D>): Tensor<D, S>;

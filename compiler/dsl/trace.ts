@@ -7,7 +7,8 @@ import { type Span, spanText } from "../base/span.ts";
 import { Build } from "../graph/build.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import type { Graph, NodeId, TensorType } from "../graph/graph.ts";
-import type { DimLike, Spec } from "./dims.ts";
+import { type DimLike, requireSize, requireWhole, type Spec } from "./dims.ts";
+import { refuseUnreadConditions } from "./conditions.ts";
 import { userSpan } from "./source.ts";
 
 /** What a trace knows of a state: its handle is the identity. */
@@ -29,12 +30,16 @@ export class Trace {
   readonly #written = new Set<StateHandle>();
   /** Draws so far of each random stream, for their keys. */
   readonly draws = new Map<string, number>();
+  /** Nodes of constants that were made outside of any entry, by what they come from. */
+  readonly constants = new Map<object, NodeId>();
   /** What is left to do when the entry's function has returned. */
   readonly atEnd: (() => void)[] = [];
   /** The state whose first value is traced; null in entries. */
   initial: string | null = null;
   /** Call dims that this entry fixes to one value. */
   readonly fixed: ReadonlyMap<string, number>;
+  /** Those of them that its sizes have. */
+  readonly fixedHere = new Set<string>();
 
   constructor(name: string, parent: Trace | null, fixed: ReadonlyMap<string, number> = parent?.fixed ?? new Map()) {
     this.b = new GraphBuilder(name);
@@ -85,6 +90,12 @@ export class Trace {
     return name;
   }
 
+  #fix(d: DimDecl, value: number, span?: Span | null): void {
+    this.root().fixedHere.add(d.name);
+    if (Number.isInteger(value) && value >= d.min && value <= d.max && value % d.multipleOf === 0) return;
+    throw new SluiceError({ code: "DIM007", message: `${this.root().b.name} fixes dim ${d.name} out of its bounds`, span: span ?? userSpan(), found: `${d.name} = ${value}`, expected: dimText(d) });
+  }
+
   #declareDim(d: DimDecl, span?: Span | null): void {
     const known = this.b.dim(d.name);
     if (known && (known.binding !== d.binding || known.min !== d.min || known.max !== d.max || known.multipleOf !== d.multipleOf)) {
@@ -106,7 +117,9 @@ export class Trace {
   /** The states written so far become the graph's updates. */
   finish(): Graph {
     for (const s of this.#written) this.b.updates.push({ name: s.name!, id: this.#states.get(s)! });
-    return this.b.finish();
+    const graph = this.b.finish();
+    refuseUnreadConditions(graph);
+    return graph;
   }
 
   root(): Trace {
@@ -118,12 +131,19 @@ export class Trace {
     return { dtype: spec.spec as DType, ...this.shapeOf(spec.dims, span) };
   }
   shapeOf(dims: readonly DimLike[], span?: Span | null): { shape: Size[]; axes: (string | null)[] } {
+    dims.forEach(requireSize);
     return { shape: dims.map(d => this.sizeOf(d, span)), axes: dims.map(d => (typeof d === "number" ? null : d.name)) };
   }
+  /** Any whole number, for starts may count from behind. */
   sizeOf(d: DimLike, span?: Span | null): Size {
+    requireWhole(d);
     if (typeof d === "number") return d;
     // A body's dims are dims of the graphs around it too.
-    for (let t: Trace | null = this; t; t = t.parent) for (const decl of d.decls) if (!this.fixed.has(decl.name)) t.#declareDim(decl, span);
+    for (const decl of d.decls) {
+      const value = this.fixed.get(decl.name);
+      if (value === undefined) for (let t: Trace | null = this; t; t = t.parent) t.#declareDim(decl, span);
+      else this.#fix(decl, value, span);
+    }
     return substituteSize(d.value, name => this.fixed.get(name));
   }
 }

@@ -2,13 +2,14 @@
 import { SluiceError } from "../base/diagnostics.ts";
 import { type DType, isFloat } from "../base/dtypes.ts";
 import { floorDivSize, modSize, mulSize, sameSize, sizeText, type Size } from "../base/sizes.ts";
+import { spanText } from "../base/span.ts";
 import { allAxes } from "../graph/build.ts";
 import type { BinaryOp, NodeId, TensorType, UnaryOp } from "../graph/graph.ts";
 import type { ScalarBinary, ScalarExpr, ScalarUnary } from "../plan/procedure.ts";
 import { requireAtLeast, requireInside } from "./bounds.ts";
 import { composite } from "./composite.ts";
-import { type DimLike, Dim, type Num, type Span } from "./dims.ts";
-import { axesOf, axisOf, broadcastShapes, hasSource, type HasSource, hostExpr, isHost, joined, nodeOf, type Operand, operandNode, type Source, typeOfSource } from "./operands.ts";
+import { type DimLike, Dim, type Num, requireCount, requireSize, type Span } from "./dims.ts";
+import { axesOf, axisOf, broadcastShapes, hasSource, type HasSource, hostExpr, isHost, joined, type MadeWhereUsed, nodeOf, type Operand, operandNode, type Source, typeOfSource, unreadConditions } from "./operands.ts";
 import { rearrangePattern } from "./rearrange.ts";
 import { userSpan } from "./source.ts";
 import type { State, Tensor } from "./tensor.ts";
@@ -21,6 +22,7 @@ interface Keep { readonly keepdims?: boolean }
 export const wrap = (id: NodeId): Tensor => new Value({ kind: "node", trace: trace(), id }) as unknown as Tensor;
 export const hostScalar = (expr: ScalarExpr, dtype: DType): Tensor => new Value({ kind: "host", expr, type: { dtype, shape: [], axes: [] } }) as unknown as Tensor;
 export const hostTensor = (slot: number, type: TensorType): Tensor => new Value({ kind: "host", expr: { kind: "slot", slot }, type }) as unknown as Tensor;
+export const constantTensor = (made: Omit<MadeWhereUsed, "kind">): Tensor => new Value({ kind: "constant", ...made }) as unknown as Tensor;
 export const stateTensor = (handle: StateHandle): State => new StateValue({ kind: "state", handle }) as unknown as State;
 
 /** The node of any operand that is a tensor. */
@@ -28,6 +30,12 @@ export const tensorNode = (x: unknown): NodeId => {
   if (hasSource(x)) return nodeOf(x);
   throw new SluiceError({ code: "TRACE004", message: "this is not a tensor", span: userSpan(), found: typeof x, expected: "a tensor" });
 };
+
+/** A scalar that a procedure computes; a condition is remembered until something reads it. */
+function hostResult(expr: ScalarExpr, dtype: DType): Tensor {
+  if (dtype === "bool") unreadConditions.set(expr, userSpan());
+  return hostScalar(expr, dtype);
+}
 
 const COMPARE = new Set<string>(["eq", "ne", "lt", "le", "gt", "ge"]);
 const HOST_BINARY = new Set<string>(["add", "sub", "mul", "div", "mod", "pow", "max", "min", "eq", "ne", "lt", "le", "gt", "ge", "and", "or"]);
@@ -38,6 +46,20 @@ class Value implements HasSource {
 
   constructor(source: Source) {
     this.source = source;
+  }
+
+  /** What `x > y`, `x + 1` and a template ask for. Throws SluiceError TRACE009: there is no value yet. */
+  [Symbol.toPrimitive](wanted: "string" | "number" | "default"): never {
+    const isText = wanted === "string";
+    throw new SluiceError({
+      code: "TRACE009", message: `a tensor is used as ${isText ? "text" : "a number of JavaScript"}`, span: userSpan(), found: `${describe(this.source)}, which has no value while the program is traced`,
+      expected: isText ? "text that is known when the program is traced" : "words for tensors: add, mul, gt, eq, …",
+      hint: isText ? "x.print(label) prints it when the program runs; its dtype and shape are x.dtype and x.shape" : "compare by x.gt(y), then choose by condition.where(yes, no), or in a procedure by when(condition, yes, no)",
+    });
+  }
+  /** What console.log and util.inspect show. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return describe(this.source);
   }
 
   get type(): TensorType {
@@ -54,7 +76,7 @@ class Value implements HasSource {
   #unary(op: UnaryOp): Tensor {
     if (isHost(this)) {
       if (!HOST_UNARY.has(op)) refuseInProcedure(op);
-      return hostScalar({ kind: "unary", op: op as ScalarUnary, x: hostExpr(this) }, op === "not" ? "bool" : this.dtype);
+      return hostResult({ kind: "unary", op: op as ScalarUnary, x: hostExpr(this) }, op === "not" ? "bool" : this.dtype);
     }
     return wrap(build().unary(op, nodeOf(this)));
   }
@@ -62,7 +84,7 @@ class Value implements HasSource {
     if (isHost(this) || isHost(x)) {
       if (!HOST_BINARY.has(op)) refuseInProcedure(word);
       const dtype = COMPARE.has(op) ? "bool" : this.dtype === "f32" || (hasSource(x) && typeOfSource(x.source).dtype === "f32") ? "f32" : this.dtype;
-      return hostScalar({ kind: "binary", op: op as ScalarBinary, a: hostExpr(this), b: hostExpr(x) }, dtype);
+      return hostResult({ kind: "binary", op: op as ScalarBinary, a: hostExpr(this), b: hostExpr(x) }, dtype);
     }
     const [a, b] = joined(word, [this, x]);
     return wrap(build().binary(op, a!, b!));
@@ -86,8 +108,8 @@ class Value implements HasSource {
   and(x: Operand) { return this.#binary("and", x); }
   or(x: Operand) { return this.#binary("or", x); }
   xor(x: Operand) { return this.#binary("xor", x); }
-  shl(bits: number) { return this.#binary("shl", bits); }
-  shr(bits: number) { return this.#binary("shr", bits); }
+  shl(bits: Operand) { return this.#binary("shl", bits); }
+  shr(bits: Operand) { return this.#binary("shr", bits); }
   not() { return this.#unary("not"); }
   neg() { return this.#unary("neg"); }
   abs() { return this.#unary("abs"); }
@@ -248,6 +270,7 @@ class Value implements HasSource {
   chunk(n: number, axis: string | number = -1) {
     const t = this.type;
     const at = axisOf("chunk", t, axis);
+    requireCount("chunk", "number of pieces", n);
     if (modSize(t.shape[at]!, n) !== 0) throw new SluiceError({ code: "SHAPE005", message: `chunk: ${sizeText(t.shape[at]!)} does not divide into ${n}`, span: userSpan(), found: shapeText(t), expected: `a multiple of ${n}` });
     const size = floorDivSize(t.shape[at]!, n);
     const name = t.axes[at];
@@ -265,6 +288,7 @@ class Value implements HasSource {
   unsqueeze(axis = -1) {
     const t = this.type;
     const at = axis < 0 ? axis + t.shape.length + 1 : axis;
+    if (!Number.isInteger(at) || at < 0 || at > t.shape.length) throw new SluiceError({ code: "AXIS001", message: `unsqueeze: there is no place ${axis} for an axis`, span: userSpan(), found: shapeText(t), expected: `${-t.shape.length - 1} to ${t.shape.length}` });
     return wrap(build().reshape(nodeOf(this), [...t.shape.slice(0, at), 1, ...t.shape.slice(at)], [...t.axes.slice(0, at), null, ...t.axes.slice(at)]));
   }
   pad(by: { readonly [axis: string]: readonly [number, number] }, value = 0) {
@@ -272,6 +296,7 @@ class Value implements HasSource {
     const [low, high] = [t.shape.map(() => 0), t.shape.map(() => 0)];
     for (const [axis, [before, after]] of Object.entries(by)) {
       const at = axisOf("pad", t, axis);
+      for (const n of [before, after]) requireCount("pad", "number of elements put in", n, 0);
       low[at] = before;
       high[at] = after;
     }
@@ -292,6 +317,7 @@ class Value implements HasSource {
     return wrap(build().node("scatter", [nodeOf(this), nodeOf(ids), nodeOf(rows)], { kind: how, axis: 0, batch: 0 }));
   }
   topK(k: DimLike, axis: string | number = -1) {
+    requireSize(k);
     const [t, at, count] = [this.type, axisOf("topK", this.type, axis), trace().sizeOf(k)];
     requireAtLeast("topK", `axis ${t.axes[at] ?? at} of ${shapeText(t)}`, t.shape[at]!, count);
     const both = build().node("topk", [nodeOf(this)], { k: count, axis: at });
@@ -351,6 +377,21 @@ class StateValue extends Value {
     const { source } = this;
     if (source.kind !== "state") throw new SluiceError({ code: "STATE005", message: "only a state can be written", span: userSpan() });
     return { handle: source.handle, own: source.handle.type };
+  }
+}
+
+/** `f32[B, 784] by matmul at net.ts:12:20`, `state w: f32[784]`. */
+function describe(s: Source): string {
+  const type = typeOfSource(s);
+  const text = `${type.dtype}${shapeText(type)}`;
+  switch (s.kind) {
+    case "node": {
+      const { op, span } = s.trace.b.nodes[s.id]!;
+      return `tensor ${text}${op === "input" ? ", an input" : ` by ${op}`}${span ? ` at ${spanText(span)}` : ""}`;
+    }
+    case "state": return `state ${s.handle.name ?? "without a name yet"}: ${text}`;
+    case "host": return `${type.shape.length === 0 ? "scalar" : "tensor"} ${text} of a procedure`;
+    case "constant": return `constant ${text}`;
   }
 }
 

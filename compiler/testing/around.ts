@@ -115,7 +115,11 @@ class Instance {
         if (!from.every((n, i) => n === 1 || sameSize(n, shape[dims[i]!]!))) throw new Unfit();
         return g.node("broadcast", [this.typed(first, dtype, from)], { dims, shape, axes });
       }
-      case "reshape": return g.node("reshape", [this.typed(first, dtype, choose.pick(reshapes(this.#s, shape)))], { shape, axes });
+      case "reshape": {
+        const shapes = reshapes(this.#s, shape);
+        if (shapes.length === 0) throw new Unfit();
+        return g.node("reshape", [this.typed(first, dtype, choose.pick(shapes))], { shape, axes });
+      }
       case "transpose": {
         const perm = this.#again(this.#perms, shape.length, () => choose.shuffled(allAxes(shape.length)));
         const from: Size[] = [];

@@ -162,7 +162,9 @@ export const INSTRUCTIONS: { readonly [O in OpName]: Instruction } = {
   },
   reshape: s => {
     const x = s.some(isAny);
-    const shape = s.choose.pick(reshapes(s, s.g.type(x).shape));
+    const shapes = reshapes(s, s.g.type(x).shape);
+    if (shapes.length === 0) return null;
+    const shape = s.choose.pick(shapes);
     return s.g.node("reshape", [x], { shape, axes: shape.map(() => null) });
   },
   transpose: s => {

@@ -98,6 +98,29 @@ const cases: readonly (readonly [what: string, run: () => Said, text: () => stri
   found:    \`output\`
   expected: \`]\`
 `],
+  ["text with what a terminal would act on", () => sluice("opt", "tests/errors/programs/escapes.slir"), () => `tests/errors/programs/escapes.slir:2:10: error SLIR001: this character begins nothing
+2 |   %0 = in·[31mput x : f32[4]
+  |          ^
+  found:    "\\u001b"
+  expected: names, %nodes, numbers, text in quotes and signs
+`],
+  ["a file that is no text", () => sluice("opt", "tests/errors/programs/binary.slir"), () => `error SLIR002: tests/errors/programs/binary.slir is no text
+  found:    12 bytes: 7f 45 4c 46 02 01 01 00 …
+  expected: graphs as text, in UTF-8
+  hint:     sluice opt writes such a file: sluice opt program.ts -o program.slir
+`],
+  ["two graphs where one is meant", () => sluice("opt", program, "root", "--entry", "look"), () => `error CLI004: two graphs are named, and one is meant
+  found:    root and --entry look
+  expected: one of them, or neither for all graphs
+`],
+  ["a count below 0", () => sluice("run", program, "turn", "--threads", "2", "--photo", at("noise.png"), "--times", "-5"), () => `${ran}error ARG004: argument \`times\` of \`turn\` is out of bounds
+  found:    -5
+  expected: 0 … 2147483647
+`],
+  ["a count that i32 does not hold", () => sluice("run", program, "turn", "--threads", "2", "--photo", at("noise.png"), "--times", "99999999999"), () => `${ran}error ARG004: argument \`times\` of \`turn\` is out of bounds
+  found:    99999999999
+  expected: 0 … 2147483647
+`],
   ["an op that is not there", () => sluice("opt", "tests/errors/programs/unknown-op.slir"), () => `tests/errors/programs/unknown-op.slir:3:8: error SLIR001: there is no op negate
 3 |   %1 = negate %0 : f32[4]
   |        ^
@@ -129,3 +152,11 @@ const cases: readonly (readonly [what: string, run: () => Said, text: () => stri
 ];
 
 test.each(cases)("%s", (_, run, text) => expect(run()).toEqual({ code: 1, out: "", err: text() }));
+
+test("opt takes a graph's name after the program, as run does", () => {
+  const [named, chosen, all] = [sluice("opt", program, "root"), sluice("opt", program, "--entry", "root"), sluice("opt", program)];
+  expect(named).toEqual(chosen);
+  expect(named.out).toMatch(/^graph root /);
+  expect(named.out.match(/^graph /gm)).toHaveLength(1);
+  expect(all.out.match(/^graph /gm)!.length).toBeGreaterThan(1);
+});

@@ -127,9 +127,9 @@ const cases: readonly (readonly [what: string, program: () => Exports, text: str
   hint:     reduce the loss with mean() or sum() first`],
   ["an optimizer of nothing", () => ({ o: adam({ a: 3 }, { rate: 1 }) }), `GRAD004: the group has no state to train
   expected: a module, or an object that holds states of a float dtype`],
-  ["rates of states that are not there", () => ({ o: sgd({ fc }, { rate: 1, rates: { "fc.wieght": 2 } }) }), `GRAD005: no state that is trained is called fc.wieght
+  ["rates of states that are not there", () => ({ o: sgd({ fc }, { rate: 1, rates: { "fc.wieght": 2 } }) }), `GROUP001: rates: no state is called fc.wieght
   found:    fc.wieght
-  expected: a glob over fc.weight, fc.bias
+  expected: fc.weight, fc.bias
   hint:     * stands for any characters but dots, ** for any`],
   ["a loop that forgets what it carries", () => over({ x: f32(4) }, ({ x }) => iterate(3, { x }, () => ({}) as never)), `LOOP001: the loop's body does not give the next x
   expected: x`],
@@ -137,9 +137,10 @@ const cases: readonly (readonly [what: string, program: () => Exports, text: str
     assert(now.x.sum().gt(0), "positive");
     return now;
   })), `TRACE005: print and assert stand in entries, not in bodies of loops or composites`],
-  ["an output that is no tensor", () => over({ x: f32(4) }, () => ({ y: 3 })), `TRACE004: output y of f is not a tensor
-  found:    number
-  expected: a tensor`],
+  ["an output that is no tensor", () => over({ x: f32(4) }, () => ({ y: 3 })), `TRACE004: output y of entry f is not a tensor
+  found:    3
+  expected: a tensor
+  hint:     a number that is an output is a constant: constant(3)`],
   ["an entry called in an entry", () => {
     const g = entry({}, () => ({ y: arange(3) }));
     return over({}, () => ({ y: g().y }), { g });

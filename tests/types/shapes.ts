@@ -119,6 +119,26 @@ is<Equal<typeof c2, F32<["B", "H"]>>>(); const c2 = h.select({ S: 0 });
 h.select({ T: 0 });
 // @ts-expect-error no axis T
 h.slice({ T: span(0, 3) });
+const picked = of<F32<["N", "V"]>>();
+is<Equal<typeof p1, F32<["N"]>>>(); const p1 = picked.takeAlong(of<I32<["N"]>>());
+is<Equal<typeof p2, F32<["N", "K"]>>>(); const p2 = picked.takeAlong(of<I32<["N", "K"]>>());
+is<Equal<typeof p3, F32<["N", 2, "K"]>>>(); const p3 = picked.takeAlong(of<I32<["N", 2, "K"]>>());
+// @ts-expect-error ids of other rows
+picked.takeAlong(of<I32<["M", "K"]>>());
+// @ts-expect-error ids of no row
+picked.takeAlong(of<I32<[]>>());
+is<Equal<typeof s1, I32<["B", 3]>>>(); const s1 = of<I32<["B", 3]>>().shl(of<I32<[3]>>());
+is<Equal<typeof s2, I32<["B", 3]>>>(); const s2 = of<I32<[3]>>().shr(of<I32<["B", 1]>>());
+is<Equal<typeof s3, I32<["B", 3]>>>(); const s3 = of<I32<["B", 3]>>().shl(2);
+// @ts-expect-error 4 shifts for 3 elements
+of<I32<["B", 3]>>().shr(of<I32<[4]>>());
+// ── what JavaScript does with an object: `if (x)` is the one that no type refuses
+// @ts-expect-error a tensor is no number
+void (x > 0);
+// @ts-expect-error a tensor is no number
+void (x + 1);
+// @ts-expect-error a tensor is never a number
+void (x === 3);
 const H3 = H.times(3);
 is<Equal<typeof H3, Dim<"3*H">>>();
 const [k1, k2, k3] = of<F32<["B", "S", "3*H"]>>().chunk(3);

@@ -85,8 +85,11 @@ export const elementwise: { readonly [O in ElementwiseOp]: Row } = {
 
 const words32 = new DataView(new ArrayBuffer(8));
 /** Reads the bits of a value of one dtype as another of the same width. */
+const QUIET_NAN = 0x7fc00000;
+/** Every NaN has the same bits here: which of them an operation gives is not stated. */
 function reinterpret(x: number, from: DType, to: DType): number {
-  if (from === "f32") words32.setFloat32(0, x);
+  if (Number.isNaN(x)) words32.setUint32(0, QUIET_NAN);
+  else if (from === "f32") words32.setFloat32(0, x);
   else words32.setUint32(0, x >>> 0);
   return to === "f32" ? words32.getFloat32(0) : to === "i32" ? words32.getInt32(0) : words32.getUint32(0);
 }
