@@ -2,6 +2,10 @@
 export { type GradientComparison, compareGradient, gradientGraph } from "./gradient.ts";
 export { type GraphCase, type GraphOptions, graphs, graphsAround } from "./graphs.ts";
 export { type Findings, IdleRuleError, isIdempotent, type MeaningOptions, preservesMeaning, PropertyError, type PropertyOptions, respectsGradient, roundTrips } from "./properties.ts";
+export { type Layer, type Network, networkText } from "./networks/description.ts";
+export { NetworkError, type NetworkRunOptions, runsAsReference } from "./networks/property.ts";
+export type { NetworkTarget } from "./networks/run.ts";
+export { type NetworkOptions, networks } from "./networks.ts";
 export { drawValues, type Values } from "./values.ts";
 export { graphText } from "../graph/text.ts";
 export { parseGraph } from "../graph/parse.ts";

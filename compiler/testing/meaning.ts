@@ -8,7 +8,7 @@ import { type Graph, inputsOf, type Named, type TensorType } from "../graph/grap
 import { interpret } from "../graph/interpret.ts";
 import { valueTypeText } from "../graph/text.ts";
 import type { GraphCase } from "./graphs.ts";
-import { DISTURBANCES, disturbed, inRange, narrowed, otherZeros, rounding } from "./rounding.ts";
+import { DISTURBANCES, disturbed, inRange, otherZeros, rounding, roundingFields } from "./rounding.ts";
 import { type Draw, drawValues, type Values } from "./values.ts";
 
 /** Everything that a graph does on some inputs, by what it is called in messages. */
@@ -42,7 +42,8 @@ export function interfaceDifference(before: Graph, after: Graph): string | null 
   return lost === undefined ? null : `tag ${lost} is gone`;
 }
 
-const place = (x: NdArray, at: number): string => {
+/** The element's index, as `[1, 2]`. */
+export const place = (x: NdArray, at: number): string => {
   const index: number[] = [];
   for (let i = x.shape.length - 1, rest = at; i >= 0; i--) {
     index.unshift(rest % x.shape[i]!);
@@ -161,7 +162,7 @@ function allowedByRounding(c: GraphCase, after: Graph, values: Values, before: R
 export function referenceOf(c: GraphCase, values: Values): { readonly results: Results; allowed(name: string, at: number): number } {
   const wanted = resultsOf(c.graph, c, values, float64);
   const results = new Map([...wanted].filter(([name]) => !name.startsWith("effect")));
-  return { results, allowed: allowances(c, values, wanted, [...DISTURBANCES.map(seed => disturbed(seed, rounding)), narrowed], rounding) };
+  return { results, allowed: allowances(c, values, wanted, roundingFields(), rounding) };
 }
 
 /** What differs between the reference interpreter and what a target made of the case's inputs, named as there; null if nothing. */

@@ -70,3 +70,8 @@ export const narrowed: Field = {
   unary: (op, x, dtype) => stored(float64.unary(op, stored(x, dtype), dtype), dtype),
   binary: (op, a, b, dtype) => stored(float64.binary(op, stored(a, dtype), stored(b, dtype), dtype), dtype),
 };
+/** Fields that round where targets may. Each is for one run. */
+export const roundingFields = (): Field[] => [...DISTURBANCES.map(seed => disturbed(seed, rounding)), narrowed];
+/** Fields in which the results of each operation are all off in one direction, as those of a polynomial may be: sums of what
+ *  should cancel show it. */
+export const biasedFields = (): Field[] => [1, -1].flatMap(sign => [false, true].map(isMixed => changed((y, _operands, op, dtype) => y * (1 + (isMixed && op.length % 2 === 0 ? -sign : sign) * rounding(dtype)))));

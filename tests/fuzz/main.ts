@@ -1,5 +1,5 @@
 // `npm run fuzz -- --minutes N`: random graphs through every transform, and random and mutated text through the parser, for as
-// long as asked. A failure prints the smallest graph and the command that shows it again; the exit code is 1.
+// long as asked; with --networks, random networks on compiled targets. A failure prints the smallest graph and the command that shows it again; the exit code is 1.
 import { Command } from "commander";
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import * as fc from "fast-check";
@@ -7,6 +7,7 @@ import { graphs, graphText, isIdempotent, parseGraph, preservesMeaning, Property
 import { parseGraphs } from "../../compiler/graph/parse.ts";
 import { compilable } from "../support/graph-programs.ts";
 import { differenceOn, TARGETS, type TargetRow } from "../support/targets.ts";
+import { fuzzNetworks } from "./networks.ts";
 import { OWN_TRANSFORMS } from "../support/transforms.ts";
 
 interface Options {
@@ -15,6 +16,8 @@ interface Options {
   readonly path?: string;
   readonly transform?: string;
   readonly target?: string;
+  readonly networks?: boolean;
+  readonly count?: string;
 }
 
 /** Text longer than this to read is a hang. */
@@ -27,7 +30,15 @@ const options = new Command("fuzz")
   .option("--path <path>", "of a failure")
   .option("--transform <name>", `one only: ${OWN_TRANSFORMS.map(t => t.name).join(", ")}`)
   .option("--target <name>", `random graphs on a compiled target instead: ${TARGETS.map(t => t.name).join(", ")}`)
+  .option("--networks", "random networks, forward and trained, on the target, or on all of them")
+  .option("--count <n>", "how many networks, instead of for how long")
   .parse().opts<Options>();
+
+if (options.networks) {
+  const number = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
+  const isGood = await fuzzNetworks({ count: number(options.count), minutes: Number(options.minutes), target: options.target, seed: number(options.seed), path: options.path });
+  process.exit(isGood ? 0 : 1);
+}
 
 const transforms = OWN_TRANSFORMS.filter(t => options.transform === undefined || t.name === options.transform);
 if (transforms.length === 0) {

@@ -31,5 +31,7 @@ export function tallies(modules: readonly TestModule[]): Map<string, Tally> {
 export default class ConformanceReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     for (const [target, tally] of tallies(modules)) process.stdout.write(`${tallyText(target, tally)}\n`);
+    const missing = new Map(modules.flatMap(m => [...m.children.allTests()].flatMap(t => Object.entries(t.meta().notRunOn ?? {}))));
+    for (const [target, why] of missing) process.stdout.write(`conformance on ${target}: not run: ${why}\n`);
   }
 }

@@ -8,6 +8,8 @@ declare module "vitest" {
   interface TaskMeta {
     /** By target, how many graphs and programs this test ran there. */
     ranOn?: { [target: string]: number };
+    /** By target, why it did not run there. */
+    notRunOn?: { [target: string]: string };
   }
 }
 
@@ -18,6 +20,14 @@ export function ranOn(target: string, count = 1): void {
   const { meta } = test;
   meta.ranOn ??= {};
   meta.ranOn[target] = (meta.ranOn[target] ?? 0) + count;
+}
+
+/** The test that runs would run on the target, which is not here. */
+export function notRunOn(target: string, why: string): void {
+  const test = TestRunner.getCurrentTest();
+  if (!test) throw new Error(`nothing that is not run on ${target} is noted outside a test`);
+  const { meta } = test;
+  meta.notRunOn = { ...meta.notRunOn, [target]: why };
 }
 
 /** The options to open one on the target, which is counted. */
