@@ -1,8 +1,11 @@
 // Whole programs on every target: sizes bound at load, patterns, and what happens on the way.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { assert, dim, einsum, entry, f32, i32, open, state } from "sluice";
+import { assert, dim, einsum, entry, f32, file, i32, load, open, procedure, random, save, state } from "sluice";
 import { countedOn } from "../support/conformance.ts";
-import { callOnce, expectNear, numbersOf, RUNNERS, values } from "../support/programs.ts";
+import { callOnce, expectNear, numbersOf, RUNNERS, values, withProgram } from "../support/programs.ts";
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 const sum = (xs: readonly number[]): number => xs.reduce((a, b) => a + b, 0);
@@ -24,6 +27,27 @@ describe.each(RUNNERS)("$name", target => {
       expect(numbersOf(now)).toEqual([...range(18).map(() => 0.5), 1, 2, 3, 4, 5, 6, ...range(6).map(() => 0.5)]);
     } finally {
       await program.close();
+    }
+  });
+
+  test("a random stream is saved with its group, and what is loaded goes on with the draws that would have come", async () => {
+    const noise = random("noise");
+    const draw = entry({}, () => ({ y: noise.uniform(f32(3)) }));
+    const exports = { noise, draw, keep: procedure({ to: file() }, ({ to }) => save(to, { noise })), back: procedure({ from: file() }, ({ from }) => load(from, { noise })) };
+    const folder = await mkdtemp(join(tmpdir(), "sluice-stream-"));
+    const path = join(folder, "stream.safetensors");
+    try {
+      await withProgram(target, exports, async program => {
+        const drawn = async (): Promise<number[]> => numbersOf((await program.call("draw"))["y"]);
+        await drawn();
+        await program.run("keep", { to: path });
+        const next = [await drawn(), await drawn()];
+        expect(next[0]).not.toEqual(next[1]);
+        await program.run("back", { from: path });
+        expect([await drawn(), await drawn()]).toEqual(next);
+      });
+    } finally {
+      await rm(folder, { recursive: true });
     }
   });
 
