@@ -6,7 +6,7 @@ import { type Graph, isTuple, type NodeId, type NodeOf, type TensorType, tensorT
 import type { SimdMachine } from "../kernel/machines.ts";
 import { combineKernel, isFlat, loopKernel, needsPartials, partialKernel, PARTIALS, reduceKernel } from "./loops.ts";
 import { argReduceKernel, contractNest, convFilterNest, convInputNest, convNest, scanKernel, scatterKernel, searchSortedKernel, sortKernel, updateKernel } from "./nests.ts";
-import { type Group, partition } from "./partition.ts";
+import { type Group, partition, type PartitionOptions } from "./partition.ts";
 import { contractionKernel } from "../../kernels/contraction.ts";
 import { filterGradientGrid, filterGradientShape } from "../../kernels/filter-gradient.ts";
 import { type Bands, bandsOf, chainedConvKernel, combineMomentsKernel, convMomentsKernel, imageMomentsKernel, momentPartShape, plainBands } from "./moments.ts";
@@ -37,10 +37,12 @@ export interface Drafted {
 }
 
 /** Kernels for the machine's registers. `wanted`: nodes whose values must be left in a buffer. */
-export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: SimdMachine, fusion: boolean): Drafted {
+export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: SimdMachine, options: Pick<PartitionOptions, "fusion" | "kept" | "apart">): Drafted {
   /** Whether kernels are for threads, alone or in workgroups, and not for tasks that fill vector registers. */
   const isThreaded = machine.tasks === "elements";
-  const partitioned = partition(graph, wanted, { fusion, fits: (conv, next) => !isThreaded || fitsWorkgroups(graph, conv, next), storesMoments: isThreaded });
+  const partitioned = partition(graph, wanted, {
+    ...options, fits: (conv, next) => !isThreaded || fitsWorkgroups(graph, conv, next), storesMoments: isThreaded,
+  });
   verifyPartition(graph, wanted, partitioned);
   const { stored, groups, ends, summed, chained } = partitioned;
   const temporaries: TensorType[] = [];

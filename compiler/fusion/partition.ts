@@ -75,6 +75,10 @@ export interface PartitionOptions {
   fits(conv: NodeId, next?: NodeId): boolean;
   /** Whether moments are combined in a kernel of their own, and not in each that reads them. */
   readonly storesMoments: boolean;
+  /** Values that the plan needs in buffers, whoever reads them. */
+  readonly kept?: ReadonlySet<NodeId>;
+  /** Whether values that could share a kernel have kernels of their own. */
+  readonly apart?: boolean;
 }
 
 /** `wanted`: the nodes whose values the graph must leave in a buffer. */
@@ -106,7 +110,7 @@ class Partitioner {
     this.#live = liveNodes(graph, wanted);
     this.#readers = readersOf(graph, this.#live);
     const nodes = this.#nodes;
-    this.#stored = nodes.map((n, id) => this.#live[id]! && (isSource(n) || isAnchor(n.op) || (n.op === "item" && isAnchor(nodes[n.inputs[0]!]!.op))));
+    this.#stored = nodes.map((n, id) => this.#live[id]! && (options.kept?.has(id) || isSource(n) || isAnchor(n.op) || (n.op === "item" && isAnchor(nodes[n.inputs[0]!]!.op))));
     nodes.forEach((n, id) => {
       if (!this.#live[id]) return;
       if (NEEDS_BUFFERS.has(n.op)) for (const i of n.inputs) this.#stored[i] = true;
@@ -271,7 +275,7 @@ class Partitioner {
   #key(id: NodeId, stages: readonly number[]): string {
     const anchor = this.#anchorOfEnd.get(id) ?? id;
     const n = this.#nodes[anchor]!;
-    if (!this.#options.fusion) return `${n.op === "reduce" ? "reduce" : isAnchor(n.op) ? "anchor" : "loop"} ${id}`;
+    if (!this.#options.fusion || this.#options.apart) return `${n.op === "reduce" ? "reduce" : isAnchor(n.op) ? "anchor" : "loop"} ${anchor}`;
     if (n.op === "reduce") return `reduce ${shapeText(this.#nodes[n.inputs[0]!]!)} ${n.attrs.axes.join()} ${stages[id]}`;
     return isAnchor(n.op) ? `anchor ${anchor}` : `loop ${shapeText(n)} ${this.#stageOf(id, stages)}`;
   }

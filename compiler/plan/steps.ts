@@ -1,6 +1,7 @@
 // From drafted works to the steps of a schedule: every value gets its buffer, works get an order. A value that replaces a
 // state is computed in the state's own buffer where all readers of the old value can go first; an update of part of a state
-// must be, or it is refused by name.
+// must be. Where fused values stand in its way they are stored first, and kernels that were shared are made apart; what is
+// left needs the old value after the new one, and is refused by name.
 import { SluiceError } from "../base/diagnostics.ts";
 import { type Drafted, draftKernels, type Work } from "../fusion/drafts.ts";
 import { isSource } from "../fusion/partition.ts";
@@ -37,7 +38,36 @@ export interface Target {
 
 /** `span`: of the entry or the loop, where no line of the graph made a value. */
 export function planGraph(plan: Plan, graph: Graph, bound: ReadonlyMap<NodeId, BufferId>, targets: readonly Target[], span: Span | null): Step[] {
-  return new GraphPlan(plan, graph, bound, targets.filter(t => t.value !== t.old), span).steps();
+  const open = targets.filter(t => t.value !== t.old);
+  let drafting: Drafting = { kept: new Set(), apart: false };
+  for (;;) {
+    const attempt = new GraphPlan(plan, graph, bound, open, span, drafting);
+    const refusal = attempt.settle();
+    if (refusal === undefined) return attempt.steps();
+    const fused = refusal.operands.filter(id => !drafting.kept.has(id));
+    if (fused.length === 0 && drafting.apart) {
+      throw new SluiceError({
+        code: "STATE201", span: graph.nodes[refusal.update]?.span ?? null, message: `state \`${refusal.state}\` cannot be updated in place in \`${graph.name}\``,
+        found: "its old value is read where the new one is already needed", hint: "read the state before it is written, or keep a second state",
+      });
+    }
+    drafting = { kept: new Set([...drafting.kept, ...fused]), apart: fused.length === 0 };
+  }
+}
+
+/** How a graph is cut into kernels, beyond what partition thinks best. */
+interface Drafting {
+  /** Values that are stored before they are read. */
+  readonly kept: ReadonlySet<NodeId>;
+  /** Whether values that could share a kernel have kernels of their own. */
+  readonly apart: boolean;
+}
+
+/** An update that cannot be done in place as kernels are now, and the fused values that it and those in its way are computed of. */
+interface Refusal {
+  readonly state: string;
+  readonly update: ValueId;
+  readonly operands: readonly NodeId[];
 }
 
 class GraphPlan {
@@ -53,21 +83,25 @@ class GraphPlan {
   readonly #readers = new Map<ValueId, number[]>();
   /** Updates that find x in their own buffer. */
   readonly #inPlace = new Set<Work>();
+  #refusal: Refusal | undefined;
 
-  constructor(plan: Plan, graph: Graph, bound: ReadonlyMap<NodeId, BufferId>, targets: readonly Target[], span: Span | null) {
+  constructor(plan: Plan, graph: Graph, bound: ReadonlyMap<NodeId, BufferId>, targets: readonly Target[], span: Span | null, drafting: Drafting) {
     this.#plan = plan;
     this.#graph = graph;
     this.#span = span;
     const wanted = [...targets.map(t => t.value), ...graph.effects.map(id => graph.nodes[id]!.inputs[0]!)];
-    this.#drafted = draftKernels(graph, wanted, plan.machine, plan.fusion);
+    this.#drafted = draftKernels(graph, wanted, plan.machine, { fusion: plan.fusion, ...drafting });
     this.#works = [...this.#drafted.works];
     for (const [id, buffer] of bound) this.#homes.set(id, buffer);
-    graph.nodes.forEach((n, id) => {
-      if (n.op === "const" && typeof n.attrs.value !== "number" && this.#drafted.stored[id]) this.#homes.set(id, plan.constant(n.attrs.type, n.attrs.value));
-    });
-    // What is no result of a kernel is copied, and the copy is a value like others.
+    const updates = this.#works.filter(w => w.kind === "update");
+    const beginningOf = (value: ValueId): ValueId => {
+      const update = updates.find(w => w.to === value);
+      return update ? beginningOf(update.x) : value;
+    };
+    // What is no result of a kernel, or is updated in part later where it lies, is copied, and the copy is a value like others.
     this.#targets = targets.map(target => {
-      if (!isSource(graph.nodes[target.value]!)) return { value: target.value, target };
+      const isOwn = !isSource(graph.nodes[target.value]!);
+      if (isOwn && (!updates.some(w => w.x === target.value) || beginningOf(target.value) === target.old)) return { value: target.value, target };
       const copy = this.#drafted.temporary(this.#drafted.typeOf(target.value));
       this.#works.push({ kind: "copy", from: target.value, to: copy });
       return { value: copy, target };
@@ -83,9 +117,36 @@ class GraphPlan {
     }
     const effects = this.#works.flatMap((w, i) => (w.kind === "effect" ? [i] : []));
     effects.slice(1).forEach((second, i) => this.#order.add(effects[i]!, second));
+  }
+
+  /** Gives values the buffers of targets where they can have them. Returns what stands in the way of an update in place, if anything does. */
+  settle(): Refusal | undefined {
     for (const t of this.#targets) if (!this.#homes.has(t.value)) this.#settle(t.value, t.target.buffer, t.target.old, t.target.state);
+    if (this.#refusal !== undefined) return this.#refusal;
+    this.#graph.nodes.forEach((n, id) => {
+      if (n.op === "const" && typeof n.attrs.value !== "number" && this.#drafted.stored[id]) this.#homes.set(id, this.#plan.constant(n.attrs.type, n.attrs.value));
+    });
     // Updates of what no target holds still avoid a copy where they can.
-    for (const w of this.#works) if (w.kind === "update" && !this.#homes.has(w.to)) this.#settle(w.to, plan.buffer(this.#drafted.typeOf(w.to)), null, null);
+    for (const w of this.#works) if (w.kind === "update" && !this.#homes.has(w.to)) this.#settle(w.to, this.#plan.buffer(this.#drafted.typeOf(w.to)), null, null);
+    return undefined;
+  }
+
+  #refuse(state: string, update: Work & { readonly kind: "update" }, old: ValueId): void {
+    if (this.#refusal !== undefined) return;
+    const { nodes } = this.#graph;
+    const inTheWay = (this.#readers.get(old) ?? []).flatMap(r => {
+      const w = this.#works[r]!;
+      return w.kind === "update" ? [w] : [];
+    });
+    const operands = [update, ...inTheWay].flatMap(w => nodes[w.to]!.inputs.slice(1));
+    // What is made of the old value where the new one is known can be made before.
+    const [ofOld, ofNew] = [new Set([old]), new Set([update.to])];
+    nodes.forEach((n, id) => {
+      if (n.inputs.some(i => ofNew.has(i))) ofNew.add(id);
+      else if (!this.#drafted.stored[id] && n.inputs.some(i => ofOld.has(i))) ofOld.add(id);
+    });
+    const before = nodes.flatMap((n, id) => (ofNew.has(id) ? n.inputs.filter(i => ofOld.has(i) && !ofNew.has(i)) : []));
+    this.#refusal = { state, update: update.to, operands: [...new Set([...operands, ...before])].filter(id => !this.#drafted.stored[id]) };
   }
 
   #reads(w: Work): ValueId[] {
@@ -124,15 +185,11 @@ class GraphPlan {
     const writer = this.#writer.get(value);
     if (writer === undefined) return;
     const w = this.#works[writer]!;
-    const cannot = (): void => {
-      if (state === null || w.kind !== "update") return;
-      throw new SluiceError({
-        code: "STATE201", span: this.#graph.nodes[w.to]?.span ?? null, message: `state \`${state}\` cannot be updated in place in \`${this.#graph.name}\``,
-        found: "its old value is read where the new one is already needed", hint: "read the state before it is written, or keep a second state",
-      });
+    const cannot = (old: ValueId): void => {
+      if (state !== null && w.kind === "update") this.#refuse(state, w, old);
     };
     if (old !== null && !this.#canOverwrite(writer, old)) {
-      cannot();
+      cannot(old);
       return;
     }
     if (w.kind === "update") {
@@ -154,7 +211,7 @@ class GraphPlan {
         }
       }
       if (state !== null && old !== null) {
-        cannot();
+        cannot(w.x);
         return;
       }
     }

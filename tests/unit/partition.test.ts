@@ -46,7 +46,7 @@ describe.each([true, false])("fusion %s", fusion => {
       const g = optimize(graph);
       if (partition(g, wantedOf(g), { ...FUSED, fusion }).ends.size > 1) met++;
       // Which verifies the partition that it makes.
-      draftKernels(g, wantedOf(g), machine, fusion);
+      draftKernels(g, wantedOf(g), machine, { fusion });
     }), { numRuns: 60, seed: 20261129, endOnFailure: true });
     expect(met > 10).toBe(fusion);
   });
