@@ -1,6 +1,8 @@
 // Sizes and index expressions: integer polynomials in named dims, with floor division, remainder, minimum and maximum
-// as opaque atoms. Every value is kept in one canonical form, so two sizes are equal exactly when their keys are.
+// as opaque atoms. Every value is kept in one canonical form, so that sizes whose keys are equal are equal.
 // A constant is a plain number; anything with a symbol in it is a `SizeExpr`.
+// Divisors are at least 1 wherever a size is evaluated. Under that condition a quotient and a remainder are simplified to
+// what cannot be divided further, and the two are put together again where they meet in a sum: `unflatten` undoes `flatten`.
 
 export type Size = number | SizeExpr;
 
@@ -52,7 +54,7 @@ function fromTerms(terms: readonly Term[]): Size {
     const seen = byKey.get(t.key);
     byKey.set(t.key, seen ? { ...t, coefficient: seen.coefficient + t.coefficient } : t);
   }
-  return canonical([...byKey.values()].filter(t => t.coefficient !== 0).sort((a, b) => (comesBefore(a, b) ? -1 : 1)));
+  return joined([...byKey.values()].filter(t => t.coefficient !== 0).sort((a, b) => (comesBefore(a, b) ? -1 : 1)));
 }
 
 /** The sum of two lists in order. */
@@ -103,7 +105,7 @@ export const dimSize = (name: string): SizeExpr => atomSize({ kind: "dim", name,
 export function addSize(a: Size, b: Size): Size {
   if (typeof a === "number") return typeof b === "number" ? a + b : a === 0 ? b : plusConstant(b, a);
   if (typeof b === "number") return b === 0 ? a : plusConstant(a, b);
-  return canonical(merged(a.terms, b.terms));
+  return joined(merged(a.terms, b.terms));
 }
 export const subSize = (a: Size, b: Size): Size => addSize(a, mulSize(b, -1));
 
@@ -126,36 +128,186 @@ export function mulSize(a: Size, b: Size): Size {
 const opaque = (kind: "floordiv" | "mod" | "min" | "max", a: Size, b: Size): SizeExpr =>
   atomSize({ kind, a, b, key: `${kind}(${sizeText(a)}, ${sizeText(b)})` });
 
-/** a / b rounded down; exact when b divides every term of a. */
+/** a / b rounded down. Whatever b divides stands outside the quotient; what is left of numbers has no common factor. */
 export function floorDivSize(a: Size, b: Size): Size {
   if (typeof a === "number" && typeof b === "number") return Math.floor(a / b);
+  if (b === 1) return a;
   if (sameSize(a, b)) return 1;
-  const exact = divideExactly(a, b);
-  return exact ?? opaque("floordiv", a, b);
+  const { quotient, rest } = divided(a, b);
+  return addSize(quotient, quotientOf(rest, b));
 }
 
 export function modSize(a: Size, b: Size): Size {
   if (typeof a === "number" && typeof b === "number") return a - Math.floor(a / b) * b;
-  return divideExactly(a, b) === undefined ? opaque("mod", a, b) : 0;
+  return b === 1 || sameSize(a, b) ? 0 : remainderOf(divided(a, b).rest, b);
 }
 
-/** a / b where every term of a is a multiple of the single term b; otherwise undefined. */
-export function divideExactly(a: Size, b: Size): Size | undefined {
+/** a = quotient·b + rest, where rest has no term that b divides, and a constant of at least 0 and below b if b is a number. */
+function divided(a: Size, b: Size): { readonly quotient: Size; readonly rest: Size } {
+  const terms = termsOf(a);
   const divisors = termsOf(b);
   const divisor = divisors[0];
-  if (divisors.length !== 1 || !divisor) return sameSize(a, b) ? 1 : undefined;
+  if (!divisor || (typeof b === "number" && b < 1)) return { quotient: 0, rest: a };
+  if (divisors.length > 1) return dividedBySum(a, b);
   const quotient: Term[] = [];
-  for (const t of termsOf(a)) {
-    if (t.coefficient % divisor.coefficient !== 0) return undefined;
-    const left = [...t.atoms];
-    for (const atom of divisor.atoms) {
-      const at = left.findIndex(x => x.key === atom.key);
-      if (at < 0) return undefined;
-      left.splice(at, 1);
-    }
-    quotient.push(term(t.coefficient / divisor.coefficient, left));
+  const rest: Term[] = [];
+  for (const t of terms) {
+    const q = dividedTerm(t, divisor);
+    if (q) quotient.push(q);
+    else if (t.atoms.length === 0 && divisor.atoms.length === 0) {
+      const whole = Math.floor(t.coefficient / divisor.coefficient);
+      if (whole !== 0) quotient.push(constantTerm(whole));
+      rest.push(constantTerm(t.coefficient - whole * divisor.coefficient));
+    } else rest.push(t);
   }
-  return fromTerms(quotient);
+  return quotient.length === 0 ? { quotient: 0, rest: a } : { quotient: fromTerms(quotient), rest: canonical(rest) };
+}
+
+/** By several terms only a multiple of all of them is divided, which is found by the first. */
+function dividedBySum(a: Size, b: Size): { readonly quotient: Size; readonly rest: Size } {
+  const first = termsOf(b)[0]!;
+  let quotient: Size = 0;
+  let rest = a;
+  for (const t of termsOf(a)) {
+    const q = dividedTerm(t, first);
+    if (!q) continue;
+    const less = subSize(rest, mulSize(fromTerms([q]), b));
+    if (termsOf(less).length >= termsOf(rest).length) continue;
+    quotient = addSize(quotient, fromTerms([q]));
+    rest = less;
+  }
+  return { quotient, rest };
+}
+
+function dividedTerm(t: Term, divisor: Term): Term | undefined {
+  if (t.coefficient % divisor.coefficient !== 0 || t.atoms.length < divisor.atoms.length) return undefined;
+  if (divisor.atoms.length === 0) return { ...t, coefficient: t.coefficient / divisor.coefficient };
+  const left = [...t.atoms];
+  for (const atom of divisor.atoms) {
+    const at = left.findIndex(x => x.key === atom.key);
+    if (at < 0) return undefined;
+    left.splice(at, 1);
+  }
+  return term(t.coefficient / divisor.coefficient, left);
+}
+
+const gcd = (a: number, b: number): number => (b === 0 ? Math.abs(a) : gcd(b, a % b));
+/** The greatest number that divides b and the coefficients of all terms of a with symbols; 1 where b is no proper divisor. */
+function commonFactor(a: SizeExpr, b: Size): number {
+  if (b === 0 || (typeof b === "number" && b < 0)) return 1;
+  const factor = termsOf(b).reduce((all, t) => gcd(all, t.coefficient), 0);
+  return a.terms.reduce((all, t) => (t.atoms.length === 0 ? all : gcd(all, t.coefficient)), factor);
+}
+
+/** floor(rest / b) of what `divided` leaves. */
+function quotientOf(rest: Size, b: Size): Size {
+  if (typeof rest === "number") return rest === 0 ? 0 : typeof b === "number" ? Math.floor(rest / b) : rest === -1 ? -1 : opaque("floordiv", rest, b);
+  const factor = commonFactor(rest, b);
+  if (factor > 1) return floorDivSize(dividedBy(rest, factor), dividedBy(b, factor));
+  // ⌊(x mod n·b)/b⌋ = ⌊x/b⌋ mod n. A quotient of a quotient stays, for the inner one is mostly needed besides.
+  const inner = loneAtom(rest);
+  if (inner?.kind === "mod") {
+    const ratio = divideExactly(inner.b, b);
+    if (ratio !== undefined) return modSize(floorDivSize(inner.a, b), ratio);
+  }
+  // ⌊(g·x + y)/(g·n)⌋ = ⌊(x + ⌊y/g⌋)/n⌋, which is simpler where ⌊y/g⌋ is no quotient.
+  for (const g of factorsOf(rest, b)) {
+    const { quotient, rest: below } = divided(rest, g);
+    const lower = floorDivSize(below, g);
+    if (termsOf(lower).every(t => t.atoms.every(a => a.kind !== "floordiv"))) return floorDivSize(addSize(quotient, lower), divideExactly(b, g)!);
+  }
+  return opaque("floordiv", rest, b);
+}
+/** What a product b has in common with terms of a, 1 and b left out; what has most factors and the largest number comes first. */
+function factorsOf(a: SizeExpr, b: Size): Size[] {
+  const [divisor, ...others] = termsOf(b);
+  if (!divisor || others.length > 0 || divisor.coefficient < 1) return [];
+  const found = new Map<string, Term>();
+  for (const t of a.terms) {
+    if (t.atoms.length === 0) continue;
+    const left = [...t.atoms];
+    const atoms = divisor.atoms.filter(atom => {
+      const at = left.findIndex(x => x.key === atom.key);
+      if (at >= 0) left.splice(at, 1);
+      return at >= 0;
+    });
+    const common = term(gcd(divisor.coefficient, t.coefficient), atoms);
+    if ((common.coefficient > 1 || atoms.length > 0) && (common.coefficient < divisor.coefficient || atoms.length < divisor.atoms.length)) found.set(`${common.coefficient}*${common.key}`, common);
+  }
+  return [...found.values()].sort((x, y) => y.atoms.length - x.atoms.length || y.coefficient - x.coefficient).map(t => fromTerms([t]));
+}
+
+/** rest mod b of what `divided` leaves. */
+function remainderOf(rest: Size, b: Size): Size {
+  if (typeof rest === "number") return rest === 0 ? 0 : typeof b === "number" ? modSize(rest, b) : rest === -1 ? subSize(b, 1) : opaque("mod", rest, b);
+  const factor = commonFactor(rest, b);
+  if (factor > 1) return addSize(mulSize(factor, modSize(dividedBy(rest, factor), dividedBy(b, factor))), modSize(splitConstant(rest).constant, factor));
+  // Of x mod n·b only x counts.
+  for (const t of rest.terms) {
+    const [inner] = t.atoms;
+    if (t.atoms.length === 1 && inner?.kind === "mod" && Math.abs(t.coefficient) === 1 && divideExactly(inner.b, b) !== undefined) {
+      return modSize(addSize(subSize(rest, fromTerms([t])), mulSize(inner.a, t.coefficient)), b);
+    }
+  }
+  return opaque("mod", rest, b);
+}
+/** Rounded down: the factor divides all but the constant. */
+const dividedBy = (a: Size, factor: number): Size => fromTerms(termsOf(a).map(t => ({ ...t, coefficient: Math.floor(t.coefficient / factor) })));
+
+const loneAtom = (s: SizeExpr): Atom | undefined => (s.terms.length === 1 && s.terms[0]!.coefficient === 1 && s.terms[0]!.atoms.length === 1 ? s.terms[0]!.atoms[0] : undefined);
+
+/** Terms in order, none of them zero, with quotients and remainders of one division put together: n·⌊x/n⌋ + x mod n = x. */
+function joined(terms: readonly Term[]): Size {
+  if (terms.length > 1) {
+    for (const t of terms) {
+      for (const atom of t.atoms) {
+        if (atom.kind !== "mod") continue;
+        const whole = joinedRemainder(terms, t, atom);
+        if (whole !== undefined) return whole;
+      }
+    }
+  }
+  return canonical(terms);
+}
+/** The sum where a term k·(x mod n) meets k·n·⌊x/n⌋, or k·n·(⌊x/n⌋ mod m), which is k·(x mod n·m) with it; else undefined. */
+function joinedRemainder(terms: readonly Term[], t: Term, { a, b, key }: Exclude<Atom, { kind: "dim" }>): Size | undefined {
+  const factor = productOf(t.coefficient, t.atoms.toSpliced(t.atoms.findIndex(x => x.key === key), 1));
+  const step = mulSize(factor, b);
+  const quotients = quotientTexts(a, b);
+  for (const other of terms) {
+    for (const digit of other.atoms) {
+      const isQuotient = quotients.includes(digit.key);
+      if (!isQuotient && !(digit.kind === "mod" && sizeText(digit.a) === quotients[0])) continue;
+      const higher = mulSize(step, atomSize(digit));
+      const rest = subtracted(terms, [t, ...termsOf(higher)]);
+      if (!rest) continue;
+      const position = digit.kind === "mod" && !isQuotient ? modSize(a, mulSize(b, digit.b)) : a;
+      return addSize(canonical(rest), mulSize(factor, position));
+    }
+  }
+  return undefined;
+}
+/** What ⌊a/b⌋ may be called: where a is x + ⌊y/n⌋, it is ⌊(n·x + y)/(n·b)⌋ too. */
+function quotientTexts(a: Size, b: Size): readonly string[] {
+  const found = [sizeText(floorDivSize(a, b))];
+  const inner = termsOf(a).find(t => t.coefficient === 1 && t.atoms.length === 1 && t.atoms[0]!.kind === "floordiv");
+  const [quotient] = inner?.atoms ?? [];
+  if (!inner || quotient?.kind !== "floordiv") return found;
+  return [...found, ...quotientTexts(addSize(mulSize(subSize(a, fromTerms([inner])), quotient.b), quotient.a), mulSize(b, quotient.b))];
+}
+/** The terms without those of a part; undefined where not all of them are there as they are. */
+function subtracted(terms: readonly Term[], part: readonly Term[]): readonly Term[] | undefined {
+  const rest = terms.filter(t => !part.some(p => p.key === t.key && p.coefficient === t.coefficient));
+  return rest.length === terms.length - part.length ? rest : undefined;
+}
+
+/** a / b where b divides a; otherwise undefined. */
+export function divideExactly(a: Size, b: Size): Size | undefined {
+  if (b === 0) return a === 0 ? 1 : undefined;
+  if (typeof a === "number" && typeof b === "number") return a % b === 0 ? a / b : undefined;
+  if (sameSize(a, b)) return 1;
+  const { quotient, rest } = divided(a, b);
+  return rest === 0 ? quotient : undefined;
 }
 
 export const minSize = (a: Size, b: Size): Size => extreme("min", a, b);
@@ -260,7 +412,12 @@ function atomRange(atom: Atom, rangeOf: (dim: string) => Range | undefined): Ran
   switch (atom.kind) {
     case "min": return { min: Math.min(a.min, b.min), max: Math.min(a.max, b.max) };
     case "max": return { min: Math.max(a.min, b.min), max: Math.max(a.max, b.max) };
-    case "mod": return { min: 0, max: Math.max(0, b.max - 1) };
+    case "mod": {
+      if (a.min >= 0 && a.max < b.min) return a;
+      const whole = Math.floor(a.min / b.min);
+      if (b.min > 0 && b.min === b.max && Math.floor(a.max / b.min) === whole) return { min: a.min - whole * b.min, max: a.max - whole * b.min };
+      return { min: 0, max: Math.max(0, Math.min(b.max - 1, a.min >= 0 ? a.max : Infinity)) };
+    }
     case "floordiv": {
       if (b.min <= 0) return { min: -Infinity, max: Infinity };
       const ends = [a.min / b.min, a.min / b.max, a.max / b.min, a.max / b.max].map(Math.floor);
@@ -295,7 +452,7 @@ export function substituteSize(a: Size, by: (dim: string) => Size | undefined): 
     if (product === undefined) kept.push(t);
     else replaced = addSize(replaced, product);
   }
-  return kept.length === a.terms.length ? a : canonical(merged(kept, termsOf(replaced)));
+  return kept.length === a.terms.length ? a : joined(merged(kept, termsOf(replaced)));
 }
 /** Undefined where nothing in it is replaced. */
 function substituteTerm(t: Term, by: (dim: string) => Size | undefined): Size | undefined {

@@ -4,7 +4,7 @@
 import { InternalError } from "../base/diagnostics.ts";
 import { DTYPES, isFloat } from "../base/dtypes.ts";
 import { drawWords, normalOf, uniformOf } from "../base/random.ts";
-import { addSize, dimSize, floorDivSize, maxSize, minSize, mulSize, type Size, sizeText, subSize, substituteSize } from "../base/sizes.ts";
+import { addSize, dimSize, floorDivSize, mulSize, type Size, sizeText, subSize, substituteSize } from "../base/sizes.ts";
 import { type Graph, isTuple, type NodeId, type NodeOf, type TensorType } from "../graph/graph.ts";
 import * as e from "../kernel/expr.ts";
 import { type Buffer, type Expr, REGISTER_TYPE, typeOf } from "../kernel/ir.ts";
@@ -12,7 +12,7 @@ import type { KernelBuilder } from "../../kernels/builder.ts";
 import { lanesOf, restOf } from "../../kernels/simd.ts";
 import { binaryOperator, castOperator, expressionArithmetic, unaryOperator } from "../../kernels/operators.ts";
 import { idiomAt } from "./idioms.ts";
-import { flatten, inputIndex, type MovementOp } from "./maps.ts";
+import { clampIndex, flatten, inputIndex, isNonNegative, type MovementOp } from "./maps.ts";
 
 const LANE_NAME = "lane#";
 export const LANE: Size = dimSize(LANE_NAME);
@@ -398,11 +398,6 @@ const both = (a: Expr, b: Expr): [Expr, Expr] => {
   const lanes = Math.max(typeOf(a).lanes, typeOf(b).lanes);
   return [e.splat(a, lanes), e.splat(b, lanes)];
 };
-
-/** Sums of non-negative multiples of variables, which are never negative themselves. */
-const isNonNegative = (x: Size): boolean => (typeof x === "number" ? x >= 0 : x.terms.every(t => t.coefficient > 0));
-
-const clampIndex = (x: Size, extent: Size): Size => minSize(isNonNegative(x) ? x : maxSize(x, 0), subSize(extent, 1));
 
 export function clampedId(id: Expr, extent: Size): Expr {
   const last = e.index(subSize(extent, 1));

@@ -1,5 +1,5 @@
 // Movement ops as index maps: where an element of the result lies in the input. Nothing is moved.
-import { addSize, divideExactly, floorDivSize, modSize, mulSize, productSize, sameSize, type Size, subSize } from "../base/sizes.ts";
+import { addSize, type Atom, divideExactly, floorDivSize, maxSize, minSize, modSize, mulSize, productSize, sameSize, type Size, subSize } from "../base/sizes.ts";
 import type { NodeOf } from "../graph/graph.ts";
 
 export type MovementOp = "broadcast" | "reshape" | "transpose" | "slice" | "flip";
@@ -8,13 +8,14 @@ export type MovementOp = "broadcast" | "reshape" | "transpose" | "slice" | "flip
 export const flatten = (at: readonly Size[], shape: readonly Size[]): Size =>
   at.reduce<Size>((position, x, i) => addSize(mulSize(position, shape[i]!), x), 0);
 
-/** The index of a row-major position. */
+/** The index of a row-major position that lies in the shape: the first axis longer than 1 has all that is left. */
 export function unflatten(position: Size, shape: readonly Size[]): Size[] {
+  const first = shape.findIndex(extent => extent !== 1);
   let rest = position;
   const at: Size[] = [];
   for (let i = shape.length - 1; i >= 0; i--) {
     const extent = shape[i]!;
-    at.unshift(extent === 1 ? 0 : i === 0 ? rest : modSize(rest, extent));
+    at.unshift(extent === 1 ? 0 : i === first ? rest : modSize(rest, extent));
     rest = floorDivSize(rest, extent);
   }
   return at;
@@ -75,3 +76,18 @@ export function inputIndex(node: NodeOf<MovementOp>, at: readonly Size[], from: 
 }
 
 export const elementsOf = (shape: readonly Size[]): Size => productSize(shape);
+
+/** Whether it is plain that an index is never negative, as variables are not. */
+export const isNonNegative = (x: Size): boolean =>
+  (typeof x === "number" ? x >= 0 : x.terms.every(t => t.coefficient > 0 && t.atoms.every(isNonNegativeAtom)));
+function isNonNegativeAtom(atom: Atom): boolean {
+  switch (atom.kind) {
+    case "dim": case "mod": return true;
+    case "floordiv": return isNonNegative(atom.a);
+    case "min": return isNonNegative(atom.a) && isNonNegative(atom.b);
+    case "max": return isNonNegative(atom.a) || isNonNegative(atom.b);
+  }
+}
+
+/** An index that may lie outside an axis, as the nearest one that does not. */
+export const clampIndex = (x: Size, extent: Size): Size => minSize(isNonNegative(x) ? x : maxSize(x, 0), subSize(extent, 1));
