@@ -1,8 +1,11 @@
 // Proves that an index polynomial is never negative, given what is known of its symbols: variables between bounds that are
 // themselves polynomials, names that equal a polynomial, and facts from enclosing conditions. Symbols are eliminated from
 // the innermost out, each replaced by the bound that makes the polynomial smallest; floor division, remainder, minimum
-// and maximum are bounded by their definitions. Sound, not complete: `false` means that no proof was found.
-import { addSize, type Atom, type DimDecl, dimSize, dimsOf, floorDivSize, mulSize, productOf, type Range, type Size, sizeRange, subSize, substituteSize } from "../base/sizes.ts";
+// and maximum are bounded by their definitions, and a quotient that can stand alone on one side is multiplied away.
+// Sound, not complete: `false` means that no proof was found.
+import {
+  addSize, type Atom, atomSize, type DimDecl, dimSize, dimsOf, floorDivSize, modSize, mulSize, productOf, type Range, type Size, sizeRange, sizeText, subSize, substituteSize,
+} from "../base/sizes.ts";
 
 interface Symbol {
   /** Depth of definition: inner symbols may be bounded by outer ones. */
@@ -18,7 +21,15 @@ interface Found {
   readonly nonNegative: Map<string, boolean>;
 }
 
+/** A proof under way: how many steps it may still take, what could not be shown on the way, and which bounds of a quotient it tries first. */
+interface Attempt {
+  steps: number;
+  readonly failed: Set<string>;
+  readonly first: "multiplied" | "inside";
+}
+
 const MAX_STEPS = 400;
+const attempt = (first: Attempt["first"] = "multiplied"): Attempt => ({ steps: MAX_STEPS, failed: new Set(), first });
 const gcd = (a: number, b: number): number => (b === 0 ? Math.abs(a) : gcd(b, a % b));
 
 /** What is known at one place of a kernel. Immutable; inner scopes are made by the methods that add knowledge. */
@@ -46,15 +57,35 @@ export class Knowledge {
     return this.#symbols.has(name) || this.#equal.has(name);
   }
 
-  /** With a variable from `from` while below `to`. One that does not start at 0 is written as its start and an offset. */
+  /** With a variable from `from` while below `to`, where there is one. One that does not start at 0 is written as its start and an offset. */
   withVariable(name: string, from: Size, to: Size, step = 1): Knowledge {
     const start = this.resolve(from);
     const count = subSize(this.resolve(to), start);
     const last = this.#multiple(count) % step === 0 ? step : 1;
-    const symbol = { order: this.#symbols.size, lower: [0], upper: alternatives(subSize(count, last)), multipleOf: step };
-    if (start === 0) return new Knowledge(new Map(this.#symbols).set(name, symbol), without(this.#equal, name), this.#facts);
+    const symbols = this.#withoutEmpty(count);
+    const symbol = { order: symbols.size, lower: [0], upper: alternatives(subSize(count, last)), multipleOf: step };
+    if (start === 0) return new Knowledge(symbols.set(name, symbol), without(this.#equal, name), this.#facts);
     const offset = `${name}'`;
-    return new Knowledge(new Map(this.#symbols).set(offset, symbol), new Map(this.#equal).set(name, addSize(start, dimSize(offset))), this.#facts);
+    return new Knowledge(symbols.set(offset, symbol), new Map(this.#equal).set(name, addSize(start, dimSize(offset))), this.#facts);
+  }
+  /** The symbols where a count is at least 1: then so is each factor of it that is never negative. */
+  #withoutEmpty(count: Size): Map<string, Symbol> {
+    const symbols = new Map(this.#symbols);
+    const visit = (s: Size): void => {
+      if (typeof s === "number") return;
+      const [t, constant] = s.terms;
+      const atLeast = constant === undefined ? 1 : constant.atoms.length === 0 ? 1 - constant.coefficient : undefined;
+      if (!t || s.terms.length > 2 || atLeast === undefined || t.coefficient < 1 || (t.atoms.length > 1 && (atLeast !== 1 || t.atoms.some(a => this.range(atomSize(a)).min < 0)))) return;
+      for (const atom of t.atoms) {
+        const least = Math.ceil(atLeast / t.coefficient);
+        const symbol = atom.kind === "dim" ? symbols.get(atom.name) : undefined;
+        if (atom.kind === "dim" && symbol && this.range(dimSize(atom.name)).min < least) symbols.set(atom.name, { ...symbol, lower: [least, ...symbol.lower] });
+        else if (atom.kind === "floordiv" && least === 1 && this.range(atom.b).min >= 1) visit(addSize(subSize(atom.a, atom.b), 1));
+        else if (atom.kind === "min" && least === 1) [atom.a, atom.b].forEach(visit);
+      }
+    };
+    visit(count);
+    return symbols;
   }
 
   /** With a name for the polynomial. */
@@ -118,7 +149,7 @@ export class Knowledge {
     if (typeof resolved === "number") return resolved >= 0;
     const known = this.#found.nonNegative.get(resolved.key);
     if (known !== undefined) return known;
-    const proved = this.#prove(resolved, { steps: MAX_STEPS }, []);
+    const proved = this.#prove(resolved, attempt("multiplied"), []) || this.#prove(resolved, attempt("inside"), []);
     this.#found.nonNegative.set(resolved.key, proved);
     return proved;
   }
@@ -136,7 +167,7 @@ export class Knowledge {
       }
       const split = linear(left, atom);
       if (!split) return undefined;
-      const sign = this.#sign(split.coefficient, { steps: MAX_STEPS });
+      const sign = this.#sign(split.coefficient, attempt());
       if (sign === undefined) return undefined;
       const value = this.#tightest(atom, sign > 0 ? "upper" : "lower");
       if (value === undefined) return undefined;
@@ -149,7 +180,7 @@ export class Knowledge {
   #tightest(atom: Atom, side: "upper" | "lower"): Size | undefined {
     let best: Size | undefined;
     let extreme = Infinity;
-    for (const [b, ...more] of this.#bounds(atom, side)) {
+    for (const [b, ...more] of this.#bounds(atom, side, attempt())) {
       if (!b || more.length > 0 || b.divisor !== 1) continue;
       const size = side === "upper" ? this.range(b.value).max : -this.range(b.value).min;
       if (best === undefined || size < extreme) [best, extreme] = [b.value, size];
@@ -179,75 +210,128 @@ export class Knowledge {
     return found;
   }
 
-  /** Ways to bound the atom: each is a list of bounds that must all lead to a proof. */
-  #bounds(atom: Atom, side: "upper" | "lower"): Bound[][] {
-    const one = (value: Size, divisor = 1): Bound[] => [{ value, divisor }];
+  /** Ways to bound the atom, those that are soon tried first: each is a list of bounds that must all lead to a proof. */
+  *#bounds(atom: Atom, side: "upper" | "lower", fuel: Attempt): Generator<Bound[]> {
+    const one = (value: Size, divisor: Size = 1): Bound[] => [{ value, divisor }];
     switch (atom.kind) {
       case "dim": {
-        const symbol = this.#symbols.get(atom.name);
-        return (symbol?.[side] ?? []).map(b => one(b));
+        for (const b of this.#symbols.get(atom.name)?.[side] ?? []) yield one(b);
+        return;
       }
-      case "min": return side === "upper" ? [one(atom.a), one(atom.b)] : [[...one(atom.a), ...one(atom.b)]];
-      case "max": return side === "lower" ? [one(atom.a), one(atom.b)] : [[...one(atom.a), ...one(atom.b)]];
+      case "min": case "max": {
+        const sides = [...one(atom.a), ...one(atom.b)];
+        if ((atom.kind === "min") === (side === "upper")) for (const b of sides) yield [b];
+        else yield sides;
+        return;
+      }
       case "mod": {
-        if (this.range(atom.b).min < 1) return [];
-        return side === "lower" ? [one(0)] : [one(subSize(atom.b, 1)), ...(this.range(atom.a).min >= 0 ? [one(atom.a)] : [])];
+        if (!this.#isPositive(atom.b, fuel)) return;
+        const { min, max } = this.range(atom.b);
+        const { min: low, max: high } = this.range(atom.a);
+        const times = Math.floor(low / max);
+        // Where the quotient is known, the remainder is what is left of it.
+        if (min === max && Math.floor(high / max) === times) {
+          yield one(subSize(atom.a, times * max));
+          return;
+        }
+        const digit = quotientOf(atom);
+        if (digit) yield this.#unrounded(digit, side);
+        if (side === "lower") yield one(0);
+        else {
+          yield one(subSize(atom.b, gcd(this.#multiple(atom.a), this.#multiple(atom.b))));
+          if (this.#prove(atom.a, fuel, [])) yield one(atom.a);
+        }
+        return;
       }
       case "floordiv": {
-        if (typeof atom.b !== "number" || atom.b < 1) return [];
-        const exact = this.#multiple(atom.a) % atom.b === 0;
-        // Floor division is monotone, so a bound of what is divided may go inside.
-        const inner = this.#innermost(atom.a);
-        const split = inner && linear(atom.a, inner);
-        const inside: Bound[][] = [];
-        if (split && typeof split.coefficient === "number") {
-          const { coefficient, rest } = split;
-          for (const [b, ...more] of this.#bounds(inner, coefficient > 0 === (side === "upper") ? "upper" : "lower")) {
-            if (b && more.length === 0 && b.divisor === 1) inside.push(one(floorOf(addSize(mulSize(b.value, coefficient), rest), atom.b)));
-          }
-        }
-        return [...inside, one(side === "upper" || exact ? atom.a : subSize(atom.a, atom.b - 1), atom.b), ...(side === "lower" && this.range(atom.a).min >= 0 ? [one(0)] : [])];
+        if (!this.#isPositive(atom.b, fuel)) return;
+        if (fuel.first === "multiplied") yield this.#unrounded(atom, side);
+        yield* this.#boundsInside(atom, side, fuel);
+        if (fuel.first === "inside") yield this.#unrounded(atom, side);
+        if (side === "lower" && this.#prove(atom.a, fuel, [])) yield one(0);
       }
     }
   }
+  /** a/b, or the least that a floor of it may be above. */
+  #unrounded({ a, b }: Quotient, side: "upper" | "lower"): Bound[] {
+    const isExact = typeof b === "number" && this.#multiple(a) % b === 0;
+    return [{ value: side === "upper" || isExact ? a : subSize(addSize(a, 1), b), divisor: b }];
+  }
+  /** Floor division is monotone, so a bound of what is divided may go inside. */
+  *#boundsInside({ a, b }: Quotient, side: "upper" | "lower", fuel: Attempt): Generator<Bound[]> {
+    const inner = this.#innermost(a);
+    const split = inner && linear(a, inner);
+    const sign = split && this.#sign(split.coefficient, fuel);
+    if (sign === undefined) return;
+    const { coefficient, rest } = split!;
+    for (const all of this.#bounds(inner!, sign > 0 === (side === "upper") ? "upper" : "lower", fuel)) {
+      yield all.map(({ value, divisor }) => ({ value: floorDivSize(addSize(mulSize(value, coefficient), mulSize(rest, divisor)), mulSize(b, divisor)), divisor: 1 }));
+    }
+  }
 
-  #sign(s: Size, fuel: { steps: number }): 1 | -1 | undefined {
+  #isPositive(s: Size, fuel: Attempt): boolean {
+    return this.range(s).min >= 1 || this.#prove(subSize(s, 1), fuel, []);
+  }
+  #sign(s: Size, fuel: Attempt): 1 | -1 | undefined {
     if (typeof s === "number") return s >= 0 ? 1 : -1;
     if (this.#prove(s, fuel, [])) return 1;
     return this.#prove(mulSize(s, -1), fuel, []) ? -1 : undefined;
   }
 
-  #prove(s: Size, fuel: { steps: number }, used: readonly Size[]): boolean {
+  #prove(s: Size, fuel: Attempt, used: readonly Size[]): boolean {
     if (typeof s === "number") return s >= 0;
     if (this.range(s).min >= 0) return true;
-    if (fuel.steps-- <= 0) return false;
+    const key = used.length === 0 ? s.key : `${s.key} ${used.map(sizeText).join()}`;
+    if (fuel.failed.has(key) || fuel.steps-- <= 0) return false;
+    fuel.failed.add(key);
+    return this.#proveByParts(s, fuel, used) && fuel.failed.delete(key);
+  }
+  #proveByParts(s: Size, fuel: Attempt, used: readonly Size[]): boolean {
     const atom = this.#innermost(s);
-    if (!atom) return false;
-    const split = linear(s, atom);
-    if (!split) return false;
-    const sign = this.#sign(split.coefficient, fuel);
+    const split = atom && linear(s, atom);
+    const sign = split && this.#sign(split.coefficient, fuel);
     if (sign === undefined) return false;
-    // A quotient is compared by multiplying: ⌊a/b⌋ ≤ rest exactly if a < (rest + 1)·b, and likewise from below.
-    if (atom.kind === "floordiv" && this.range(atom.b).min >= 1) {
-      if (split.coefficient === -1 && this.#prove(subSize(subSize(mulSize(addSize(split.rest, 1), atom.b), 1), atom.a), fuel, used)) return true;
-      if (split.coefficient === 1 && this.#prove(addSize(atom.a, mulSize(split.rest, atom.b)), fuel, used)) return true;
-    }
-    const proves = (b: Bound, also: readonly Size[]): boolean => this.#prove(addSize(mulSize(split.coefficient, b.value), mulSize(split.rest, b.divisor)), fuel, also);
-    for (const all of this.#bounds(atom, sign > 0 ? "lower" : "upper")) if (all.every(b => proves(b, used))) return true;
+    const { coefficient, rest } = split!;
+    const alone = this.#withoutQuotient(atom!, mulSize(coefficient, sign), sign, rest, fuel);
+    if (alone !== undefined && this.#prove(alone, fuel, used)) return true;
+    // A whole number is at least 0 already if it is more than -1.
+    const proves = ({ value, divisor }: Bound, also: readonly Size[]): boolean => this.#prove(subSize(addSize(mulSize(coefficient, value), mulSize(addSize(rest, 1), divisor)), 1), fuel, also);
+    for (const all of this.#bounds(atom!, sign > 0 ? "lower" : "upper", fuel)) if (all.every(b => proves(b, used))) return true;
     for (const fact of this.#facts) {
       if (used.includes(fact)) continue;
-      const from = linear(fact, atom);
+      const from = linear(fact, atom!);
       if (!from || typeof from.coefficient !== "number" || from.coefficient * sign <= 0) continue;
       if (proves({ value: mulSize(from.rest, -sign), divisor: Math.abs(from.coefficient) }, [...used, fact])) return true;
     }
     return false;
   }
+  /** What is at least 0 exactly if rest ± factor·⌊a/b⌋ is, where the factor divides the rest or leaves a number: ⌊a/b⌋ ≤ n exactly if a < (n + 1)·b, and likewise from below. */
+  #withoutQuotient(atom: Atom, factor: Size, sign: 1 | -1, rest: Size, fuel: Attempt): Size | undefined {
+    const quotient = quotientOf(atom);
+    if (!quotient || typeof modSize(rest, factor) !== "number" || !this.#isPositive(factor, fuel) || !this.#isPositive(quotient.b, fuel)) return undefined;
+    const { a, b } = quotient;
+    const n = floorDivSize(rest, factor);
+    return sign > 0 ? addSize(a, mulSize(n, b)) : subSize(subSize(mulSize(addSize(n, 1), b), 1), a);
+  }
+}
+
+interface Quotient {
+  readonly a: Size;
+  readonly b: Size;
+}
+/** What the atom is the quotient of: a digit ⌊x/m⌋ mod n is that of x mod m·n by m. */
+function quotientOf(atom: Atom): Quotient | undefined {
+  if (atom.kind === "floordiv") return atom;
+  if (atom.kind !== "mod" || typeof atom.a === "number") return undefined;
+  const [inner] = atom.a.terms[0]!.atoms;
+  if (inner?.kind !== "floordiv" || inner.key !== atom.a.key) return undefined;
+  return { a: modSize(inner.a, mulSize(inner.b, atom.b)), b: inner.b };
 }
 
 /** value / divisor, not rounded. */
 interface Bound {
   readonly value: Size;
-  readonly divisor: number;
+  readonly divisor: Size;
 }
 
 const without = (map: ReadonlyMap<string, Size>, name: string): ReadonlyMap<string, Size> => {
@@ -257,33 +341,20 @@ const without = (map: ReadonlyMap<string, Size>, name: string): ReadonlyMap<stri
   return copy;
 };
 
-/** coefficient·atom + rest; undefined where the atom occurs otherwise than as one factor. */
+/** coefficient·atom + rest; undefined where the atom is no factor of any term. Of a power of the atom, the coefficient has the others. */
 function linear(s: Size, atom: Atom): { coefficient: Size; rest: Size } | undefined {
   if (typeof s === "number") return undefined;
   let coefficient: Size = 0;
   let rest: Size = 0;
   let found = false;
   for (const t of s.terms) {
-    const count = t.atoms.filter(a => a.key === atom.key).length;
-    if (count > 1) return undefined;
-    if (count === 1) {
+    const at = t.atoms.findIndex(a => a.key === atom.key);
+    if (at >= 0) {
       found = true;
-      coefficient = addSize(coefficient, productOf(t.coefficient, t.atoms.filter(a => a.key !== atom.key)));
+      coefficient = addSize(coefficient, productOf(t.coefficient, t.atoms.toSpliced(at, 1)));
     } else rest = addSize(rest, productOf(t.coefficient, t.atoms));
   }
   return found ? { coefficient, rest } : undefined;
-}
-
-/** floor(s / divisor), with the terms that the divisor divides taken out. */
-function floorOf(s: Size, divisor: number): Size {
-  if (typeof s === "number") return Math.floor(s / divisor);
-  let whole: Size = 0;
-  let rest: Size = 0;
-  for (const t of s.terms) {
-    if (t.atoms.length > 0 && t.coefficient % divisor === 0) whole = addSize(whole, productOf(t.coefficient / divisor, t.atoms));
-    else rest = addSize(rest, productOf(t.coefficient, t.atoms));
-  }
-  return addSize(whole, floorDivSize(rest, divisor));
 }
 
 /** Every way to read an upper bound that contains a minimum: `min(a, b) - c` is at most a - c and at most b - c. */
