@@ -1,9 +1,10 @@
 // Invariant 5 of the verifier: grid points keep apart. For a buffer that is written, two points are shown to differ at some
 // axis of the index wherever they touch it: there the index is c·g + rest with the rest spanning less than c, or several
-// such digits in a mixed radix. Grid variables whose equality is already forced count as equal from then on.
+// such digits in a mixed radix. Grid variables whose equality is already forced count as equal from then on. Axes that hold
+// quotient and remainder of one position are read as one axis that holds the position.
 import { addSize, type Atom, dimSize, dimsOf, floorDivSize, mulSize, productOf, type Size, sizeText, subSize } from "../base/sizes.ts";
 import type { Kernel } from "./ir.ts";
-import type { Knowledge } from "./prove.ts";
+import { Knowledge } from "./prove.ts";
 import { gridConstants } from "./uniformity.ts";
 
 /** One place in the kernel that touches global memory. */
@@ -11,6 +12,8 @@ export interface Access {
   readonly buffer: string;
   readonly kind: "read" | "write" | "atomic";
   readonly index: readonly Size[];
+  /** Of the buffer, in which the index lies. */
+  readonly shape: readonly Size[];
   /** Elements along the last axis, and along the one before it. */
   readonly lanes: number;
   readonly rows: number;
@@ -43,9 +46,20 @@ interface Split {
   readonly rest: Size;
 }
 
+/** An access by axes that may be several of the buffer's. */
+interface Reach {
+  readonly index: readonly Size[];
+  readonly shape: readonly Size[];
+  /** How far it reaches beyond the index along each axis. */
+  readonly extra: readonly Size[];
+  readonly knows: Knowledge;
+}
+
 class Separation {
   readonly #kernel: Kernel;
-  readonly #accesses: readonly Access[];
+  /** What holds wherever the kernel runs, under whatever condition an access stands. */
+  readonly #everywhere: Knowledge;
+  readonly #accesses: readonly Reach[];
   readonly #digits = new Map<string, Digit>();
   /** Keys of digits that are equal at any two points that touch the same element. */
   readonly #equal = new Set<string>();
@@ -53,7 +67,10 @@ class Separation {
 
   constructor(kernel: Kernel, accesses: readonly Access[]) {
     this.#kernel = kernel;
-    this.#accesses = joinedAxes(accesses);
+    this.#everywhere = kernel.grid.reduce((knows, { name, extent }) => knows.withVariable(name, 0, extent), Knowledge.ofDims(kernel.dims));
+    this.#accesses = joinedAxes(accesses.map(({ index, shape, lanes, rows, knows }) => ({
+      index: index.map(x => knows.resolve(x)), shape, knows, extra: index.map((_, axis) => (axis === index.length - 1 ? lanes - 1 : axis === index.length - 2 ? rows - 1 : 0)),
+    })));
     this.#constants = gridConstants(kernel);
     for (const { name, extent } of kernel.grid) {
       this.#digits.set(name, { key: name, variable: name, extent });
@@ -82,7 +99,7 @@ class Separation {
 
   /** Of each access, the index at the axis as digits and a rest without grid variables; undefined if one is neither. */
   #splits(axis: number): Split[] | undefined {
-    const splits = this.#accesses.map(a => this.#split(a.knows.resolve(a.index[axis]!)));
+    const splits = this.#accesses.map(a => this.#split(a.index[axis]!));
     return splits.every(s => s !== undefined) ? splits : undefined;
   }
   #split(s: Size): Split | undefined {
@@ -132,10 +149,9 @@ class Separation {
   /** Whether the digits can be ordered so that each one's step is more than all before it span together. */
   #isMixedRadix(digits: readonly (readonly [string, Size])[], span: Size): boolean {
     if (digits.length === 0) return true;
-    const knows = this.#accesses[0]!.knows;
     return digits.some(digit => {
       const [key, step] = digit;
-      if (!knows.isNonNegative(subSize(subSize(step, span), 1))) return false;
+      if (!this.#everywhere.isNonNegative(subSize(subSize(step, span), 1))) return false;
       const wider = addSize(span, mulSize(step, subSize(this.#digits.get(key)!.extent, 1)));
       return this.#isMixedRadix(digits.filter(d => d !== digit), wider);
     });
@@ -143,7 +159,7 @@ class Separation {
 
   /** The greatest distance between two elements that the rests reach: by intervals, and in terms of the dims. */
   #widths(splits: readonly Split[], axis: number): Size[] {
-    const extra = this.#accesses.map(a => (axis === a.index.length - 1 ? a.lanes - 1 : axis === a.index.length - 2 ? a.rows - 1 : 0));
+    const extra = this.#accesses.map(a => a.extra[axis]!);
     const widths: Size[] = [];
     const isDim = (name: string): boolean => this.#kernel.dims.some(d => d.name === name);
     const bound = (i: number, side: "upper" | "lower"): Size | undefined => {
@@ -155,14 +171,14 @@ class Separation {
     const numbers = splits.map((s, i) => {
       const range = this.#accesses[i]!.knows.range(s.rest);
       const [low, high] = [bound(i, "lower"), bound(i, "upper")];
-      return { min: Math.max(range.min, typeof low === "number" ? low : -Infinity), max: Math.min(range.max + extra[i]!, typeof high === "number" ? high : Infinity) };
+      return { min: Math.max(range.min, typeof low === "number" ? low : -Infinity), max: Math.min(range.max + this.#everywhere.range(extra[i]!).max, typeof high === "number" ? high : Infinity) };
     });
     const numeric = Math.max(...numbers.map(n => n.max)) - Math.min(...numbers.map(n => n.min));
     if (Number.isFinite(numeric)) widths.push(numeric);
     const uppers = bounds("upper");
     const lowers = bounds("lower");
     if (uppers.length < splits.length || lowers.length < splits.length) return widths;
-    const knows = this.#accesses[0]!.knows;
+    const knows = this.#everywhere;
     const top = uppers.find(u => uppers.every(v => knows.isNonNegative(subSize(u, v))));
     const bottom = lowers.find(l => lowers.every(m => knows.isNonNegative(subSize(m, l))));
     if (top !== undefined && bottom !== undefined) widths.push(subSize(top, bottom));
@@ -170,21 +186,26 @@ class Separation {
   }
 }
 
-/** The only atom of an index that is nothing else. */
-const loneAtom = (s: Size): Atom | undefined => (typeof s !== "number" && s.terms.length === 1 && s.terms[0]!.coefficient === 1 && s.terms[0]!.atoms.length === 1 ? s.terms[0]!.atoms[0] : undefined);
+/** Whether an index, or part of one, is a quotient or a remainder. */
+const divisions = (s: Size): number => (typeof s === "number" ? 0 : s.terms.reduce((n, t) => n + t.atoms.filter(a => a.kind === "floordiv" || a.kind === "mod").length, 0));
 
-/** Accesses with each pair of axes that hold quotient and remainder of one position as one axis that holds the position. */
-function joinedAxes(accesses: readonly Access[]): readonly Access[] {
+/**
+ * The accesses with pairs of axes as one wherever that takes divisions out of their indices. Nothing is lost by it: as an index
+ * lies in its shape, high·extent + low is another for any other pair.
+ */
+function joinedAxes(accesses: readonly Reach[]): readonly Reach[] {
   const rank = accesses[0]!.index.length;
   for (let high = 0; high < rank; high++) {
     for (let low = 0; low < rank; low++) {
-      const joined = accesses.map(access => {
-        const index = access.index.map(x => access.knows.resolve(x));
-        const [quotient, remainder] = [loneAtom(index[high]!), loneAtom(index[low]!)];
-        const isPair = quotient?.kind === "floordiv" && remainder?.kind === "mod" && sizeText(quotient.a) === sizeText(remainder.a) && sizeText(quotient.b) === sizeText(remainder.b);
-        return isPair ? { ...access, index: index.map((x, i) => (i === low ? quotient.a : x)).filter((_, i) => i !== high) } : undefined;
-      });
-      if (joined.every(a => a !== undefined)) return joinedAxes(joined);
+      if (high === low || !accesses.some(a => divisions(a.index[low]!) > 0)) continue;
+      const whole = accesses.map(({ index, shape }) => addSize(mulSize(index[high]!, shape[low]!), index[low]!));
+      const change = accesses.map(({ index }, i) => divisions(whole[i]!) - divisions(index[high]!) - divisions(index[low]!));
+      if (change.some(c => c > 0) || !change.some(c => c < 0)) continue;
+      const joined = (of: readonly Size[], pair: Size): Size[] => of.map((x, i) => (i === low ? pair : x)).filter((_, i) => i !== high);
+      return joinedAxes(accesses.map(({ index, shape, extra, knows }, i) => ({
+        index: joined(index, whole[i]!), shape: joined(shape, mulSize(shape[high]!, shape[low]!)), knows,
+        extra: joined(extra, addSize(mulSize(extra[high]!, shape[low]!), extra[low]!)),
+      })));
     }
   }
   return accesses;

@@ -143,7 +143,10 @@ interface Input {
   make?(first: Size): void;
 }
 
-const each = ({ k, thread, threads }: Threads, count: number, body: (e: Size) => void): void => k.for_("e", count, body, { from: thread, step: threads });
+function each({ k, thread, threads }: Threads, count: number, body: (e: Size) => void): void {
+  if (count > threads) k.for_("e", count, body, { from: thread, step: threads });
+  else k.if_(count === threads ? constant("bool", 1) : lt(index(thread), index(count)), () => body(thread));
+}
 
 /** Row and column of the image at a place under the tile, for `inside`, if they lie in it. */
 function within(k: KernelBuilder, { row, column }: Corner, [y, x]: readonly [Size, Size], [height, width]: readonly [Size, Size], also: Expr, inside: (row: Size, column: Size) => void, outside: () => void): void {
