@@ -5,9 +5,9 @@ import type { DType } from "../base/dtypes.ts";
 import type { Size } from "../base/sizes.ts";
 import { type Graph, inputsOf, isTuple } from "../graph/graph.ts";
 import { numberBounds, type Procedure as Traced, type ProcedureArg, type ProcedureStep, type ScalarExpr, type Slot, type TextExpr } from "../plan/procedure.ts";
-import type { Num, Spec } from "./dims.ts";
+import { type Num, requireCount, type Spec } from "./dims.ts";
 import { branchesAt, conditionError } from "./conditions.ts";
-import { hasSource, type HasSource, hostExpr, type Operand, typeOfSource, unreadConditions } from "./operands.ts";
+import { hasSource, type HasSource, hostExpr, type Operand, requireValue, typeOfSource, unreadConditions } from "./operands.ts";
 import { userSpan } from "./source.ts";
 import { type Group, statesOf } from "./state.ts";
 import type { F32, Scalar, Tensor, U8 } from "./tensor.ts";
@@ -81,6 +81,17 @@ export function callEntry(e: EntryHandle, graph: Graph, given: { readonly [name:
 }
 
 export interface Text { readonly parts: TextExpr }
+/** Throws in templates, which would make "[object Object]" of it: what it stands for is known when the procedure runs. */
+class ArgumentText implements Text {
+  readonly parts: TextExpr;
+
+  constructor(slot: Slot) {
+    this.parts = [{ slot }];
+  }
+  [Symbol.toPrimitive](): never {
+    throw new SluiceError({ code: "TRACE009", message: "an argument is used as a text of JavaScript", span: userSpan(), found: "a text or path that is known when the procedure runs", expected: "the argument as a whole: save(to, net)", hint: "ask for the whole path, or for one argument more" });
+  }
+}
 export interface Picture {
   /** [H, W, 3]: u8 as it is stored (sRGB), or f32 from 0 to 1. */
   pixels(opts?: { resize?: readonly [number, number] }): U8<[any, any, 3]>;
@@ -114,10 +125,11 @@ export const int = (init: number, help = "", { min = 0, max = 2 ** 31 - 1 }: Arg
 export const real = (init: number, help = "", bounds: ArgBounds = {}): Arg<Scalar<"f32">> =>
   numberArg("real", init, help, { ...numberBounds({ kind: "real" }), ...bounds }, slot => scalarSlot(slot, "f32"));
 export const flag = (help = ""): Arg<Scalar<"bool">> => arg("flag", help, slot => scalarSlot(slot, "bool"), 0);
-export const text = (help = "", init?: string): Arg<Text> => arg("text", help, slot => ({ parts: [{ slot }] }), init);
-export const file = (help = "", init?: string): Arg<Text> => arg("file", help, slot => ({ parts: [{ slot }] }), init);
+export const text = (help = "", init?: string): Arg<Text> => arg("text", help, slot => new ArgumentText(slot), init);
+export const file = (help = "", init?: string): Arg<Text> => arg("file", help, slot => new ArgumentText(slot), init);
 export const picture = (help = ""): Arg<Picture> => arg("picture", help, picture => ({
   pixels({ dtype = "u8", resize }: { dtype?: "u8" | "f32"; resize?: readonly [number, number] } = {}) {
+    resize?.forEach(n => requireCount("pixels", "size to resize to", n));
     const slot = recording().slot();
     step({ kind: "pixels", picture, dtype, slot, ...(resize ? { resize } : {}), span: userSpan() });
     return hostTensor(slot, { dtype, shape: [1, 1, 3], axes: ["H", "W", null] }) as never;
@@ -154,6 +166,7 @@ export function traceProcedure(name: string, p: Procedure<{ readonly [name: stri
 }
 
 export function repeat(count: Num, body: (i: Scalar<"i32">) => void): void {
+  if (typeof count === "number") requireCount("repeat", "number of rounds", count, 0);
   const r = recording();
   const index = r.slot();
   const value = hostExpr(count as Operand);
@@ -170,6 +183,7 @@ export function when(condition: Scalar<"bool">, yes: () => void, no: () => void 
 }
 /** In the last of every n rounds. */
 export function every(n: number, i: Scalar<"i32">, body: () => void): void {
+  requireCount("every", "number of rounds", n);
   when(i.add(1).mod(n).eq(0), body);
 }
 
@@ -177,8 +191,13 @@ export interface Variable<out D extends DType = any> extends Tensor<D, []> { set
 export function variable(init: Num): Variable<"i32">;
 export function variable<D extends DType>(init: Num, dtype: D): Variable<D>;
 export function variable(init: Num, dtype: DType = "i32"): Variable {
+  if (typeof init === "number") requireValue(init, dtype, "a variable of another dtype: variable(0.5, \"f32\")");
   const slot = bind(hostExpr(init as Operand));
-  return Object.assign(scalarSlot(slot, dtype), { set: (value: Num) => step({ kind: "set", slot, value: hostExpr(value as Operand) }) }) as Variable;
+  const set = (value: Num): void => {
+    if (typeof value === "number") requireValue(value, dtype);
+    step({ kind: "set", slot, value: hostExpr(value as Operand) });
+  };
+  return Object.assign(scalarSlot(slot, dtype), { set }) as Variable;
 }
 
 /** A growing list of numbers in host memory; its length is a scalar. */

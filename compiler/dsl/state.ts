@@ -6,6 +6,7 @@ import type { TensorType } from "../graph/graph.ts";
 import { type DeclaredState, declarationOf, declare } from "./declared.ts";
 import { type DimLike, f32, requireCount, type Spec } from "./dims.ts";
 import { full } from "./functions.ts";
+import { requireValue } from "./operands.ts";
 import { random, type Random } from "./random.ts";
 import type { Shape } from "./shapes.ts";
 import { userSpan } from "./source.ts";
@@ -36,7 +37,10 @@ export function state<D extends DType, S extends Shape>(spec: Spec<D, S>, init: 
 
 function firstValue(spec: Spec, type: TensorType, init: Init, fan: Fan = fanOf(type)): (() => Tensor) | null {
   if (init === "empty") return null;
-  if (typeof init === "number") return () => full(spec, init);
+  if (typeof init === "number") {
+    requireValue(init, spec.spec);
+    return () => full(spec, init);
+  }
   if (init === "zeros" || init === "ones") return () => full(spec, init === "ones" ? 1 : 0);
   if (typeof init === "function") return () => init(initStream, fan).cast(spec.spec);
   const bound = Math.sqrt(init === "xavier" ? 6 / (fan.in + fan.out) : 1 / fan.in);

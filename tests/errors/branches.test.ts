@@ -3,7 +3,7 @@
 // is refused by the types (tests/types/shapes.ts).
 import { inspect } from "node:util";
 import { expect, test } from "vitest";
-import { constant, dim, entry, f32, procedure, type Scalar, state, type Tensor, traceProgram, variable, when } from "sluice";
+import { constant, dim, entry, f32, file, procedure, type Scalar, save, state, type Tensor, traceProgram, variable, when } from "sluice";
 
 const B = dim("B", { max: 8 });
 const weight = state(f32(3), "ones");
@@ -35,6 +35,11 @@ test("a template is refused", () => {
 });
 test("a scalar of a procedure is refused too", () => {
   expect(refusal(() => within(loss => void (loose(loss) > 1)))).toMatch(/branches\.test\.ts:\d+:\d+: error TRACE009: a tensor is used as a number of JavaScript\n {2}found: {4}scalar f32\[\] of a procedure/);
+});
+
+test("an argument of a procedure is no text of JavaScript", () => {
+  const keeping = procedure({ to: file("weights") }, ({ to }) => save(`${to as unknown as string}/net.safetensors`, weight));
+  expect(refusal(() => traceProgram({ weight, step, keeping }, "branches"))).toMatch(/^tests\/errors\/branches\.test\.ts:\d+:\d+: error TRACE009: an argument is used as a text of JavaScript\n.*\n.*\n {2}hint: {5}ask for the whole path/);
 });
 
 const condition = /^tests\/errors\/branches\.test\.ts:(\d+):\d+: error TRACE009: a tensor is used as a condition of JavaScript, which always takes the same branch\n.*\n.*\n {2}hint: {5}in an entry condition\.where\(yes, no\); in a procedure when\(condition, yes, no\), or loop/;

@@ -1,7 +1,8 @@
 // Sizes and counts that are none, wherever one is given: refused at the user's line, before anything is traced with them.
 import { describe, expect, test } from "vitest";
 import {
-  arange, bf16, bool, constant, conv2d, dim, entry, f16, f32, f64, full, groupNorm, i4, i8, i16, i32, iterate, linear, span, state, type Tensor, times, traceProgram, u8, u16, u32,
+  arange, bf16, bool, constant, conv2d, dim, entry, every, f16, f32, f64, full, groupNorm, i4, i8, i16, i32, iterate, linear, type Picture, picture, procedure, repeat, span, state,
+  type Tensor, times, traceProgram, u8, u16, u32, variable,
 } from "sluice";
 
 const B = dim("B", { max: 8 });
@@ -16,6 +17,7 @@ const refusal = (f: () => unknown): string => {
 /** Over a vector of ten. */
 const over = (body: (x: Tensor) => Tensor | undefined, fixed: { readonly [dim: string]: number } = {}) =>
   traceProgram({ f: entry({ x: f32(10), y: f32(B) }, ({ x, y }) => ({ z: body(x as Tensor) as Tensor, y }), fixed) }, "sizes");
+const inProcedure = (body: (a: { readonly photo: Picture }) => void) => traceProgram({ f: entry({ x: f32(2) }, ({ x }) => ({ y: x.exp() })), p: procedure({ photo: picture("a picture") }, body) }, "sizes");
 const atThisFile = /^tests\/errors\/sizes\.test\.ts:\d+:\d+: error /;
 
 describe("a size in a spec", () => {
@@ -61,6 +63,12 @@ const wrong: readonly (readonly [what: string, make: () => unknown, text: string
   ["a dilation", () => conv2d(3, 8, 3, { dilation: 1.5 }), "NN002: conv2d: the dilation is no whole number of 1 or more"],
   ["groups", () => groupNorm(0, 8), "NN002: groupNorm: the number of groups is no whole number of 1 or more"],
   ["how many of a layer", () => times(2.5, () => linear(2, 3)), "NN002: times: the number is no whole number of 0 or more"],
+  ["the rounds of a repeat", () => inProcedure(() => repeat(-5, () => undefined)), "NN002: repeat: the number of rounds is no whole number of 0 or more"],
+  ["every so many rounds", () => inProcedure(() => repeat(3, i => every(0, i, () => undefined))), "NN002: every: the number of rounds is no whole number of 1 or more"],
+  ["a picture's new size", () => inProcedure(({ photo }) => void photo.pixels({ resize: [0, 4] })), "NN002: pixels: the size to resize to is no whole number of 1 or more"],
+  ["a counter that is no whole number", () => inProcedure(() => void variable(2.5)), "DTYPE001: 2.5 is not a whole number"],
+  ["a counter that is set to NaN", () => inProcedure(() => variable(2).set(NaN)), "DTYPE001: NaN is not a whole number"],
+  ["a first value that the state does not hold", () => state(i32(3), 1.5), "DTYPE001: 1.5 is not a whole number"],
   ["a dim that an entry fixes and does not have", () => over(x => x, { C: 3 }), "DIM007: entry f fixes dim C, which none of its sizes has"],
   ["a dim that an entry fixes out of its bounds", () => over(x => x, { B: 99 }), "DIM007: f fixes dim B out of its bounds"],
 ];
