@@ -17,8 +17,11 @@ export interface Life {
   last: number;
 }
 
-/** When each buffer is used, in steps counted in order. What is used in a loop and outside it lives as long as the loop. */
-export function livesOf(steps: readonly Step[]): Map<BufferId, Life> {
+/**
+ * When each buffer is used, in steps counted in order: inputs from before the first, outputs until after the last. What is used
+ * in a loop and outside it lives as long as the loop.
+ */
+export function livesOf(steps: readonly Step[], inputs: readonly BufferId[], outputs: readonly BufferId[]): Map<BufferId, Life> {
   const lives = new Map<BufferId, Life>();
   let now = 0;
   const touch = (b: BufferId): void => {
@@ -45,6 +48,8 @@ export function livesOf(steps: readonly Step[]): Map<BufferId, Life> {
     }
   };
   walk(steps);
+  for (const b of inputs) lives.set(b, { first: -1, last: lives.get(b)?.last ?? -1 });
+  for (const b of outputs) lives.set(b, { first: lives.get(b)?.first ?? -1, last: Infinity });
   // Inner loops were pushed first; an outer one may stretch a life further.
   for (const { start, end } of loops) {
     for (const life of lives.values()) {
@@ -56,14 +61,12 @@ export function livesOf(steps: readonly Step[]): Map<BufferId, Life> {
   return lives;
 }
 
-/** Offsets of the buffers that lie in the arena, and its size. `fixed`: inputs live from the start, outputs to the end. */
+/** Offsets of the buffers that lie in the arena, and its size. */
 export function placeArena(
   buffers: readonly Pick<ScheduleBuffer, "dtype" | "shape">[], isArena: (b: BufferId) => boolean, steps: readonly Step[],
   inputs: readonly BufferId[], outputs: readonly BufferId[], dims: readonly DimDecl[],
 ): { readonly offsets: ReadonlyMap<BufferId, Size>; readonly arena: Size } {
-  const lives = livesOf(steps);
-  for (const b of inputs) lives.set(b, { first: -1, last: lives.get(b)?.last ?? -1 });
-  for (const b of outputs) lives.set(b, { first: lives.get(b)?.first ?? -1, last: Infinity });
+  const lives = livesOf(steps, inputs, outputs);
   const likely = Object.fromEntries(dims.map(d => [d.name, d.max]));
   const slots: { size: Size; likely: number; free: number }[] = [];
   const slotOf = new Map<BufferId, number>();

@@ -47,14 +47,13 @@ export function execute(program: Pick<Lowered<CompiledProgram>, "kernels" | "con
     if (!given) throw new InternalError(`input ${name} has no value`);
     at(buffer).data.set(encodeElements(given.dtype, given.data));
   }
-  const lives = livesOf(schedule.steps);
-  const kept = new Set([...schedule.inputs, ...schedule.outputs].map(p => p.buffer));
+  const lives = livesOf(schedule.steps, schedule.inputs.map(p => p.buffer), schedule.outputs.map(p => p.buffer));
   let now = 0;
   let loopDepth = 0;
   /** What is dead after this step is made nonsense, so that a plan that reads it shows. */
   const bury = (): void => {
     if (loopDepth > 0) return;
-    for (const [id, life] of lives) if (life.last === now && at(id).arena && !kept.has(id)) at(id).data.fill(POISON);
+    for (const [id, life] of lives) if (life.last === now && at(id).arena) at(id).data.fill(POISON);
   };
   const run = (steps: readonly Step[]): void => {
     for (const s of steps) {
