@@ -18,13 +18,14 @@ function distance(name: string, known: string): number {
 function strangeness(name: string, known: string): number {
   const whole = distance(name, known);
   const last = (text: string): string => text.slice(text.lastIndexOf(".") + 1);
-  return last(name) === last(known) ? Math.min(whole, 1 + Math.abs(known.split(".").length - name.split(".").length)) : whole;
+  const parts = (text: string): number => text.split(".").length;
+  return last(name) === last(known) ? Math.min(whole, 1 + Math.abs(parts(known) - parts(name))) : whole;
 }
 
 /** Up to `most` of the known names, the most similar first. A name may hold `*` and `**`. */
 export function nearestNames(name: string, known: readonly string[], most = 4): string[] {
-  const ranked = known.map((k, i) => ({ k, i, d: strangeness(name.toLowerCase(), k.toLowerCase()) })).sort((a, b) => a.d - b.d || a.i - b.i);
-  return ranked.slice(0, most).map(r => r.k);
+  const ranked = known.map(k => ({ k, by: strangeness(name.toLowerCase(), k.toLowerCase()) }));
+  return ranked.sort((a, b) => a.by - b.by).slice(0, most).map(r => r.k);
 }
 
 /** The most similar names as an error lists them, and that there are more. */

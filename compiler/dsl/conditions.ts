@@ -1,6 +1,7 @@
-// Branches that JavaScript takes on a tensor. A tensor is an object, so `if (x.gt(0))` always goes one way and nothing can stop
-// it there. What it leaves behind tells: a comparison that nothing uses, on a line with a branch. Where a tensor becomes a
-// number or text (`x > 0`, `x + 1`, `${x}`) it refuses by itself; `x === y` and `if (x)` of what was not compared leave no mark.
+// Branches that JavaScript takes on a tensor. A tensor is an object, so `if (x.gt(0))` always goes one way, and nothing
+// stops it there. What it leaves behind tells: a comparison that nothing uses, on a line with a branch. Where a tensor
+// becomes a number or a text (`x > 0`, `x + 1`, `${x}`) it refuses by itself. `x === y`, and `if (x)` of what was not
+// compared, leave no mark.
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { SluiceError } from "../base/diagnostics.ts";
@@ -9,11 +10,14 @@ import { type Graph, isTuple, rootsOf } from "../graph/graph.ts";
 
 const BRANCH = /\b(?:if|while)\s*\(|\?(?![.:?)])|&&|\|\||!(?!=)/;
 const CONTINUED = /^\s*(?:\?(?![.?])|&&|\|\|)/;
-const MAKES_CONDITIONS: ReadonlySet<string> = new Set(["eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "is_finite", "reduce"]);
+const MAKES_CONDITIONS: ReadonlySet<string> = new Set([
+  "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "is_finite", "reduce",
+]);
 
 export const conditionError = (span: Span | null): SluiceError => new SluiceError({
-  code: "TRACE009", message: "a tensor is used as a condition of JavaScript, which always takes the same branch", span, found: "a tensor, which has no value while the program is traced",
-  expected: "a choice that is made when the program runs", hint: "in an entry condition.where(yes, no); in a procedure when(condition, yes, no), or loop(condition, body)",
+  code: "TRACE009", message: "a tensor is used as a condition of JavaScript, which always takes the same branch", span,
+  found: "a tensor, which has no value while the program is traced", expected: "a choice that is made when the program runs",
+  hint: "in an entry condition.where(yes, no); in a procedure when(condition, yes, no), or loop(condition, body)",
 });
 
 const files = new Map<string, readonly string[]>();

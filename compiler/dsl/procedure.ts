@@ -2,6 +2,7 @@
 // TypeScript. What they hold are scalars, tensors that stay where they lie, lists and text, in numbered slots.
 import { SluiceError } from "../base/diagnostics.ts";
 import type { DType } from "../base/dtypes.ts";
+import { nearestText } from "../base/names.ts";
 import type { Size } from "../base/sizes.ts";
 import { type Graph, inputsOf, isTuple } from "../graph/graph.ts";
 import { numberBounds, type Procedure as Traced, type ProcedureArg, type ProcedureStep, type ScalarExpr, type Slot, type TextExpr } from "../plan/procedure.ts";
@@ -69,8 +70,10 @@ export function callEntry(e: EntryHandle, graph: Graph, given: { readonly [name:
     const x = given[name] as Operand;
     const isTensor = hasSource(x) && typeOfSource(x.source).shape.length > 0;
     if (isTensor || type.shape.length > 0) return { name, tensor: slotOf(x, `input ${name}`) };
+    if (typeof x === "number") requireValue(x, type.dtype);
     return { name, scalar: hostExpr(x) };
   });
+  requireSizes(e.name, graph, sizes);
   const outputs = graph.outputs.map(o => ({ name: o.name, slot: r.slot() }));
   step({ kind: "call", entry: e.name, inputs, sizes: Object.entries(sizes).map(([dim, n]) => ({ dim, value: hostExpr(n as Operand) })), outputs, span: userSpan() });
   return Object.fromEntries(graph.outputs.map((o, i) => {
@@ -78,6 +81,17 @@ export function callEntry(e: EntryHandle, graph: Graph, given: { readonly [name:
     if (isTuple(type)) throw new SluiceError({ code: "PROC007", message: `output ${o.name} is not a tensor`, span: userSpan() });
     return [o.name, hostTensor(outputs[i]!.slot, type)];
   }));
+}
+
+/** Sizes are given for dims of the entry, within their bounds as far as they are numbers. Throws SluiceError PROC006 or DIM001. */
+function requireSizes(entry: string, graph: Graph, sizes: { readonly [dim: string]: Num }): void {
+  const dims = graph.dims.filter(d => d.binding === "call");
+  for (const [name, n] of Object.entries(sizes)) {
+    const d = dims.find(other => other.name === name);
+    if (!d) throw new SluiceError({ code: "PROC006", message: `${entry} has no dim ${name} that a call binds`, span: userSpan(), found: name, expected: nearestText(name, dims.map(other => other.name)) });
+    if (typeof n !== "number" || (Number.isInteger(n) && n >= d.min && n <= d.max && n % d.multipleOf === 0)) continue;
+    throw new SluiceError({ code: "DIM001", message: `dim ${name} of ${entry} is out of bounds`, span: userSpan(), found: `${name} = ${n}`, expected: `${d.min} … ${d.max}${d.multipleOf > 1 ? `, a multiple of ${d.multipleOf}` : ""}` });
+  }
 }
 
 export interface Text { readonly parts: TextExpr }

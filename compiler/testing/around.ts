@@ -15,18 +15,26 @@ import { type Choose, drawDims, Sketch, type Supplier, Unfit } from "./sketch.ts
 type OpTerm = Extract<Term, { readonly kind: "op" }>;
 
 const COMPARISONS: ReadonlySet<string> = new Set(["eq", "ne", "lt", "le", "gt", "ge"]);
+/** Ops beside the elementwise ones whose result has the shape of their operands. */
+const FOLLOWS: ReadonlySet<string> = new Set(["select", "cast"]);
 /** Ops that are made to order as well as with attributes that suit what they are given. */
-const MOVES: ReadonlySet<string> = new Set(["broadcast", "reshape", "transpose", "slice", "flip", "reduce", "stop_gradient"]);
+const MOVES: ReadonlySet<string> = new Set([
+  "broadcast", "reshape", "transpose", "slice", "flip", "reduce", "stop_gradient",
+]);
 const BINARY_ARITY = 2;
 const isElementwise = (op: string): op is UnaryOp | BinaryOp => Object.hasOwn(ELEMENTWISE, op);
 /** Constants of a pattern: small ones, powers of two, and those at which something ends. */
-const FLOATS = [0, -0, 1, -1, 2, -2, 3, 0.5, -0.25, 4, 8, 1024, 1.5, 7, Infinity, -Infinity, NaN, 1e300, 1e-300, 2 ** -24, 2 ** 31];
+const FLOATS = [
+  0, -0, 1, -1, 2, -2, 3, 0.5, -0.25, 4, 8, 1024, 1.5, 7, Infinity, -Infinity, NaN, 1e300, 1e-300, 2 ** -24, 2 ** 31,
+];
 const INTEGERS = [0, 1, -1, 2, -2, 3, 4, 5, 7, 8, 16, 31, 32, 255, -128, 2 ** 31, -(2 ** 31), 2 ** 16];
 /** Attempts at one graph before chance is given up on. */
 const ATTEMPTS = 60;
 
+type Surroundings = Required<Pick<GraphOptions, "ops" | "dtypes">>;
+
 /** A graph around the rule's left side; null if none came of many attempts. */
-export function graphAround(rule: Rule, choose: Choose, options: Required<Pick<GraphOptions, "ops" | "dtypes">>): GraphCase | null {
+export function graphAround(rule: Rule, choose: Choose, options: Surroundings): GraphCase | null {
   const pattern = parseTerm(rule.from, message => {
     throw new InternalError(`rule ${rule.name}: ${message}`);
   });
@@ -39,8 +47,11 @@ export function graphAround(rule: Rule, choose: Choose, options: Required<Pick<G
       const root = new Instance(s).free(pattern, () => true, () => true);
       s.offer(root);
       if (choose.chance(40)) grow(s, choose.int(1, 2));
-      const outputs = [...(isTuple(s.b.valueType(root)) ? [] : [root]), ...(choose.chance(30) ? [choose.pick(s.pool)] : []), ...(choose.chance(30) ? [s.pool.at(-1)!] : [])];
-      (outputs.length > 0 ? outputs : [s.pool.at(-1)!]).forEach((id, at) => s.b.outputs.push({ name: `y${at}`, id }));
+      // What stands at the root shows itself, and others may; of a tuple the items are in the pool.
+      const outputs = isTuple(s.b.valueType(root)) ? [s.pool.at(-1)!] : [root];
+      if (choose.chance(30)) outputs.push(choose.pick(s.pool));
+      if (choose.chance(30)) outputs.push(s.pool.at(-1)!);
+      outputs.forEach((id, at) => s.b.outputs.push({ name: `y${at}`, id }));
       return { graph: s.b.finish(), dims: values, seed: choose.int(0, 2 ** 31 - 1) };
     } catch (error) {
       if (!(error instanceof Unfit)) throw error;
@@ -67,16 +78,18 @@ class Instance {
   free(t: Term, fits: Fits, inRank: (rank: number) => boolean): NodeId {
     const s = this.#s;
     if (t.kind === "name") {
-      const id = this.#names.get(t.name) ?? (s.choose.chance(50) ? s.some(fits) : s.source(this.#someDType(fits), this.#wideShape()));
+      const draw = (): NodeId => (s.choose.chance(50) ? s.some(fits) : s.source(this.#someDType(fits), this.#wideShape()));
+      const id = this.#names.get(t.name) ?? draw();
       this.#names.set(t.name, id);
       return this.#checked(id, fits, inRank);
     }
-    if (t.kind !== "op" || isElementwise(t.op) || t.op === "select" || t.op === "cast" || (MOVES.has(t.op) && s.choose.chance(50))) {
+    if (t.kind !== "op" || isElementwise(t.op) || FOLLOWS.has(t.op) || (MOVES.has(t.op) && s.choose.chance(50))) {
       const { dtype, shape } = this.#someType(fits);
       return this.#checked(this.typed(t, dtype, shape), fits, inRank);
     }
     const id = s.supplied(this.#operands(t).map(o => this.#supplier(o)), () => INSTRUCTIONS[t.op](s));
-    if (id === null || s.b.nodes[id]!.inputs.length !== t.operands.length || s.b.nodes[id]!.op !== t.op) throw new Unfit();
+    const made = id === null ? undefined : s.b.nodes[id];
+    if (id === null || made?.inputs.length !== t.operands.length || made.op !== t.op) throw new Unfit();
     return isTuple(s.b.valueType(id)) ? id : this.#checked(id, fits, inRank);
   }
 
@@ -87,7 +100,8 @@ class Instance {
     if (t.kind === "op") return this.#op(t, dtype, shape);
     const known = this.#names.get(t.name);
     if (known !== undefined) return this.#ofType(known, dtype, shape);
-    const id = t.kind === "name" ? s.of(dtype, shape) : this.#literal(DTYPES[dtype].round(s.choose.pick(isFloat(dtype) ? FLOATS : INTEGERS)), dtype, shape);
+    const number = (): number => DTYPES[dtype].round(s.choose.pick(isFloat(dtype) ? FLOATS : INTEGERS));
+    const id = t.kind === "name" ? s.of(dtype, shape) : this.#literal(number(), dtype, shape);
     this.#names.set(t.name, id);
     return id;
   }
@@ -106,7 +120,10 @@ class Instance {
     }
     const axes = shape.map(() => null);
     switch (t.op) {
-      case "select": return g.select(this.typed(first, "bool", shape), this.typed(operands[1]!, dtype, shape), this.typed(operands[2]!, dtype, shape));
+      case "select": {
+        const [condition, yes, no] = operands.map((o, i) => this.typed(o, i === 0 ? "bool" : dtype, shape));
+        return g.select(condition!, yes!, no!);
+      }
       case "cast": return g.node("cast", [this.typed(first, choose.pick(options.dtypes), shape)], { dtype });
       case "stop_gradient": return g.node("stop_gradient", [this.typed(first, dtype, shape)], {});
       case "broadcast": {
@@ -129,7 +146,8 @@ class Instance {
       case "slice": {
         const start = shape.map(() => choose.pick([0, 0, 1, 2]));
         const stride = shape.map(n => (typeof n === "number" && choose.chance(25) ? 2 : 1));
-        const from = shape.map((n, i) => addSize(addSize(typeof n === "number" ? Math.max(0, (n - 1) * stride[i]! + 1) : n, start[i]!), choose.pick([0, 0, 1])));
+        const reach = shape.map((n, i) => (typeof n === "number" ? Math.max(0, (n - 1) * stride[i]! + 1) : n));
+        const from = reach.map((n, i) => addSize(addSize(n, start[i]!), choose.pick([0, 0, 1])));
         return g.node("slice", [this.typed(first, dtype, this.#small(from))], { start, size: shape, stride });
       }
       case "flip": return g.node("flip", [this.typed(first, dtype, shape)], { axes: choose.some(allAxes(shape.length)) });
@@ -141,7 +159,8 @@ class Instance {
         });
         // An axis that stands after one put in later has moved.
         const moved = over.map((at, i) => over.slice(i + 1).reduce((a, later) => (later <= a ? a + 1 : a), at));
-        const kind = this.#again(this.#kinds, dtype, () => choose.pick(dtype === "bool" ? (["max", "min"] as const) : (["sum", "prod", "max", "min"] as const)));
+        const kinds = dtype === "bool" ? (["max", "min"] as const) : (["sum", "prod", "max", "min"] as const);
+        const kind = this.#again(this.#kinds, dtype, () => choose.pick(kinds));
         return g.node("reduce", [this.typed(first, dtype, this.#small(from))], { kind, axes: moved });
       }
       default: return this.#ofType(this.free(t, d => d === dtype, rank => rank === shape.length), dtype, shape);
@@ -173,7 +192,8 @@ class Instance {
   /** Of a tensor that is there, so that it may be an operand, or any. */
   #someType(fits: Fits): { readonly dtype: DType; readonly shape: readonly Size[] } {
     const found = this.#s.choose.chance(50) ? this.#s.find(t => fits(t.dtype)) : null;
-    return found === null ? { dtype: this.#someDType(fits), shape: this.#s.shape(this.#s.choose.pick([[0, 3], [2, 3], [3, 3]])) } : this.#s.g.type(found);
+    if (found !== null) return this.#s.g.type(found);
+    return { dtype: this.#someDType(fits), shape: this.#s.shape(this.#s.choose.pick([[0, 3], [2, 3], [3, 3]])) };
   }
   /** What was chosen for the key before, mostly, or a new choice. */
   #again<K, T>(chosen: Map<K, T>, key: K, choose: () => T): T {
@@ -199,7 +219,8 @@ class Instance {
   }
   #ofType(id: NodeId, dtype: DType, shape: readonly Size[]): NodeId {
     const own = this.#type(id);
-    if (own.dtype !== dtype || own.shape.length !== shape.length || !own.shape.every((n, i) => sameSize(n, shape[i]!))) throw new Unfit();
+    const isSame = own.shape.length === shape.length && own.shape.every((n, i) => sameSize(n, shape[i]!));
+    if (own.dtype !== dtype || !isSame) throw new Unfit();
     return id;
   }
 }

@@ -8,15 +8,25 @@ import type { BinaryOp, UnaryOp } from "../graph/graph.ts";
 /** How far off the result of an inexact operation may be, as a part of itself. */
 export type Precision = (dtype: DType) => number;
 
-const EXACT: ReadonlySet<UnaryOp | BinaryOp> = new Set(["neg", "abs", "sign", "floor", "ceil", "round", "not", "is_finite", "max", "min", "eq", "ne", "lt", "le", "gt", "ge"]);
+const EXACT: ReadonlySet<UnaryOp | BinaryOp> = new Set([
+  "neg", "abs", "sign", "floor", "ceil", "round", "not", "is_finite", "max", "min", "eq", "ne", "lt", "le", "gt", "ge",
+]);
+/** Changes a result; told of what it was computed from. */
+type Change = (y: number, operands: readonly number[], op: UnaryOp | BinaryOp, dtype: DType) => number;
 
-/** float64 with every result of an inexact operation on floats changed; `operands` are what it was computed from. */
-function changed(change: (y: number, operands: readonly number[], op: UnaryOp | BinaryOp, dtype: DType) => number, cast: Field["cast"] = float64.cast): Field {
+/** float64 with every result of an inexact operation on floats changed. */
+function changed(change: Change, cast: Field["cast"] = float64.cast): Field {
   const isOpen = (op: UnaryOp | BinaryOp, dtype: DType): boolean => !EXACT.has(op) && isFloat(dtype);
   return {
     ...float64, cast,
-    unary: (op, x, dtype) => (isOpen(op, dtype) ? change(float64.unary(op, x, dtype), [x], op, dtype) : float64.unary(op, x, dtype)),
-    binary: (op, a, b, dtype) => (isOpen(op, dtype) ? change(float64.binary(op, a, b, dtype), [a, b], op, dtype) : float64.binary(op, a, b, dtype)),
+    unary(op, x, dtype) {
+      const y = float64.unary(op, x, dtype);
+      return isOpen(op, dtype) ? change(y, [x], op, dtype) : y;
+    },
+    binary(op, a, b, dtype) {
+      const y = float64.binary(op, a, b, dtype);
+      return isOpen(op, dtype) ? change(y, [a, b], op, dtype) : y;
+    },
   };
 }
 
@@ -46,8 +56,15 @@ function isPole(op: UnaryOp | BinaryOp, operands: readonly number[]): boolean {
     default: return false;
   }
 }
-const isExactZero = (op: UnaryOp | BinaryOp, operands: readonly number[]): boolean =>
-  (op === "exp" ? false : op === "pow" ? operands[0] === 0 : op === "mul" || op === "div" ? operands[0] === 0 || (op === "mul" && operands[1] === 0) : true);
+/** Whether a zero comes of zeros or of what cancels, not of what is too small. */
+function isExactZero(op: UnaryOp | BinaryOp, operands: readonly number[]): boolean {
+  switch (op) {
+    case "exp": return false;
+    case "pow": case "div": return operands[0] === 0;
+    case "mul": return operands.includes(0);
+    default: return true;
+  }
+}
 
 /** Results stay in range: the largest and the smallest number stand for what is beyond them. */
 export const inRange: Field = changed((y, operands, op) => {

@@ -18,6 +18,11 @@ const refusal = (f: () => unknown): string => {
 const over = (body: (x: Tensor) => Tensor | undefined, fixed: { readonly [dim: string]: number } = {}) =>
   traceProgram({ f: entry({ x: f32(10), y: f32(B) }, ({ x, y }) => ({ z: body(x as Tensor) as Tensor, y }), fixed) }, "sizes");
 const inProcedure = (body: (a: { readonly photo: Picture }) => void) => traceProgram({ f: entry({ x: f32(2) }, ({ x }) => ({ y: x.exp() })), p: procedure({ photo: picture("a picture") }, body) }, "sizes");
+type Called = (inputs: { readonly n: number }, sizes: { readonly [dim: string]: number }) => void;
+const calling = (body: (f: Called) => void) => {
+  const f = entry({ n: i32() }, ({ n }) => ({ y: full(f32(B), 1).mul(n.cast("f32")) }));
+  return traceProgram({ f, p: procedure({}, () => body((inputs, sizes) => void f(inputs, sizes))) }, "sizes");
+};
 const atThisFile = /^tests\/errors\/sizes\.test\.ts:\d+:\d+: error /;
 
 describe("a size in a spec", () => {
@@ -69,6 +74,9 @@ const wrong: readonly (readonly [what: string, make: () => unknown, text: string
   ["a counter that is no whole number", () => inProcedure(() => void variable(2.5)), "DTYPE001: 2.5 is not a whole number"],
   ["a counter that is set to NaN", () => inProcedure(() => variable(2).set(NaN)), "DTYPE001: NaN is not a whole number"],
   ["a first value that the state does not hold", () => state(i32(3), 1.5), "DTYPE001: 1.5 is not a whole number"],
+  ["a size in a call for a dim that is not there", () => calling(f => f({ n: 1 }, { C: 3 })), "PROC006: f has no dim C that a call binds"],
+  ["a size in a call out of the dim's bounds", () => calling(f => f({ n: 1 }, { B: 9 })), "DIM001: dim B of f is out of bounds"],
+  ["a number for an input of integers", () => calling(f => f({ n: 2.5 }, { B: 2 })), "DTYPE001: 2.5 is not a whole number"],
   ["a dim that an entry fixes and does not have", () => over(x => x, { C: 3 }), "DIM007: entry f fixes dim C, which none of its sizes has"],
   ["a dim that an entry fixes out of its bounds", () => over(x => x, { B: 99 }), "DIM007: f fixes dim B out of its bounds"],
 ];
