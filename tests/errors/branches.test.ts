@@ -52,6 +52,13 @@ test.each<readonly [string, () => unknown]>([
   ["? on the next line", () => run(x => x.mean().lt(0)
     ? x
     : x.neg())],
+  ["? on what a chain over lines compares", () => run(x => x
+    .mean()
+    .gt(0) ? x : x.neg())],
+  ["brackets around it", () => run(x => {
+    if ((x.mean().gt(0))) return x;
+    return x.neg();
+  })],
   ["!", () => run(x => [x, x.neg()][Number(!x.eq(0).any())])],
   ["&&", () => run(x => x.gt(0) && x)],
   ["while, in a procedure", () => within(loss => {
@@ -62,8 +69,9 @@ test.each<readonly [string, () => unknown]>([
   })],
 ])("%s on a comparison of tensors is refused", (_, f) => expect(refusal(f)).toMatch(condition));
 
-test("comparisons that are used, and unused ones on lines without a branch, are no conditions", () => {
-  const many = (x: Tensor) => ({ hit: x.gt(0), value: x.abs() });
+test("comparisons that are used, and unused ones on which nothing branches, are no conditions", () => {
+  const isStrict = B.name === "B";
+  const many = (x: Tensor) => ({ hit: isStrict ? x.gt(0) : x.ge(0), value: !isStrict || x.shape.length > 1 ? x.abs() : x, under: isStrict && x.lt(0) });
   expect(refusal(() => run(x => {
     const { value } = many(x);
     const isLarge = x.mean().gt(1);

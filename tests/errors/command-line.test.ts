@@ -87,6 +87,11 @@ const cases: readonly (readonly [what: string, run: () => Said, text: () => stri
                  ^
   expected: letters, 1, parentheses, commas and ->
 `],
+  ["an if on a comparison of tensors", () => sluice("run", "tests/errors/programs/branch.ts", "clip"), () => `tests/errors/programs/branch.ts:6:21: error TRACE009: a tensor is used as a condition of JavaScript, which always takes the same branch
+  found:    a tensor, which has no value while the program is traced
+  expected: a choice that is made when the program runs
+  hint:     in an entry condition.where(yes, no); in a procedure when(condition, yes, no), or loop(condition, body)
+`],
   ["two writes to one state", () => sluice("run", "tests/errors/programs/two-writes.ts", "add"), () => `tests/errors/programs/two-writes.ts:7:9: error STATE001: state total is written twice in entry add
   found:    set first at tests/errors/programs/two-writes.ts:6:9
   expected: one set of each state in an entry
