@@ -22,6 +22,9 @@ const ARRAYS: { readonly [D in DType]: ArrayKind } = {
 };
 
 export const elementCount = (shape: readonly number[]): number => shape.reduce((n, extent) => n * extent, 1);
+/** Undefined where the extents that are not 0 have a product too large for exact numbers, as only a false shape has. */
+export const safeElementCount = (shape: readonly number[]): number | undefined =>
+  Number.isSafeInteger(elementCount(shape.filter(extent => extent !== 0))) ? elementCount(shape) : undefined;
 
 /** Whether a typed array can hold elements of the dtype without conversion. */
 export const holds = (data: HostArray, dtype: DType): boolean => data.constructor === ARRAYS[dtype] || (data instanceof Uint8Array && ARRAYS[dtype] === Uint8Array);
@@ -40,8 +43,17 @@ export function hostTensor(dtype: DType, shape: readonly number[], data: HostArr
 /** A view of bytes as a tensor; they are copied only if their address is not aligned to the dtype. */
 export function tensorOfBytes(dtype: DType, shape: readonly number[], bytes: Uint8Array): HostTensor {
   const width = Math.max(1, DTYPES[dtype].bits / 8);
-  const aligned = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  // A Buffer's own slice would be a view again.
+  const aligned = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   return hostTensor(dtype, shape, new ARRAYS[dtype](aligned.buffer, aligned.byteOffset, Math.floor(byteLength(dtype, elementCount(shape)) / width)));
+}
+
+/** The first byte of a bool tensor that is neither 0 nor 1, and its place. */
+export function unfitBool({ dtype, shape, data }: HostTensor): { readonly byte: number; readonly place: string } | undefined {
+  const at = dtype === "bool" ? data.findIndex(byte => byte > 1) : -1;
+  if (at < 0) return undefined;
+  const place = shape.map((extent, axis) => Math.floor(at / elementCount(shape.slice(axis + 1))) % extent);
+  return { byte: data[at]!, place: shapeText(place) };
 }
 
 export const bytesOf = (t: Pick<HostTensor, "data">): Uint8Array => new Uint8Array(t.data.buffer, t.data.byteOffset, t.data.byteLength);
@@ -63,7 +75,8 @@ export function elementAt({ dtype, data }: Pick<HostTensor, "dtype" | "data">, i
   }
 }
 
-function setElement({ dtype, data }: HostTensor, i: number, value: number): void {
+/** Rounds the number to the dtype. */
+export function setElement({ dtype, data }: Pick<HostTensor, "dtype" | "data">, i: number, value: number): void {
   const rounded = DTYPES[dtype].round(value);
   switch (dtype) {
     case "f16": data[i] = halfBits(rounded, 10, 15); break;

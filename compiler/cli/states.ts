@@ -13,9 +13,9 @@ export type Renamed = readonly (readonly [tensor: string, state: string])[];
 export async function loadStates(program: Program, given: string, renamed: Renamed): Promise<string> {
   const at = given.indexOf("=");
   const [prefix, path] = at < 0 ? [null, given] : [given.slice(0, at), given.slice(at + 1)];
-  const { tensors } = readSafetensors(path, await nodeFiles.read(path));
+  const file = readSafetensors(path, await nodeFiles.read(path));
   // A tensor that is renamed has its state's whole name; the others are a module's.
-  const names = [...tensors.keys()];
+  const { names } = file;
   const renames = new Map(renamed.toReversed());
   const plain = names.filter(name => !renames.has(name));
   const module = prefix ?? (plain.length === 0 ? "" : moduleOf(program, path, plain));
@@ -28,7 +28,7 @@ export async function loadStates(program: Program, given: string, renamed: Renam
     return { name, dtype, shape: shape.map(s => exactSize(s, program.dims) ?? -1) };
   });
   // All of them fit before the first is set.
-  const found = wantedTensors({ names, find: name => tensors.get(name) }, { kind: "read", path, wanted });
+  const found = wantedTensors(file, { kind: "read", path, wanted });
   for (const [name, state] of targets) await program.state.set(state, found.get(name)!);
   return `${module || "states"} from ${path}`;
 }

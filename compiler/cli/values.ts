@@ -9,6 +9,7 @@ import type { EntryInfo } from "../../runtime/load.ts";
 import type { HostPicture } from "../../runtime/procedure.ts";
 import { elementCount, type HostTensor } from "../../runtime/tensor.ts";
 import { SluiceError } from "../base/diagnostics.ts";
+import type { DType } from "../base/dtypes.ts";
 import { sizeText } from "../base/sizes.ts";
 import type { TensorType } from "../graph/graph.ts";
 import type { Procedure } from "../plan/procedure.ts";
@@ -28,7 +29,7 @@ export async function readInputs(entry: EntryInfo, given: readonly string[]): Pr
   for (const text of given) {
     const [name, source] = assignment("--input", text);
     const type = named("input", "INPUT002", name, types);
-    if (!PICTURE_FILE.test(source)) values[name] = /\.(npy|safetensors)$/i.test(source) ? await readTensor(name, source) : numberIn(name, source);
+    if (!PICTURE_FILE.test(source)) values[name] = /\.(npy|safetensors)$/i.test(source) ? await readTensor(name, source, type.dtype) : numberIn(name, source);
     else {
       const picture = await pictureFor(name, type, source);
       pictures.push(picture);
@@ -47,9 +48,10 @@ function numberIn(name: string, text: string): number {
   return value;
 }
 
-async function readTensor(name: string, path: string): Promise<HostTensor> {
-  const found = (await readTensors(nodeFiles, path)).find(name);
-  if (!found) throw new SluiceError({ code: "LOAD001", message: `${path}: the file has no tensor \`${name}\`` });
+async function readTensor(name: string, path: string, wanted: DType): Promise<HostTensor> {
+  const file = await readTensors(nodeFiles, path);
+  const found = file.find(name, wanted);
+  if (!found) throw new SluiceError({ code: "LOAD001", message: `${path}: the file has no tensor \`${name}\``, found: file.names.slice(0, 8).join(", ") });
   return found;
 }
 

@@ -30,7 +30,7 @@ export function execute(program: Pick<Lowered<CompiledProgram>, "kernels" | "con
     const count = shape.reduce((n, s) => n * s, 1);
     const bytes = byteLength(b.dtype, count);
     const place = b.place;
-    if (place.kind === "constant") return { dtype: b.dtype, shape, count, data: program.constants[place.index]!.bytes.slice(), arena: false };
+    if (place.kind === "constant") return { dtype: b.dtype, shape, count, data: new Uint8Array(program.constants[place.index]!.bytes), arena: false };
     if (place.kind === "state") {
       const data = states.get(place.name) ?? new Uint8Array(bytes).fill(POISON);
       states.set(place.name, data);

@@ -59,7 +59,7 @@ export function inputField(name: string, type: TensorType, files: PageFiles): Fi
     async value() {
       const file = input.files?.[0];
       if (!file) throw missing(name);
-      return readNpy(file.name, new Uint8Array(await file.arrayBuffer()));
+      return readNpy(file.name, new Uint8Array(await file.arrayBuffer()), type.dtype);
     },
   };
 }

@@ -1,6 +1,7 @@
 // What procedures ask of their surroundings, over anything that reads and writes files and pictures by name: a disk under
 // Node, the visitor's files and downloads in a browser.
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
+import type { DType } from "../../compiler/base/dtypes.ts";
 import type { PerformEffect } from "../backend.ts";
 import type { HostEffect, HostPicture } from "../procedure.ts";
 import { type HostTensor, shapeText } from "../tensor.ts";
@@ -24,20 +25,17 @@ const endingOf = (path: string): string => /\.[^./\\]*$/.exec(path)?.[0].toLower
 /** The tensors of a file; an .npy holds one, of any name, and lists none. */
 export interface TensorFile {
   readonly names: readonly string[];
-  find(name: string): HostTensor | undefined;
+  /** An .npy is made the dtype that is wanted. */
+  find(name: string, wanted: DType): HostTensor | undefined;
 }
 
 export async function readTensors(files: HostFiles, path: string): Promise<TensorFile> {
   const bytes = await files.read(path);
   switch (endingOf(path)) {
-    case ".npy": {
-      const tensor = readNpy(path, bytes);
-      return { names: [], find: () => tensor };
-    }
-    case ".safetensors": {
-      const { tensors } = readSafetensors(path, bytes);
-      return { names: [...tensors.keys()], find: name => tensors.get(name) };
-    }
+    case ".npy":
+      return { names: [], find: (_, wanted) => readNpy(path, bytes, wanted) };
+    case ".safetensors":
+      return readSafetensors(path, bytes);
     default:
       throw new SluiceError({ code: "FILE002", message: `${path}: tensors cannot be read from such a file`, expected: ".safetensors or .npy" });
   }
@@ -80,7 +78,7 @@ export function wantedTensors({ names, find }: TensorFile, { kind, path, wanted 
   const missing: string[] = [];
   const misshapen: string[] = [];
   for (const w of wanted) {
-    const tensor = find(w.name);
+    const tensor = find(w.name, w.dtype);
     const type = `${w.dtype} ${shapeText(w.shape.map(n => (n < 0 ? "?" : n)))}`;
     if (!tensor) missing.push(`\`${w.name}\` ${type}`);
     else if (tensor.dtype !== w.dtype || tensor.shape.length !== w.shape.length || w.shape.some((n, axis) => n >= 0 && n !== tensor.shape[axis])) {

@@ -1,69 +1,169 @@
 // Safetensors: named tensors in one file. Reading checks what the reference implementation checks: the header is at most
 // 100 MB of JSON that starts with `{`, tensors lie one after another from the first byte of data to the last, without
-// overlap or holes, and each has the length that its dtype and shape say.
+// overlap or holes, and each has the length that its dtype and shape say. A tensor whose element type we lack is refused when
+// it is asked for, and the others are read. Of the header is kept where each tensor is described, and no more.
 import { byteLength, type DType } from "../../compiler/base/dtypes.ts";
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
-import { bytesOf, elementCount, type HostTensor, shapeText, tensorOfBytes } from "../tensor.ts";
+import { bytesOf, type HostTensor, safeElementCount, shapeText, tensorOfBytes, unfitBool } from "../tensor.ts";
+import { JsonReader, JsonSyntaxError } from "./json-reader.ts";
 
 const HEADER_LIMIT = 100_000_000;
+/** Of a tensor's name, in bytes. */
+const NAME_LIMIT = 65_536;
+const AXES_LIMIT = 64;
 const NAMES: { readonly [D in DType]?: string } = {
   f64: "F64", f32: "F32", f16: "F16", bf16: "BF16", i32: "I32", i16: "I16", i8: "I8", u32: "U32", u16: "U16", u8: "U8", bool: "BOOL",
 };
+const METADATA = "__metadata__";
 
 const refuse = (path: string, message: string, found?: string, expected?: string): SluiceError => new SluiceError({ code: "SAFE001", message: `${path}: ${message}`, found, expected });
+const shown = (name: string): string => `\`${name.length > 100 ? `${name.slice(0, 100)}…` : name}\``;
 
 export interface SafetensorsFile {
-  readonly tensors: ReadonlyMap<string, HostTensor>;
-  readonly metadata: { readonly [key: string]: string };
+  readonly names: readonly string[];
+  /** A view of the file where its address allows it. SAFE001 for a tensor whose elements are of a type that we lack. */
+  find(name: string): HostTensor | undefined;
+  metadata(): { readonly [key: string]: string };
+}
+
+/** What the header says of one tensor. */
+interface Entry {
+  /** As the file calls it. */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly start: number;
+  readonly end: number;
 }
 
 export function readSafetensors(path: string, bytes: Uint8Array): SafetensorsFile {
   if (bytes.length < 8) throw refuse(path, "too short for safetensors", `${bytes.length} bytes`);
-  const length = Number(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(0, true));
+  const length = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(0, true);
   if (length > HEADER_LIMIT) throw refuse(path, "the header is too large", `${length} bytes`, `at most ${HEADER_LIMIT}`);
-  if (8 + length > bytes.length) throw refuse(path, "the header does not fit the file", `${length} bytes`, `at most ${bytes.length - 8}`);
+  const start = 8 + Number(length);
+  if (start > bytes.length) throw refuse(path, "the header does not fit the file", `${length} bytes`, `at most ${bytes.length - 8}`);
   if (bytes[8] !== 0x7b) throw refuse(path, "the header does not start with {");
-  const header = parseHeader(path, bytes.subarray(8, 8 + length));
-  const data = bytes.subarray(8 + length);
-  const { __metadata__, ...entries } = header;
-  const tensors = Object.entries(entries).map(([name, entry]) => ({ name, ...tensorEntry(path, name, entry) })).sort((a, b) => a.start - b.start || a.end - b.end);
-  let at = 0;
-  for (const t of tensors) {
-    if (t.start !== at) throw refuse(path, `tensor \`${t.name}\` ${t.start < at ? "overlaps the one before it" : "leaves a hole before it"}`, `offset ${t.start}`, `offset ${at}`);
-    at = t.end;
-  }
-  if (at > data.length) throw refuse(path, "the file ends before its tensors do", `${data.length} bytes`, `${at} bytes`);
-  if (at < data.length) throw refuse(path, "the tensors do not fill the file", `${at} bytes`, `${data.length} bytes`);
+  const header = bytes.subarray(8, start);
+  const data = bytes.subarray(start);
+  const places = placesOf(path, header);
+  const names = [...places.keys()];
+  const entries = Float64Array.from(places.values());
+  checkOrder(path, header, names, entries, data.length);
   return {
-    tensors: new Map(tensors.map(t => [t.name, tensorOfBytes(t.dtype, t.shape, data.subarray(t.start, t.end))])),
-    metadata: metadataOf(path, __metadata__),
+    names,
+    find(name) {
+      const at = places.get(name);
+      return at === undefined ? undefined : tensorAt(path, name, entryAt(path, name, new JsonReader(header, at)), data);
+    },
+    metadata: () => metadataOf(path, header),
   };
 }
 
-function parseHeader(path: string, bytes: Uint8Array): { readonly [name: string]: unknown } {
+/** Where in the header each tensor is described. All of the header is checked. */
+function placesOf(path: string, header: Uint8Array): ReadonlyMap<string, number> {
+  const places = new Map<string, number>();
+  let hasMetadata = false;
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as { [name: string]: unknown };
+    const reader = new JsonReader(header);
+    reader.object(name => {
+      if (name === METADATA ? hasMetadata : places.has(name)) throw refuse(path, `two tensors are called ${shown(name)}`);
+      if (name === METADATA) {
+        hasMetadata = true;
+        eachMetadata(path, reader, () => reader.skip());
+      } else {
+        places.set(name, reader.position);
+        entryAt(path, name, reader);
+      }
+    }, NAME_LIMIT);
+    reader.end();
   } catch (error) {
-    throw refuse(path, "the header is no JSON", error instanceof Error ? error.message : undefined);
+    if (error instanceof JsonSyntaxError) throw refuse(path, "the header is no JSON", error.message);
+    throw error;
   }
+  return places;
 }
 
-function tensorEntry(path: string, name: string, entry: unknown): { dtype: DType; shape: number[]; start: number; end: number } {
-  const { dtype: theirs, shape, data_offsets: offsets } = (entry ?? {}) as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
-  const naturals = (list: unknown): list is number[] => Array.isArray(list) && list.every(n => Number.isSafeInteger(n) && n >= 0);
-  if (!naturals(shape) || !naturals(offsets) || offsets.length !== 2) throw refuse(path, `tensor \`${name}\` has no valid shape and offsets`);
-  const dtype = (Object.keys(NAMES) as DType[]).find(d => NAMES[d] === theirs);
-  if (!dtype) throw refuse(path, `tensor \`${name}\` has an element type that is not supported`, String(theirs), Object.values(NAMES).join(", "));
+/** Refuses tensors that overlap or leave holes. */
+function checkOrder(path: string, header: Uint8Array, names: readonly string[], places: Float64Array, total: number): void {
+  const starts = new Float64Array(places.length);
+  const ends = new Float64Array(places.length);
+  places.forEach((place, i) => {
+    const { start, end } = entryAt(path, names[i]!, new JsonReader(header, place));
+    starts[i] = start;
+    ends[i] = end;
+  });
+  const order = Uint32Array.from(places, (_, i) => i).sort((a, b) => starts[a]! - starts[b]! || ends[a]! - ends[b]! || a - b);
+  let at = 0;
+  for (const i of order) {
+    if (starts[i] !== at) throw refuse(path, `tensor ${shown(names[i]!)} ${starts[i]! < at ? "overlaps the one before it" : "leaves a hole before it"}`, `offset ${starts[i]}`, `offset ${at}`);
+    at = ends[i]!;
+  }
+  if (at > total) throw refuse(path, "the file ends before its tensors do", `${total} bytes`, `${at} bytes`);
+  if (at < total) throw refuse(path, "the tensors do not fill the file", `${at} bytes`, `${total} bytes`);
+}
+
+const ourDType = (theirs: string): DType | undefined => (Object.keys(NAMES) as DType[]).find(d => NAMES[d] === theirs);
+
+function entryAt(path: string, name: string, reader: JsonReader): Entry {
+  const invalid = (): SluiceError => refuse(path, `tensor ${shown(name)} has no valid element type, shape and offsets`);
+  if (!reader.isObject()) throw invalid();
+  let dtype: string | undefined;
+  let shape: number[] | undefined;
+  let offsets: number[] | undefined;
+  const naturals = (before: number[] | undefined, limit: number): number[] => {
+    if (before || !reader.isList()) throw invalid();
+    const list: number[] = [];
+    reader.list(() => {
+      const value = reader.isNumber() ? reader.natural() : null;
+      if (value === null || list.push(value) > limit) throw invalid();
+    });
+    return list;
+  };
+  reader.object(key => {
+    if (key === "dtype") {
+      if (dtype !== undefined || !reader.isText()) throw invalid();
+      dtype = reader.text(NAME_LIMIT);
+    } else if (key === "shape") shape = naturals(shape, AXES_LIMIT);
+    else if (key === "data_offsets") offsets = naturals(offsets, 2);
+    else reader.skip();
+  }, NAME_LIMIT);
+  if (dtype === undefined || !shape || offsets?.length !== 2) throw invalid();
   const [start, end] = offsets as [number, number];
-  const expected = byteLength(dtype, elementCount(shape));
-  if (end - start !== expected) throw refuse(path, `tensor \`${name}\` has another length than its shape says`, `${end - start} bytes`, `${expected} bytes for ${dtype} ${shapeText(shape)}`);
+  if (end < start) throw invalid();
+  const ours = ourDType(dtype);
+  const count = safeElementCount(shape);
+  const expected = ours && count !== undefined ? byteLength(ours, count) : undefined;
+  if (count === undefined || (ours && end - start !== expected)) {
+    throw refuse(path, `tensor ${shown(name)} has another length than its shape says`, `${end - start} bytes`, `${expected === undefined ? "more than a file holds" : `${expected} bytes`} for ${ours ?? dtype} ${shapeText(shape)}`);
+  }
   return { dtype, shape, start, end };
 }
 
-function metadataOf(path: string, metadata: unknown): { readonly [key: string]: string } {
-  if (metadata === undefined) return {};
-  if (typeof metadata !== "object" || metadata === null || Object.values(metadata).some(v => typeof v !== "string")) throw refuse(path, "__metadata__ is no table of texts");
-  return metadata as { readonly [key: string]: string };
+function tensorAt(path: string, name: string, { dtype: theirs, shape, start, end }: Entry, data: Uint8Array): HostTensor {
+  const dtype = ourDType(theirs);
+  if (!dtype) throw refuse(path, `tensor ${shown(name)} has an element type that is not supported`, shown(theirs), Object.values(NAMES).join(", "));
+  const tensor = tensorOfBytes(dtype, shape, data.subarray(start, end));
+  const unfit = unfitBool(tensor);
+  if (unfit) throw refuse(path, `tensor ${shown(name)} holds a byte that is no bool`, `${unfit.byte} at ${unfit.place}`, "0 or 1");
+  return tensor;
+}
+
+function eachMetadata(path: string, reader: JsonReader, visit: (key: string) => void): void {
+  const invalid = (): SluiceError => refuse(path, `${METADATA} is no table of texts`);
+  if (!reader.isObject()) throw invalid();
+  reader.object(key => {
+    if (!reader.isText()) throw invalid();
+    visit(key);
+  }, NAME_LIMIT);
+}
+
+function metadataOf(path: string, header: Uint8Array): { readonly [key: string]: string } {
+  const texts: [string, string][] = [];
+  const reader = new JsonReader(header);
+  reader.object(name => {
+    if (name !== METADATA) reader.skip();
+    else eachMetadata(path, reader, key => void texts.push([key, reader.text()]));
+  });
+  return Object.fromEntries(texts);
 }
 
 /** Widest elements first and then by name, as the reference implementation orders them; data starts at a multiple of 8. */

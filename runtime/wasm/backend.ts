@@ -48,7 +48,7 @@ export function chooseModule(modules: readonly Module[], features: EngineFeature
 /** Only what the leader needs: kernels' bodies, if there are any, stay here, and so does the file that constants lie in. */
 const withoutBodies = (program: LoweredProgram): LoweredProgram => ({
   ...program,
-  constants: program.constants.map(c => ({ ...c, bytes: c.bytes.slice() })),
+  constants: program.constants.map(c => ({ ...c, bytes: new Uint8Array(c.bytes) })),
   kernels: program.kernels.map(({ name, params, dims, spans, summary }) => ({ name, params, dims, spans, summary })),
 });
 

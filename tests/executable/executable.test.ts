@@ -80,7 +80,7 @@ describe("an executable", () => {
     output("noiser", "train", "--steps", "3", "--to", "c.safetensors", "--seed", "7");
     expect(await bytesOf("b.safetensors")).toEqual(await bytesOf("a.safetensors"));
     expect(await bytesOf("c.safetensors")).not.toEqual(await bytesOf("a.safetensors"));
-    expect([...readSafetensors("a", await bytesOf("a.safetensors")).tensors.keys()].sort()).toEqual(["in.bias", "in.weight", "out.bias", "out.weight"]);
+    expect([...readSafetensors("a", await bytesOf("a.safetensors")).names].sort()).toEqual(["in.bias", "in.weight", "out.bias", "out.weight"]);
 
     await writeFile(at("photo.png"), await sharp({ create: { width: 60, height: 50, channels: 4, background: "#40608080", noise: { type: "gaussian", mean: 90, sigma: 30 } } }).png().toBuffer());
     expect(output("noiser", "enhance", "--image", "photo.png", "--states", "net=a.safetensors", "--out", "new/bright.png")).toBe("image: new/bright.png\n");
@@ -131,7 +131,7 @@ describe("an executable", () => {
     expect(output("running", "root", "--x", "x.npy")).toBe("y: f32 [4] [0, 2, 4, 6]\n");
     expect(JSON.parse(output("running", "root", "--x", "x.npy", "--json"))).toEqual({ output: "y", dtype: "f32", shape: [4], data: [0, 2, 4, 6] });
     output("running", "root", "--x", "x.npy", "--out", "y.safetensors");
-    expect([...readSafetensors("y", await bytesOf("y.safetensors")).tensors.get("y")!.data]).toEqual([0, 2, 4, 6]);
+    expect([...readSafetensors("y", await bytesOf("y.safetensors")).find("y")!.data]).toEqual([0, 2, 4, 6]);
     output("running", "root", "--x", "x.npy", "--out", "results");
     expect([...readNpy("y", await bytesOf("results/y.npy")).data]).toEqual([0, 2, 4, 6]);
   });

@@ -64,7 +64,7 @@ for (const [name, options, modules] of kinds) describe(name, () => {
     }
     expect(seen).toEqual([["sum", 44], ["sum", 48], ["sum", 52], ["sum", 56], ["last", [14, 14, 14, 14]], ["note", "after 4 steps"]]);
     expect(progress.at(-1)).toEqual([4, 4]);
-    expect([...readSafetensors(to, await readFile(to)).tensors.get("c")!.data]).toEqual([14, 14, 14, 14]);
+    expect([...readSafetensors(to, await readFile(to)).find("c")!.data]).toEqual([14, 14, 14, 14]);
     await p.call("count");
     await p.run("resume", { from: to });
     expect((await p.state.get("counter")).data[0]).toBe(14);

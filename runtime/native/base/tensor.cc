@@ -1,5 +1,6 @@
 #include "base/tensor.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -95,6 +96,17 @@ int64_t elementCount(const std::vector<int64_t>& shape) {
   return count;
 }
 
+std::optional<int64_t> safeElementCount(const std::vector<int64_t>& shape) {
+  constexpr int64_t LIMIT = int64_t{1} << 53;
+  int64_t count = 1;
+  bool isEmpty = false;
+  for (const int64_t extent : shape) {
+    isEmpty = isEmpty || extent == 0;
+    if (extent != 0 && (__builtin_mul_overflow(count, extent, &count) || count >= LIMIT)) return std::nullopt;
+  }
+  return isEmpty ? 0 : count;
+}
+
 int64_t byteLength(DType dtype, int64_t elements) {
   int64_t total = 0;
   if (__builtin_mul_overflow(elements, static_cast<int64_t>(bits(dtype)), &total) || total > std::numeric_limits<int64_t>::max() - 7)
@@ -146,6 +158,16 @@ void setElement(DType dtype, std::byte* p, int64_t i, double x) {
     }
     case DType::boolean: p[i] = x == 0 ? std::byte{0} : std::byte{1}; break;
   }
+}
+
+std::optional<std::string> unfitBool(const HostTensor& tensor) {
+  if (tensor.dtype != DType::boolean) return std::nullopt;
+  const auto found = std::find_if(tensor.bytes.begin(), tensor.bytes.end(), [](std::byte b) { return b > std::byte{1}; });
+  if (found == tensor.bytes.end()) return std::nullopt;
+  auto at = static_cast<int64_t>(found - tensor.bytes.begin());
+  std::vector<int64_t> place(tensor.shape.size());
+  for (size_t axis = place.size(); axis-- > 0; at /= tensor.shape[axis]) place[axis] = at % tensor.shape[axis];
+  return std::to_string(static_cast<int>(*found)) + " at " + shapeText(place);
 }
 
 HostTensor tensorOf(DType dtype, std::vector<int64_t> shape, const std::vector<double>& values) {

@@ -20,6 +20,8 @@ bool isFloat(DType dtype);
 
 /** The product of the extents. Throws Error TENSOR001 where one is negative or the product does not fit. */
 int64_t elementCount(const std::vector<int64_t>& shape);
+/** Nothing where the extents that are not 0 have a product of 2^53 or more, as only a false shape has. */
+std::optional<int64_t> safeElementCount(const std::vector<int64_t>& shape);
 /** Bytes that so many elements take, i4 rounded up to whole bytes. */
 int64_t byteLength(DType dtype, int64_t elements);
 /** `[3, 4]`. */
@@ -36,6 +38,8 @@ double elementAt(DType dtype, const std::byte* bytes, int64_t index);
 inline double elementAt(const HostTensor& tensor, int64_t index) { return elementAt(tensor.dtype, tensor.bytes.data(), index); }
 /** The number as the dtype holds it: floats round to nearest even, integers truncate and wrap. */
 void setElement(DType dtype, std::byte* bytes, int64_t index, double x);
+/** The first byte of a bool tensor that is neither 0 nor 1, and its place: `7 at [1, 1]`. */
+std::optional<std::string> unfitBool(const HostTensor& tensor);
 /** Numbers as the dtype holds them. */
 HostTensor tensorOf(DType dtype, std::vector<int64_t> shape, const std::vector<double>& values);
 

@@ -40,7 +40,7 @@ HostTensor readInput(const Signature& signature, const Port& port, const std::st
   }
   if (hasEnding(source, ".npy") || hasEnding(source, ".safetensors")) {
     const TensorFile file(source);
-    auto tensor = file.find(port.name);
+    auto tensor = file.find(port.name, dtype);
     if (!tensor) throw Error({.code = "LOAD001", .message = source + ": the file has no tensor `" + port.name + "`", .found = joined(file.names())});
     return std::move(*tensor);
   }

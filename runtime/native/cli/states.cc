@@ -42,21 +42,21 @@ std::string loadStates(Machine& machine, const std::string& given, const Renamed
   const std::string path = at == std::string::npos ? given : given.substr(at + 1);
   const Safetensors file(path);
   // A tensor that is renamed has its state's whole name; the others are a module's.
-  std::vector<std::pair<const Safetensors::Entry*, std::string>> targets;
+  std::vector<std::pair<std::string, std::string>> targets;
   std::vector<std::string> plain;
-  for (const auto& entry : file.entries()) {
-    const auto rename = std::find_if(renamed.begin(), renamed.end(), [&](const auto& r) { return r.first == entry.name; });
-    targets.emplace_back(&entry, rename == renamed.end() ? "" : rename->second);
-    if (rename == renamed.end()) plain.push_back(entry.name);
+  for (const std::string& name : file.names()) {
+    const auto rename = std::find_if(renamed.begin(), renamed.end(), [&](const auto& r) { return r.first == name; });
+    targets.emplace_back(name, rename == renamed.end() ? "" : rename->second);
+    if (rename == renamed.end()) plain.push_back(name);
   }
   const std::string module = at != std::string::npos ? given.substr(0, at) : plain.empty() ? "" : moduleOf(program, path, plain);
   std::vector<std::string> extra;
   std::vector<WantedTensor> wanted;
-  for (auto& [entry, state] : targets) {
-    if (state.empty()) state = within(module, entry->name);
+  for (auto& [tensor, state] : targets) {
+    if (state.empty()) state = within(module, tensor);
     const bool isState = std::any_of(program.states.begin(), program.states.end(), [&, &name = state](const StateDecl& s) { return s.name == name; });
-    if (!isState) extra.push_back("`" + entry->name + "` for `" + state + "`");
-    else wanted.push_back({entry->name, machine.stateType(state).dtype, machine.stateType(state).shape});
+    if (!isState) extra.push_back("`" + tensor + "` for `" + state + "`");
+    else wanted.push_back({tensor, machine.stateType(state).dtype, machine.stateType(state).shape});
   }
   if (!extra.empty()) throw Error({.code = "LOAD001", .message = path + ": the file has tensors that are no states of `" + program.name + "`", .found = joined(extra)});
   // All of them fit before the first is set.

@@ -3,17 +3,23 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstring>
 #include <nlohmann/json.hpp>
+#include <numeric>
+#include <tuple>
+
+#include "base/json-reader.h"
 
 namespace sluice {
 namespace {
 
-using nlohmann::json;
 static_assert(std::endian::native == std::endian::little);
 
 constexpr uint64_t HEADER_LIMIT = 100'000'000;
 constexpr size_t PREFIX = 8;
+/** Of a tensor's name, in bytes. */
+constexpr size_t NAME_LIMIT = 65'536;
+constexpr size_t AXES_LIMIT = 64;
+constexpr const char* METADATA = "__metadata__";
 
 struct DTypeName {
   DType dtype;
@@ -29,55 +35,72 @@ constexpr std::array<DTypeName, 11> NAMES{{
 }
 std::string inBytes(int64_t count) { return std::to_string(count) + " bytes"; }
 
-/** The list's numbers, if it is a list of integers of at least 0. */
-std::optional<std::vector<int64_t>> naturals(const json& list) {
-  if (!list.is_array()) return std::nullopt;
-  std::vector<int64_t> values;
-  for (const json& item : list) {
-    if (!item.is_number_unsigned() || item.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) return std::nullopt;
-    values.push_back(item.get<int64_t>());
-  }
-  return values;
+std::string shown(const std::string& name) {
+  constexpr size_t SHOWN = 100;
+  return "`" + (name.size() > SHOWN ? name.substr(0, SHOWN) + "…" : name) + "`";
 }
 
-std::optional<int64_t> lengthOf(DType dtype, const std::vector<int64_t>& shape) {
-  try {
-    return byteLength(dtype, elementCount(shape));
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
-/** Its offset is from the start of the data. */
-Safetensors::Entry entryOf(const std::string& path, const std::string& name, const json& entry) {
-  const auto field = [&](const char* key) { return entry.is_object() && entry.contains(key) ? entry[key] : json(); };
-  const auto shape = naturals(field("shape"));
-  const auto offsets = naturals(field("data_offsets"));
-  if (!shape || !offsets || offsets->size() != 2) refuse(path, "tensor `" + name + "` has no valid shape and offsets");
-  const json theirs = field("dtype");
+const DTypeName* ourDType(const std::string& theirs) {
   const auto known = std::find_if(NAMES.begin(), NAMES.end(), [&](const DTypeName& d) { return theirs == d.name; });
-  if (known == NAMES.end()) {
-    std::string all;
-    for (const DTypeName& d : NAMES) all += (all.empty() ? "" : ", ") + std::string(d.name);
-    refuse(path, "tensor `" + name + "` has an element type that is not supported", theirs.is_string() ? theirs.get<std::string>() : theirs.dump(), all);
-  }
-  const int64_t bytes = (*offsets)[1] - (*offsets)[0];
-  const auto expected = lengthOf(known->dtype, *shape);
-  if (!expected || bytes != *expected) {
-    refuse(path, "tensor `" + name + "` has another length than its shape says", inBytes(bytes),
-           (expected ? inBytes(*expected) : "more than a file holds") + " for " + std::string(sluice::name(known->dtype)) + " " + shapeText(*shape));
-  }
-  return {name, known->dtype, *shape, (*offsets)[0], bytes};
+  return known == NAMES.end() ? nullptr : &*known;
 }
 
-std::map<std::string, std::string> metadataOf(const std::string& path, const json& metadata) {
-  std::map<std::string, std::string> texts;
-  if (!metadata.is_object()) refuse(path, "__metadata__ is no table of texts");
-  for (const auto& [key, value] : metadata.items()) {
-    if (!value.is_string()) refuse(path, "__metadata__ is no table of texts");
-    texts[key] = value.get<std::string>();
+/** What the header says of one tensor; offsets are from the start of the data. */
+struct Entry {
+  /** As the file calls it. */
+  std::string dtype;
+  std::vector<int64_t> shape;
+  int64_t start = 0;
+  int64_t end = 0;
+};
+
+Entry entryAt(const std::string& path, const std::string& name, JsonReader& reader) {
+  const auto refuseEntry = [&] { refuse(path, "tensor " + shown(name) + " has no valid element type, shape and offsets"); };
+  if (!reader.isObject()) refuseEntry();
+  std::optional<std::string> dtype;
+  std::optional<std::vector<int64_t>> shape, offsets;
+  const auto naturals = [&](std::optional<std::vector<int64_t>>& list, size_t limit) {
+    if (list || !reader.isList()) refuseEntry();
+    list.emplace();
+    reader.list([&] {
+      const auto value = reader.isNumber() ? reader.natural() : std::nullopt;
+      if (!value || list->size() == limit) refuseEntry();
+      list->push_back(*value);
+    });
+  };
+  reader.object([&](const JsonText& key) {
+    if (key == "dtype") {
+      if (dtype || !reader.isText()) refuseEntry();
+      dtype = reader.text(NAME_LIMIT).value();
+    } else if (key == "shape") {
+      naturals(shape, AXES_LIMIT);
+    } else if (key == "data_offsets") {
+      naturals(offsets, 2);
+    } else {
+      reader.skip();
+    }
+  }, NAME_LIMIT);
+  if (!dtype || !shape || !offsets || offsets->size() != 2 || (*offsets)[1] < (*offsets)[0]) refuseEntry();
+  Entry entry{*dtype, *shape, (*offsets)[0], (*offsets)[1]};
+  const DTypeName* ours = ourDType(entry.dtype);
+  const auto count = safeElementCount(entry.shape);
+  const auto expected = ours != nullptr && count ? std::optional(byteLength(ours->dtype, *count)) : std::nullopt;
+  if (!count || (expected && *expected != entry.end - entry.start)) {
+    refuse(path, "tensor " + shown(name) + " has another length than its shape says", inBytes(entry.end - entry.start),
+           (expected ? inBytes(*expected) : "more than a file holds") + " for " + (ours != nullptr ? std::string(sluice::name(ours->dtype)) : entry.dtype) + " " + shapeText(entry.shape));
   }
-  return texts;
+  return entry;
+}
+
+/** `visit` reads or skips the value of each key. */
+template <typename Visit>
+void eachMetadata(const std::string& path, JsonReader& reader, Visit&& visit) {
+  const auto refuseTable = [&] { refuse(path, std::string(METADATA) + " is no table of texts"); };
+  if (!reader.isObject()) refuseTable();
+  reader.object([&](const JsonText& key) {
+    if (!reader.isText()) refuseTable();
+    visit(key);
+  }, NAME_LIMIT);
 }
 
 }  // namespace
@@ -89,41 +112,110 @@ Safetensors::Safetensors(const std::string& path) : file_(path) {
   file_.copy(std::as_writable_bytes(std::span(&length, 1)), 0);
   if (length > HEADER_LIMIT) refuse(path, "the header is too large", std::to_string(length) + " bytes", "at most " + std::to_string(HEADER_LIMIT));
   if (PREFIX + length > total) refuse(path, "the header does not fit the file", std::to_string(length) + " bytes", "at most " + std::to_string(total - PREFIX));
-  std::string text(length, '\0');
-  file_.copy(std::as_writable_bytes(std::span(text)), PREFIX);
-  if (!text.starts_with('{')) refuse(path, "the header does not start with {");
-  json header;
+  header_.resize(length);
+  file_.copy(std::as_writable_bytes(std::span(header_)), PREFIX);
+  if (!header_.starts_with('{')) refuse(path, "the header does not start with {");
+  readPlaces();
+  checkNames();
+  checkOrder();
+}
+
+void Safetensors::readPlaces() {
+  bool hasMetadata = false;
   try {
-    header = json::parse(text);
-  } catch (const json::parse_error& error) {
-    refuse(path, "the header is no JSON", error.what());
+    JsonReader reader(header_);
+    // Where a key is seen, its value is next; where it stood follows from its length, quotes included.
+    reader.object([&](const JsonText& key) {
+      const auto entry = static_cast<uint32_t>(reader.position());
+      if (key == METADATA) {
+        if (hasMetadata) refuse(path(), "two tensors are called " + shown(METADATA));
+        hasMetadata = true;
+        eachMetadata(path(), reader, [&](const JsonText&) { reader.skip(); });
+      } else {
+        places_.push_back({static_cast<uint32_t>(key.raw().data() - header_.data() - 1), entry});
+        entryAt(path(), key.value(), reader);
+      }
+    }, NAME_LIMIT);
+    reader.end();
+  } catch (const JsonSyntaxError& error) {
+    refuse(path(), "the header is no JSON", error.what());
   }
+}
 
-  for (const auto& [name, entry] : header.items()) {
-    if (name == "__metadata__") metadata_ = metadataOf(path, entry);
-    else entries_.push_back(entryOf(path, name, entry));
+void Safetensors::checkNames() {
+  byName_.resize(places_.size());
+  std::iota(byName_.begin(), byName_.end(), 0U);
+  std::sort(byName_.begin(), byName_.end(), [&](uint32_t a, uint32_t b) { return isBefore(places_[a], places_[b]); });
+  for (size_t i = 1; i < byName_.size(); i++)
+    if (!isBefore(places_[byName_[i - 1]], places_[byName_[i]])) refuse(path(), "two tensors are called " + shown(nameAt(places_[byName_[i]])));
+}
+
+void Safetensors::checkOrder() const {
+  struct Range {
+    int64_t start;
+    int64_t end;
+    size_t place;
+  };
+  std::vector<Range> ranges;
+  ranges.reserve(places_.size());
+  for (size_t i = 0; i < places_.size(); i++) {
+    JsonReader reader(header_, places_[i].entry);
+    const Entry entry = entryAt(path(), nameAt(places_[i]), reader);
+    ranges.push_back({entry.start, entry.end, i});
   }
-  std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) { return std::pair(a.offset, a.bytes) < std::pair(b.offset, b.bytes); });
+  std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return std::tie(a.start, a.end, a.place) < std::tie(b.start, b.end, b.place); });
   int64_t at = 0;
-  for (Entry& e : entries_) {
-    if (e.offset != at) refuse(path, "tensor `" + e.name + "` " + (e.offset < at ? "overlaps the one before it" : "leaves a hole before it"), "offset " + std::to_string(e.offset), "offset " + std::to_string(at));
-    at += e.bytes;
-    e.offset += static_cast<int64_t>(PREFIX + length);
+  for (const Range& range : ranges) {
+    if (range.start != at) {
+      refuse(path(), "tensor " + shown(nameAt(places_[range.place])) + " " + (range.start < at ? "overlaps the one before it" : "leaves a hole before it"), "offset " + std::to_string(range.start), "offset " + std::to_string(at));
+    }
+    at = range.end;
   }
-  const int64_t data = static_cast<int64_t>(total - PREFIX - length);
-  if (at > data) refuse(path, "the file ends before its tensors do", inBytes(data), inBytes(at));
-  if (at < data) refuse(path, "the tensors do not fill the file", inBytes(at), inBytes(data));
+  const auto data = static_cast<int64_t>(file_.bytes().size() - PREFIX - header_.size());
+  if (at > data) refuse(path(), "the file ends before its tensors do", inBytes(data), inBytes(at));
+  if (at < data) refuse(path(), "the tensors do not fill the file", inBytes(at), inBytes(data));
 }
 
-const Safetensors::Entry* Safetensors::find(const std::string& name) const {
-  const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
-  return found == entries_.end() ? nullptr : &*found;
+std::string Safetensors::nameAt(const Place& place) const { return JsonReader(header_, place.name).text().value(); }
+
+bool Safetensors::isBefore(const Place& a, const Place& b) const {
+  const JsonText x = JsonReader(header_, a.name).text();
+  const JsonText y = JsonReader(header_, b.name).text();
+  return x.isEscaped() || y.isEscaped() ? x.value() < y.value() : x.raw() < y.raw();
 }
 
-HostTensor Safetensors::read(const Entry& entry) const {
-  HostTensor tensor{entry.dtype, entry.shape, std::vector<std::byte>(static_cast<size_t>(entry.bytes))};
-  file_.copy(tensor.bytes, entry.offset);
+std::vector<std::string> Safetensors::names() const {
+  std::vector<std::string> names;
+  names.reserve(places_.size());
+  for (const Place& place : places_) names.push_back(nameAt(place));
+  return names;
+}
+
+std::optional<HostTensor> Safetensors::find(const std::string& name) const {
+  const auto found = std::partition_point(byName_.begin(), byName_.end(), [&](uint32_t i) { return nameAt(places_[i]) < name; });
+  if (found == byName_.end() || nameAt(places_[*found]) != name) return std::nullopt;
+  JsonReader reader(header_, places_[*found].entry);
+  const Entry entry = entryAt(path(), name, reader);
+  const DTypeName* ours = ourDType(entry.dtype);
+  if (ours == nullptr) {
+    std::string all;
+    for (const DTypeName& d : NAMES) all += (all.empty() ? "" : ", ") + std::string(d.name);
+    refuse(path(), "tensor " + shown(name) + " has an element type that is not supported", shown(entry.dtype), all);
+  }
+  HostTensor tensor{ours->dtype, entry.shape, std::vector<std::byte>(static_cast<size_t>(entry.end - entry.start))};
+  file_.copy(tensor.bytes, static_cast<int64_t>(PREFIX + header_.size()) + entry.start);
+  if (const auto unfit = unfitBool(tensor)) refuse(path(), "tensor " + shown(name) + " holds a byte that is no bool", *unfit, "0 or 1");
   return tensor;
+}
+
+std::map<std::string, std::string> Safetensors::metadata() const {
+  std::map<std::string, std::string> texts;
+  JsonReader reader(header_);
+  reader.object([&](const JsonText& key) {
+    if (key == METADATA) eachMetadata(path(), reader, [&](const JsonText& name) { texts[name.value()] = reader.text().value(); });
+    else reader.skip();
+  });
+  return texts;
 }
 
 void writeSafetensors(const std::string& path, const NamedTensors& tensors, const std::map<std::string, std::string>& metadata, Disk& disk) {

@@ -32,29 +32,20 @@ bool hasEnding(const std::string& path, std::string_view ending) {
 }
 
 TensorFile::TensorFile(const std::string& path) : path_(path) {
-  if (hasEnding(path, ".npy")) npy_ = readNpy(path, readFile(path));
+  if (hasEnding(path, ".npy")) npy_ = readFile(path);
   else if (hasEnding(path, ".safetensors")) safetensors_.emplace(path);
   else throw Error({.code = "FILE002", .message = path + ": tensors cannot be read from such a file", .expected = ".safetensors or .npy"});
 }
 
-std::vector<std::string> TensorFile::names() const {
-  std::vector<std::string> names;
-  if (safetensors_)
-    for (const auto& entry : safetensors_->entries()) names.push_back(entry.name);
-  return names;
-}
+std::vector<std::string> TensorFile::names() const { return safetensors_ ? safetensors_->names() : std::vector<std::string>(); }
 
-std::optional<HostTensor> TensorFile::find(const std::string& name) const {
-  if (!safetensors_) return npy_;
-  const Safetensors::Entry* entry = safetensors_->find(name);
-  return entry == nullptr ? std::nullopt : std::optional(safetensors_->read(*entry));
-}
+std::optional<HostTensor> TensorFile::find(const std::string& name, DType wanted) const { return safetensors_ ? safetensors_->find(name) : readNpy(path_, npy_, wanted); }
 
 std::vector<HostTensor> wantedTensors(const TensorFile& file, const std::vector<WantedTensor>& wanted, Strangers strangers) {
   std::vector<HostTensor> found;
   std::vector<std::string> missing, extra, misshapen;
   for (const WantedTensor& w : wanted) {
-    std::optional<HostTensor> tensor = file.find(w.name);
+    std::optional<HostTensor> tensor = file.find(w.name, w.dtype);
     const auto fits = [&] {
       return tensor->dtype == w.dtype && std::equal(w.shape.begin(), w.shape.end(), tensor->shape.begin(), tensor->shape.end(), [](int64_t a, int64_t b) { return a < 0 || a == b; });
     };

@@ -17,12 +17,14 @@ class TensorFile {
   const std::string& path() const { return path_; }
   /** The names it has; none for an .npy. */
   std::vector<std::string> names() const;
-  std::optional<HostTensor> find(const std::string& name) const;
+  /** An .npy is made the dtype that is wanted. */
+  std::optional<HostTensor> find(const std::string& name, DType wanted) const;
 
  private:
   std::string path_;
   std::optional<Safetensors> safetensors_;
-  HostTensor npy_;
+  /** Of an .npy. */
+  std::vector<std::byte> npy_;
 };
 
 enum class Strangers : uint8_t { allowed, refused };
