@@ -1,6 +1,5 @@
 // `sluice run <program> [entry|procedure]`: runs one entry on given inputs, or one procedure with its arguments as flags.
 // Without a name it lists what the program has.
-import { existsSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { nodeFiles } from "../../runtime/io/node-files.ts";
 import type { Program } from "../../runtime/load.ts";
@@ -13,6 +12,7 @@ interface RunCommandOptions extends ProgramOptions {
   readonly input: readonly string[];
   readonly states: readonly string[];
   readonly rename: readonly string[];
+  readonly partial?: boolean;
   readonly out?: string;
 }
 
@@ -20,8 +20,9 @@ export function addRun(program: Command): void {
   withCompilerOptions(withProgramOptions(program.command("run <program> [name] [flags...]")))
     .description("run an entry or a procedure; without a name, list them")
     .option("--input <name=file>", "a picture, .npy, .safetensors or a number for an entry's input", collect, [])
-    .option("--states <[module=]file>", "states to start from, .safetensors (for an entry, <program>.safetensors if it is here)", collect, [])
+    .option("--states <[module=]file>", "states to start from, .safetensors; a module may lie in several", collect, [])
     .option("--rename <name=state>", "the state that a tensor of such a file is", collect, [])
+    .option("--partial", "a part of a module's states is meant")
     .option("--out <dir>", "where outputs go: pictures as .png, other tensors as .npy")
     .option("--dim <name=value>", "a dim that is bound when the program is loaded, or one of an entry that no input has", collect, [])
     .option("--target <target>", "what runs it: wasm (the default), cpu, cpu:v3, cpu:v4, …, vulkan, cuda, vulkan:<number or name of a device>, cuda:<the same, or sm_90>, or interpret")
@@ -49,13 +50,12 @@ export function addRun(program: Command): void {
 }
 
 /** Sets the states that the files name, and says so. */
-async function startFrom(program: Program, files: readonly string[], options: RunCommandOptions): Promise<void> {
+async function startFrom(program: Program, options: RunCommandOptions): Promise<void> {
+  const { states, rename, partial = false } = options;
+  if (states.length === 0 && rename.length === 0) return;
   const { loadStates } = await import("./states.ts");
-  const renamed = options.rename.map(text => assignment("--rename", text));
-  for (const file of files) {
-    const loaded = await loadStates(program, file, renamed);
-    if (!options.json) process.stderr.write(`${loaded}\n`);
-  }
+  const loaded = await loadStates(program, states, rename.map(text => assignment("--rename", text)), partial);
+  if (!options.json) process.stderr.write(loaded.map(text => `${text}\n`).join(""));
 }
 
 async function writeTrace(program: Program, path: string | undefined): Promise<void> {
@@ -79,7 +79,7 @@ async function run({ program, sizes }: OpenedForCommand, path: string, name: str
   if (procedure) {
     const [size] = Object.entries(sizes);
     if (size) throw new SluiceError({ code: "CLI010", message: `\`${procedure.name}\` is a procedure and binds dim ${size[0]} itself`, found: `--dim ${size.join("=")}`, hint: "dims of calls are given with an entry" });
-    await startFrom(program, options.states, options);
+    await startFrom(program, options);
     const { progressView } = await import("./progress.ts");
     const view = await progressView(options.json === true);
     const abort = new AbortController();
@@ -95,7 +95,7 @@ async function run({ program, sizes }: OpenedForCommand, path: string, name: str
   }
   if (flags.length > 0) throw new SluiceError({ code: "CLI004", message: `\`${entry!.entry}\` is an entry and takes no flags`, found: flags.join(" "), hint: "its inputs are --input name=file" });
   const inputs = await values.readInputs(entry!, options.input);
-  await startFrom(program, options.states.length > 0 ? options.states : [`${program.info.name}.safetensors`].filter(path => existsSync(path)), options);
+  await startFrom(program, options);
   const start = performance.now();
   const outputs = await program.call(entry!.entry, inputs.values, sizes);
   const milliseconds = performance.now() - start;

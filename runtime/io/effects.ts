@@ -93,5 +93,6 @@ export function wantedTensors({ names, find }: TensorFile, { kind, path, wanted 
 }
 
 const SHOWN = 8;
-const listed = (what: string, items: readonly string[]): string =>
-  items.length === 0 ? "" : `${what}: ${items.slice(0, SHOWN).join(", ")}${items.length > SHOWN ? ` and ${items.length - SHOWN} more` : ""}`;
+/** `missing: a, b`, with a count instead of what is past the eighth; empty for none. */
+export const listed = (what: string, items: readonly string[]): string =>
+  items.length === 0 ? "" : `${what === "" ? "" : `${what}: `}${items.slice(0, SHOWN).join(", ")}${items.length > SHOWN ? ` and ${items.length - SHOWN} more` : ""}`;

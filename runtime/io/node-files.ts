@@ -65,16 +65,22 @@ const writeBytes = (path: string, bytes: Uint8Array): Promise<void> => writeToge
 
 const loadSharp = async () => (await import("sharp")).default;
 
-async function readPicture(path: string): Promise<HostPicture> {
-  const bytes = await readBytes(path);
+/** The most pixels that a picture may have, as in the native runtime: a small file must not ask for all memory. */
+const PIXEL_LIMIT = 0x3fff * 0x3fff;
+
+const readPicture = async (path: string): Promise<HostPicture> => pictureOf(path, await readBytes(path));
+
+/** `path` is named in errors. */
+export async function pictureOf(path: string, bytes: Uint8Array): Promise<HostPicture> {
   const sharp = await loadSharp();
   try {
     // Turned as its EXIF orientation says; grey becomes RGB; other colour spaces become sRGB.
-    const source = sharp(bytes, { failOn: "error" }).autoOrient();
-    const { format } = await source.metadata();
+    const source = sharp(bytes, { failOn: "error", limitInputPixels: PIXEL_LIMIT }).autoOrient();
+    const { format, width, height } = await source.metadata();
     if (format !== "png" && format !== "jpeg" && format !== "webp") {
       throw new SluiceError({ code: "IMAGE001", message: `${path}: pictures of this format are not read`, found: format, expected: "PNG, JPEG or WebP" });
     }
+    if (width * height > PIXEL_LIMIT) throw new SluiceError({ code: "IMAGE001", message: `${path}: the picture is too large`, found: `${width} x ${height}`, expected: `at most ${PIXEL_LIMIT} pixels` });
     const { data, info } = await source.toColourspace("srgb").raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
     return split(data, info.width, info.height, info.channels);
   } catch (error) {

@@ -4,6 +4,7 @@
 //   node runtime/native/build.mjs               the addon and the runner; says so and ends well where they cannot be built
 //   node runtime/native/build.mjs --test        builds and runs the native tests as well
 //   node runtime/native/build.mjs --sanitize    builds them with AddressSanitizer and UBSan, and with ThreadSanitizer, and runs both
+//   node runtime/native/build.mjs --fuzz        builds the readers of files with AddressSanitizer and UBSan, for mutated ones
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -37,7 +38,8 @@ if (missing.length > 0) {
   process.exit(options.length > 0 ? 1 : 0);
 }
 
-if (options.includes("--sanitize")) {
+if (options.includes("--fuzz")) build("build/asan", ["-DSANITIZE=address,undefined"], "fuzz_files");
+else if (options.includes("--sanitize")) {
   for (const [name, sanitizers] of [["asan", "address,undefined"], ["tsan", "thread"]]) {
     console.log(`The native tests with -fsanitize=${sanitizers}, in build/${name}`);
     build(`build/${name}`, [`-DSANITIZE=${sanitizers}`], "native_tests");

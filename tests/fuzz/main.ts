@@ -1,5 +1,6 @@
 // `npm run fuzz -- --minutes N`: random graphs through every transform, and random and mutated text through the parser, for as
-// long as asked; with --networks, random networks on compiled targets. A failure prints the smallest graph and the command that shows it again; the exit code is 1.
+// long as asked; with --networks, random networks on compiled targets, with --files, mutated files read by both runtimes. A failure
+// prints the smallest graph, or keeps the file, and prints the command that shows it again; the exit code is 1.
 import { Command } from "commander";
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import * as fc from "fast-check";
@@ -9,6 +10,8 @@ import { compilable } from "../support/graph-programs.ts";
 import { differenceOn, TARGETS, type TargetRow } from "../support/targets.ts";
 import { fuzzNetworks } from "./networks.ts";
 import { OWN_TRANSFORMS } from "../support/transforms.ts";
+import { fuzzFiles } from "./files/fuzz.ts";
+import { KINDS } from "./files/kinds.ts";
 
 interface Options {
   readonly minutes: string;
@@ -17,6 +20,8 @@ interface Options {
   readonly transform?: string;
   readonly target?: string;
   readonly networks?: boolean;
+  readonly files?: boolean;
+  readonly kind?: string;
   readonly count?: string;
 }
 
@@ -31,11 +36,17 @@ const options = new Command("fuzz")
   .option("--transform <name>", `one only: ${OWN_TRANSFORMS.map(t => t.name).join(", ")}`)
   .option("--target <name>", `random graphs on a compiled target instead: ${TARGETS.map(t => t.name).join(", ")}`)
   .option("--networks", "random networks, forward and trained, on the target, or on all of them")
-  .option("--count <n>", "how many networks, instead of for how long")
+  .option("--files", "mutated files, read by both runtimes")
+  .option("--kind <kind>", `of files, one only: ${KINDS.join(", ")}`)
+  .option("--count <n>", "how many networks or files, instead of for how long")
   .parse().opts<Options>();
 
+const number = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
+if (options.files) {
+  const isGood = await fuzzFiles({ count: number(options.count), minutes: Number(options.minutes), kind: options.kind, seed: number(options.seed) });
+  process.exit(isGood ? 0 : 1);
+}
 if (options.networks) {
-  const number = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
   const isGood = await fuzzNetworks({ count: number(options.count), minutes: Number(options.minutes), target: options.target, seed: number(options.seed), path: options.path });
   process.exit(isGood ? 0 : 1);
 }
