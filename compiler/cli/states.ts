@@ -1,6 +1,5 @@
 // States from files before anything runs: `--states net=weights.safetensors`. Files are read together, so that a model may lie
 // in several; a module that they have only a part of is refused, unless parts are meant.
-import { knownSize } from "../../runtime/arguments.ts";
 import { listed, wantedTensors } from "../../runtime/io/effects.ts";
 import { nodeFiles } from "../../runtime/io/node-files.ts";
 import { readSafetensors, type SafetensorsFile } from "../../runtime/io/safetensors.ts";
@@ -8,33 +7,40 @@ import type { Program } from "../../runtime/load.ts";
 import type { HostTensor } from "../../runtime/tensor.ts";
 import { SluiceError } from "../base/diagnostics.ts";
 import { nearestNames, nearestText } from "../base/names.ts";
+import { exactSize } from "../base/sizes.ts";
 
 /** Names of tensors in files and the whole names of the states that they are. */
 export type Renamed = readonly (readonly [tensor: string, state: string])[];
 
-/** One file and the states that its tensors are. */
-interface Source {
+interface Opened {
   readonly path: string;
+  /** Of `module=file`. */
+  readonly prefix: string | null;
+  readonly file: SafetensorsFile;
+}
+
+/** One file and the states that its tensors are. */
+interface Source extends Omit<Opened, "prefix"> {
   /** The module whose states the file's names are; "" if they are whole names. */
   readonly module: string;
   readonly states: readonly (readonly [tensor: string, state: string])[];
-  readonly file: SafetensorsFile;
 }
 
 const within = (module: string, name: string): string => (module === "" ? name : `${module}.${name}`);
 
 /** Sets the states that the files name, once all of them fit; what was loaded, as texts. Each is `file` or `module=file`. */
 export async function loadStates(program: Program, given: readonly string[], renamed: Renamed, isPartial: boolean): Promise<string[]> {
-  const sources: Source[] = [];
-  for (const text of given) sources.push(await sourceOf(program, text, renamed));
-  refuseUnusedNames(sources, renamed);
+  const files: Opened[] = [];
+  for (const text of given) files.push(await openedFile(text));
+  refuseUnusedNames(files, renamed);
+  const sources = files.map(file => sourceOf(program, file, renamed));
   if (!isPartial) refuseParts(program, sources);
   const found = new Map<string, HostTensor>();
   for (const { path, states, file } of sources) {
     const types = new Map(program.info.states.map(s => [s.name, s.type]));
     const wanted = states.map(([name, state]) => {
       const { dtype, shape } = types.get(state)!;
-      return { name, dtype, shape: shape.map(s => knownSize(s, program.dims) ?? -1) };
+      return { name, dtype, shape: shape.map(s => exactSize(s, program.dims) ?? -1) };
     });
     const tensors = wantedTensors(file, { kind: "read", path, wanted });
     for (const [name, state] of states) {
@@ -46,10 +52,13 @@ export async function loadStates(program: Program, given: readonly string[], ren
   return sources.map(({ path, module }) => `${module || "states"} from ${path}`);
 }
 
-async function sourceOf(program: Program, given: string, renamed: Renamed): Promise<Source> {
+async function openedFile(given: string): Promise<Opened> {
   const at = given.indexOf("=");
   const [prefix, path] = at < 0 ? [null, given] : [given.slice(0, at), given.slice(at + 1)];
-  const file = readSafetensors(path, await nodeFiles.read(path));
+  return { path, prefix, file: readSafetensors(path, await nodeFiles.read(path)) };
+}
+
+function sourceOf(program: Program, { path, prefix, file }: Opened, renamed: Renamed): Source {
   // A tensor that is renamed has its state's whole name; the others are a module's.
   const renames = new Map(renamed.toReversed());
   const plain = file.names.filter(name => !renames.has(name));
@@ -66,10 +75,10 @@ async function sourceOf(program: Program, given: string, renamed: Renamed): Prom
   return { path, module, states, file };
 }
 
-function refuseUnusedNames(sources: readonly Source[], renamed: Renamed): void {
-  const names = sources.flatMap(s => s.file.names);
+function refuseUnusedNames(files: readonly Opened[], renamed: Renamed): void {
+  const names = files.flatMap(f => f.file.names);
   const unused = renamed.find(([tensor]) => !names.includes(tensor));
-  if (unused) throw new SluiceError({ code: "LOAD002", message: `--rename ${unused.join("=")} names no tensor of ${sources.map(s => s.path).join(", ") || "a file, since there is none"}`, found: unused[0], expected: nearestText(unused[0], names) });
+  if (unused) throw new SluiceError({ code: "LOAD002", message: `--rename ${unused.join("=")} names no tensor of ${files.map(f => f.path).join(", ") || "a file, since there is none"}`, found: unused[0], expected: nearestText(unused[0], names) });
 }
 
 /** A module that a file names, or one of whose states it does, is there as a whole. */

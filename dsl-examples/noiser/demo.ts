@@ -70,5 +70,5 @@ for (const photograph of [await darkStreet(), overExposedCity()]) {
   await writePng(after, photograph, enhanced);
   console.log(`${width} x ${height} from ${from}, mean ${mean(rgb)} -> ${mean(enhanced)}, in ${took.toFixed(1)} ms: ${before}, ${after}`);
 }
-console.log("Weights: noiser.safetensors. Your own photograph: npm run sluice -- run dsl-examples/noiser enhance --input image=photo.jpg --out enhanced");
+console.log("Weights: noiser.safetensors. Your own photograph: npm run sluice -- run dsl-examples/noiser enhance --states noiser.safetensors --input image=photo.jpg --out enhanced");
 await program.close();

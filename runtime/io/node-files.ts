@@ -67,6 +67,8 @@ const loadSharp = async () => (await import("sharp")).default;
 
 /** The most pixels that a picture may have, as in the native runtime: a small file must not ask for all memory. */
 const PIXEL_LIMIT = 0x3fff * 0x3fff;
+/** The most that a byte of a file can be: DEFLATE makes 1032 bytes of one, each block of 8 x 8 of a JPEG takes a bit at least. */
+const PIXELS_OF_BYTE: { readonly [format: string]: number } = { png: 1032 * 8, jpeg: 64 * 8 };
 
 const readPicture = async (path: string): Promise<HostPicture> => pictureOf(path, await readBytes(path));
 
@@ -75,12 +77,15 @@ export async function pictureOf(path: string, bytes: Uint8Array): Promise<HostPi
   const sharp = await loadSharp();
   try {
     // Turned as its EXIF orientation says; grey becomes RGB; other colour spaces become sRGB.
-    const source = sharp(bytes, { failOn: "error", limitInputPixels: PIXEL_LIMIT }).autoOrient();
+    const source = sharp(bytes, { failOn: "error", limitInputPixels: false }).autoOrient();
     const { format, width, height } = await source.metadata();
     if (format !== "png" && format !== "jpeg" && format !== "webp") {
       throw new SluiceError({ code: "IMAGE001", message: `${path}: pictures of this format are not read`, found: format, expected: "PNG, JPEG or WebP" });
     }
     if (width * height > PIXEL_LIMIT) throw new SluiceError({ code: "IMAGE001", message: `${path}: the picture is too large`, found: `${width} x ${height}`, expected: `at most ${PIXEL_LIMIT} pixels` });
+    if (width * height > bytes.length * (PIXELS_OF_BYTE[format] ?? Infinity)) {
+      throw new SluiceError({ code: "IMAGE001", message: `${path}: not a picture that can be read`, found: "less data than its size takes", expected: "PNG, JPEG or WebP" });
+    }
     const { data, info } = await source.toColourspace("srgb").raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
     return split(data, info.width, info.height, info.channels);
   } catch (error) {

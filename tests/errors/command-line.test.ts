@@ -7,19 +7,21 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { writeNpy } from "../../runtime/io/npy.ts";
+import { writeSafetensors } from "../../runtime/io/safetensors.ts";
 import { tensorOfNumbers } from "../../runtime/tensor.ts";
 
 const program = "tests/errors/programs/running.ts";
 const ran = "wasm, 2 threads, relaxed SIMD\n";
 let folder = "";
 const at = (name: string): string => join(folder, name);
-const given = ["bad.png", "ints.npy", "long.npy", "negative.npy", "noise.png", "small.png"];
+const given = ["bad.png", "ints.safetensors", "long.npy", "negative.npy", "noise.png", "part.safetensors", "small.png"];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "sluice-errors-"));
-  await writeFile(at("ints.npy"), writeNpy("x", tensorOfNumbers("i32", [2], [1, 2])));
+  await writeFile(at("ints.safetensors"), writeSafetensors("x", new Map([["x", tensorOfNumbers("i32", [2], [1, 2])]])));
   await writeFile(at("long.npy"), writeNpy("x", tensorOfNumbers("f32", [10], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])));
   await writeFile(at("negative.npy"), writeNpy("x", tensorOfNumbers("f32", [2], [2, 0.5])));
+  await writeFile(at("part.safetensors"), writeSafetensors("x", new Map([["first.bias", tensorOfNumbers("f32", [64], new Array(64).fill(0))]])));
   await writeFile(at("bad.png"), "no picture at all");
   await sharp({ create: { width: 2, height: 3, channels: 3, background: "red" } }).png().toFile(at("small.png"));
   await sharp({ create: { width: 200, height: 200, channels: 3, noise: { type: "gaussian", mean: 128, sigma: 60 }, background: "black" } }).png().toFile(at("noise.png"));
@@ -46,10 +48,22 @@ const cases: readonly (readonly [what: string, run: () => Said, text: () => stri
   found:    none
   expected: x: f32 [N]
 `],
-  ["a wrong dtype", () => sluice("run", program, "root", "--threads", "2", "--input", `x=${at("ints.npy")}`), () => `${ran}error INPUT003: input \`x\` of \`root\` has the wrong dtype
+  ["a wrong dtype", () => sluice("run", program, "root", "--threads", "2", "--input", `x=${at("ints.safetensors")}`), () => `${ran}error INPUT003: input \`x\` of \`root\` has the wrong dtype
   found:    i32
   expected: f32 [N]
   hint:     convert it to f32, or cast inside the entry
+`],
+  ["a number of a file that the input cannot hold", () => sluice("run", program, "count", "--threads", "2", "--input", `ids=${at("negative.npy")}`), () => `${ran}error NPY002: ${at("negative.npy")}: a number does not fit i32
+  found:    0.5 at [1]
+  expected: integers from -2147483648 to 2147483647
+`],
+  ["a part of a module's states", () => sluice("run", "dsl-examples/disc.ts", "train", "--threads", "2", "--states", at("part.safetensors")), () => `${ran}error LOAD004: ${at("part.safetensors")}: only a part of \`net\` is there
+  found:    missing: \`net.first.weight\`, \`net.second.weight\`, \`net.second.bias\`, \`net.last.weight\`, \`net.last.bias\`
+  hint:     --partial says that a part is meant; what is missing keeps its first value
+`],
+  ["a renamed tensor that no file has", () => sluice("run", "dsl-examples/disc.ts", "train", "--threads", "2", "--states", at("part.safetensors"), "--rename", "first.bais=net.last.bias"), () => `${ran}error LOAD002: --rename first.bais=net.last.bias names no tensor of ${at("part.safetensors")}
+  found:    first.bais
+  expected: first.bias
 `],
   ["a dim out of bounds", () => sluice("run", program, "root", "--threads", "2", "--input", `x=${at("long.npy")}`), () => `${ran}error DIM001: dim N of \`root\` is out of bounds
   found:    N = 10

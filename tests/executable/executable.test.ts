@@ -50,7 +50,9 @@ describe("an executable", () => {
       expect(built, built.err).toMatchObject({ code: 0 });
     }
     await writeFile(at("x.npy"), writeNpy("x", tensorOfNumbers("f32", [4], [1, 2, 5, 10])));
-    await writeFile(at("ints.npy"), writeNpy("x", tensorOfNumbers("i32", [2], [1, 2])));
+    await writeFile(at("ints.safetensors"), writeSafetensors("x", new Map([["x", tensorOfNumbers("i32", [2], [1, 2])]])));
+    await writeFile(at("part.safetensors"), writeSafetensors("t", new Map([["in.bias", tensorOfNumbers("f32", [32], Array(32).fill(0))]])));
+    await writeFile(at("rest.safetensors"), writeSafetensors("t", new Map([["out.bias", tensorOfNumbers("f32", [3], [0, 0, 0])]])));
     await writeFile(at("long.npy"), writeNpy("x", tensorOfNumbers("f32", [10], Array(10).fill(1))));
     await writeFile(at("matrix.npy"), writeNpy("x", tensorOfNumbers("f32", [2, 2], Array(4).fill(1))));
     await writeFile(at("negative.npy"), writeNpy("x", tensorOfNumbers("f32", [2], [2, 0.5])));
@@ -145,6 +147,13 @@ describe("an executable", () => {
       const text = ({ code, out, err }: Said): unknown => ({ code, out, err: err.replace(/^(cpu|wasm), .*\n/, "").replace(/took .*/, "took") });
       expect(text(theirs), more.join(" ")).toEqual(text(ours));
     }
+    for (const more of [["part.safetensors"], ["net=part.safetensors"], ["part.safetensors", "--states", "rest.safetensors"], ["part.safetensors", "--states", "part.safetensors", "--partial"], ["part.safetensors", "--rename", "in.bais=net.in.bias"], ["part.safetensors", "--rename", "in.bias=net.in.bais"]]) {
+      const [ours, theirs] = [run("noiser", "train", "--states", ...more), sluice("run", resolve("dsl-examples/noiser"), "train", "--states", ...more)];
+      const text = ({ code, out, err }: Said): unknown => ({ code, out, err: err.replace(/^(cpu|wasm), .*\n/, "") });
+      expect(ours.err, more.join(" ")).toMatch(/error LOAD00[1-4]/);
+      expect(text(theirs), more.join(" ")).toEqual(text(ours));
+    }
+    output("noiser", "train", "--steps", "1", "--to", "b.safetensors", "--states", "part.safetensors", "--partial");
     expect(refusal("running", "look", "--states", "misshapen.safetensors")).toBe("error LOAD001: misshapen.safetensors: the file's tensors are not those that are wanted\n  found:    misshapen: `table` f32 [5] instead of f32 [4]\n");
   });
 
@@ -152,7 +161,7 @@ describe("an executable", () => {
     ["an unknown command", ["running", "rot"], "error ENTRY001: ./running has no entry or procedure `rot`\n  found:    rot\n  expected: one of turn, count, invert, look, root\n"],
     ["a missing input", ["running", "root"], "error INPUT001: `root` needs an input `x`\n  found:    none\n  expected: x: f32 [N]\n"],
     ["an unknown input", ["running", "root", "--z", "x.npy"], "error INPUT002: `root` has no input `z`\n  found:    z\n  expected: x\n  hint:     --help lists all options too\n"],
-    ["a wrong dtype", ["running", "root", "--x", "ints.npy"], "error INPUT003: input `x` of `root` has the wrong dtype\n  found:    i32\n  expected: f32 [N]\n  hint:     convert it to f32, or cast inside the entry\n"],
+    ["a wrong dtype", ["running", "root", "--x", "ints.safetensors"], "error INPUT003: input `x` of `root` has the wrong dtype\n  found:    i32\n  expected: f32 [N]\n  hint:     convert it to f32, or cast inside the entry\n"],
     ["a wrong shape", ["running", "root", "--x", "matrix.npy"], "error INPUT004: input `x` of `root` has the wrong shape\n  found:    f32 [2, 2]\n  expected: f32 [N]\n  hint:     it has 2 axes instead of 1\n"],
     ["a dim out of bounds", ["running", "root", "--x", "long.npy"], "error DIM001: dim N of `root` is out of bounds\n  found:    N = 10\n  expected: N: 2 … 8, a multiple of 2\n"],
     ["no picture", ["running", "invert", "--image", "bad.png"], "error IMAGE001: bad.png: not a picture that can be read\n  found:    neither PNG nor JPEG\n  expected: PNG or JPEG\n"],

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeContainer } from "../../compiler/container/write.ts";
@@ -77,10 +77,19 @@ describe("sluice run", () => {
     await writeFile(own, writeSafetensors(own, new Map([["counter", tensor(20)]])));
     await writeFile(theirs, writeSafetensors(theirs, new Map([["their.count", tensor(30)], ["unset", tensor(1)]])));
     expect(sluice("run", program, "count", "--states", own).out).toBe("value: f32 [4] [21, 21, 21, 21]\n");
-    const renamed = sluice("run", program, "count", "--states", theirs, "--rename", "their.count=counter", "--rename", "no.such=unset");
+    const renamed = sluice("run", program, "count", "--states", theirs, "--rename", "their.count=counter");
     expect(renamed).toMatchObject({ code: 0, out: "value: f32 [4] [31, 31, 31, 31]\n" });
     expect(renamed.err).toContain(`\nstates from ${theirs}\n`);
+    expect(sluice("run", program, "count", "--states", theirs, "--rename", "their.cout=counter").err).toMatch(/error LOAD002: --rename their\.cout=counter names no tensor of \S*theirs\.safetensors\n {2}found: {4}their\.cout\n {2}expected: their\.count, unset\n/);
+    expect(sluice("run", program, "count", "--rename", "their.count=counter").err).toMatch(/error LOAD002: --rename their\.count=counter names no tensor of a file, since there is none/);
     expect(sluice("run", program, "train", "--to", join(folder, "w3.safetensors"), "--states", own).out).toBe("last: f32 [4] [23, 23, 23, 23]\nafter 3 steps\n");
+  });
+
+  test("a file that merely lies in the folder is not loaded", async () => {
+    const path = join(folder, "sample.safetensors");
+    await writeFile(path, writeSafetensors(path, new Map([["counter", tensorOfNumbers("f32", [4], Array(4).fill(20))]])));
+    const { status, stdout, stderr } = spawnSync(process.execPath, [resolve("compiler/cli/sluice.js"), "run", resolve(program), "count"], { cwd: folder, encoding: "utf8" });
+    expect([status, stdout], stderr).toEqual([0, "value: f32 [4] [11, 11, 11, 11]\n"]);
   });
 
   test("--trace writes what happened when, also of a run that failed", async () => {

@@ -3,11 +3,12 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import sharp, { type Sharp } from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { DType } from "../../compiler/base/dtypes.ts";
 import { effectsOver } from "../../runtime/io/effects.ts";
-import { nodeFiles } from "../../runtime/io/node-files.ts";
+import { nodeFiles, pictureOf } from "../../runtime/io/node-files.ts";
 import { readNpy } from "../../runtime/io/npy.ts";
 import { elementAt, type HostTensor, hostTensor, tensorOfNumbers } from "../../runtime/tensor.ts";
 
@@ -83,6 +84,19 @@ describe("pictures", () => {
     const gif = await write("a.gif", s => s(rgb(3, 3), { raw: { width: 3, height: 3, channels: 3 } }).gif());
     expect(await message(() => nodeFiles.readPicture(gif))).toMatch(/error IMAGE001: .*a\.gif: pictures of this format are not read\n {2}found: {4}gif\n {2}expected: PNG, JPEG or WebP/);
     expect(await message(() => nodeFiles.readPicture(join(folder, "none.png")))).toMatch(/error FILE001: .*none\.png: cannot be read: no such file or folder/);
+  });
+
+  test("a picture whose size its data cannot fill is refused before it takes memory", async () => {
+    const png = await readFile(await write("huge.png", s => s(rgb(5, 4), { raw: { width: 5, height: 4, channels: 3 } }).png()));
+    for (const [size, text] of [[16_000, /not a picture that can be read\n {2}found: {4}less data than its size takes/], [16_384, /the picture is too large\n {2}found: {4}16384 x 16384\n {2}expected: at most 268402689 pixels/]] as const) {
+      png.writeUInt32BE(size, 16);
+      png.writeUInt32BE(size, 20);
+      png.writeUInt32BE(crc32(png.subarray(12, 29)), 29);
+      expect(await message(() => pictureOf("huge.png", png))).toMatch(text);
+    }
+    const jpeg = await readFile(await write("huge.jpg", s => s(rgb(5, 4), { raw: { width: 5, height: 4, channels: 3 } }).jpeg()));
+    jpeg.writeUInt32BE(0x3fff3fff, jpeg.indexOf(Buffer.of(0xff, 0xc0)) + 5);
+    expect(await message(() => pictureOf("huge.jpg", jpeg))).toMatch(/less data than its size takes/);
   });
 
   test("resizing gives the size that was asked for", async () => {

@@ -50,8 +50,9 @@ void addOptions(CLI::App& command, bool isEntry, CommandLine& line, Texts& texts
     command.add_flag(name("bench"), line.bench, "time it, on random inputs where none are given")->group(group);
     command.add_option(name("runs"), texts.runs, "of --bench (" + std::to_string(DEFAULT_RUNS) + ")")->type_name("<n>")->group(group);
   }
-  command.add_option(name("states"), line.states, "states to start from, .safetensors, perhaps as module=file")->type_name("<file>")->take_all()->allow_extra_args(false)->group(group);
+  command.add_option(name("states"), line.states, "states to start from, .safetensors, perhaps as module=file; a module may lie in several")->type_name("<file>")->take_all()->allow_extra_args(false)->group(group);
   command.add_option(name("rename"), texts.rename, "the state that a tensor of such a file is: name=state")->type_name("<name=state>")->take_all()->allow_extra_args(false)->group(group);
+  command.add_flag(name("partial"), line.partial, "a part of a module's states is meant")->group(group);
   command.add_option(name("seed"), texts.seed, "of the random streams")->type_name("<n>")->group(group);
   command.add_option(name("target"), line.target, "cpu, vulkan or cuda; of these perhaps with a device's number or a part of its name: cuda:0")->type_name("<target>")->group(group);
   command.add_option(name("threads"), texts.threads, "at most; as many as the machine runs at once by default")->type_name("<n>")->group(group);

@@ -25,6 +25,8 @@ struct CommandLine {
   std::vector<std::string> states;
   /** Names in files, and what the states are called. */
   std::vector<std::pair<std::string, std::string>> renamed;
+  /** A part of a module's states is meant. */
+  bool partial = false;
   std::optional<uint32_t> seed;
   std::string target;
   int threads = 1;

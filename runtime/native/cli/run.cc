@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
 
 #include "base/text.h"
 #include "cli/inputs.h"
@@ -135,12 +134,9 @@ void runCommand(const Container& container, const CommandLine& line) {
     const Placed& type = machine.stateType(SEED_STATE);
     machine.setState(SEED_STATE, tensorOf(type.dtype, {2}, {static_cast<double>(*line.seed), 0}));
   }
-  std::vector<std::string> files = line.states;
-  const std::string own = program.name + ".safetensors";
-  if (files.empty() && line.entry != nullptr && std::filesystem::exists(own)) files.push_back(own);
-  for (const std::string& file : files) {
-    const std::string loaded = loadStates(machine, file, line.renamed);
-    if (!line.json) std::fprintf(stderr, "%s\n", loaded.c_str());
+  if (!line.states.empty() || !line.renamed.empty()) {
+    const std::vector<std::string> loaded = loadStates(machine, line.states, line.renamed, line.partial);
+    if (!line.json) std::fprintf(stderr, "%s\n", joined(loaded, "\n").c_str());
   }
 
   const auto writeTrace = [&] {

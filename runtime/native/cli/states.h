@@ -1,5 +1,5 @@
-// States from a file before anything runs: `--states net=weights.safetensors`, or, said aloud, the file that the program's
-// own procedures save by default if it lies here.
+// States from files before anything runs: `--states net=weights.safetensors`. Files are read together, so that a model may lie in
+// several; a module that they have only a part of is refused, unless parts are meant.
 #pragma once
 #include <string>
 #include <utility>
@@ -9,9 +9,10 @@
 
 namespace sluice {
 
+/** Names of tensors in files and the whole names of the states that they are. */
 using Renamed = std::vector<std::pair<std::string, std::string>>;
 
-/** Sets the states that the file names, once all of them fit; what was loaded, as text. `given` is `file` or `module=file`. */
-std::string loadStates(Machine& machine, const std::string& given, const Renamed& renamed);
+/** Sets the states that the files name, once all of them fit; what was loaded, as texts. Each is `file` or `module=file`. */
+std::vector<std::string> loadStates(Machine& machine, const std::vector<std::string>& given, const Renamed& renamed, bool isPartial);
 
 }  // namespace sluice

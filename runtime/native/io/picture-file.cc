@@ -1,9 +1,7 @@
 #include "io/picture-file.h"
 
 #include <array>
-#include <cstdlib>
 #include <limits>
-#include <memory>
 #include <optional>
 #include <stb/stb_image.h>
 
@@ -12,10 +10,17 @@ namespace {
 
 /** The most pixels that a picture may have: a small file must not ask for all memory. */
 constexpr uint64_t PIXEL_LIMIT = uint64_t{0x3fff} * 0x3fff;
+/** A profile of colours is a few KiB, or up to 2 MiB where it is a table. */
+constexpr size_t PROFILE_LIMIT = size_t{4} << 20;
+/** DEFLATE makes at most so many bytes of one. */
+constexpr uint64_t MOST_INFLATED = 1032;
+/** Each block of 8 x 8 takes a bit at least. */
+constexpr uint64_t MOST_JPEG_PIXELS = uint64_t{64} * 8;
 
 [[noreturn]] void refuse(const std::string& path, const std::string& message, const std::string& found, const std::string& expected = "", const std::string& hint = "") {
   throw Error({.code = "IMAGE001", .message = path + ": " + message, .found = found, .expected = expected, .hint = hint});
 }
+constexpr const char* TOO_SHORT = "less data than its size takes";
 [[noreturn]] void damaged(const std::string& path, const std::string& found) { refuse(path, "not a picture that can be read", found, "PNG or JPEG"); }
 
 uint8_t byteAt(Bytes bytes, size_t at) { return static_cast<uint8_t>(bytes[at]); }
@@ -26,9 +31,16 @@ uint32_t big(Bytes bytes, size_t at, size_t width) {
 }
 std::string_view textOf(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
-void limitPixels(const std::string& path, uint64_t width, uint64_t height) {
+/** Bits of a pixel in a PNG; 0 for a kind of colour that there is not. */
+uint64_t bitsPerPixel(uint64_t depth, uint64_t colour) {
+  constexpr std::array<uint64_t, 7> CHANNELS{1, 0, 3, 1, 2, 0, 4};
+  return colour < CHANNELS.size() ? depth * CHANNELS[colour] : 0;
+}
+
+uint64_t limitedPixels(const std::string& path, uint64_t width, uint64_t height) {
   if (width == 0 || height == 0) damaged(path, "a picture without pixels");
   if (width * height > PIXEL_LIMIT) refuse(path, "the picture is too large", std::to_string(width) + " x " + std::to_string(height), "at most " + std::to_string(PIXEL_LIMIT) + " pixels");
+  return width * height;
 }
 
 /** The CRC that PNG uses, of the type and the data of a chunk. */
@@ -102,6 +114,8 @@ void refuseOtherColours(const std::string& path, Bytes profile) {
 PictureFile inspectPng(const std::string& path, Bytes bytes) {
   PictureFile file{.format = PictureFile::Format::png};
   size_t at = 8;
+  uint64_t bits = 0;
+  uint64_t packed = 0;
   for (bool ended = false; !ended;) {
     if (bytes.size() - at < 12) damaged(path, "the file is cut short");
     const size_t length = big(bytes, at, 4);
@@ -111,21 +125,25 @@ PictureFile inspectPng(const std::string& path, Bytes bytes) {
     if (crc32(bytes.subspan(at + 4, 4 + length)) != big(bytes, at + 8 + length, 4)) damaged(path, "chunk " + std::string(type) + " does not match its checksum");
     if (at == 8) {
       if (type != "IHDR" || length < 13) damaged(path, "no header");
-      limitPixels(path, big(data, 0, 4), big(data, 4, 4));
+      file.pixels = limitedPixels(path, big(data, 0, 4), big(data, 4, 4));
+      bits = file.pixels * bitsPerPixel(byteAt(data, 8), byteAt(data, 9));
+    } else if (type == "IDAT") {
+      packed += length;
     } else if (type == "eXIf") {
       file.orientation = exifOrientation(data);
     } else if (type == "iCCP") {
       const size_t name = textOf(data).find('\0');
       if (name == std::string_view::npos || name + 2 > data.size()) damaged(path, "a damaged colour profile");
-      const Bytes packed = data.subspan(name + 2);
-      int unpackedLength = 0;
-      const std::unique_ptr<char, decltype(&std::free)> unpacked(stbi_zlib_decode_malloc(reinterpret_cast<const char*>(packed.data()), static_cast<int>(packed.size()), &unpackedLength), std::free);
-      if (!unpacked) damaged(path, "a damaged colour profile");
-      refuseOtherColours(path, std::as_bytes(std::span(unpacked.get(), static_cast<size_t>(unpackedLength))));
+      const Bytes zipped = data.subspan(name + 2);
+      std::vector<std::byte> profile(PROFILE_LIMIT);
+      const int size = stbi_zlib_decode_buffer(reinterpret_cast<char*>(profile.data()), static_cast<int>(profile.size()), reinterpret_cast<const char*>(zipped.data()), static_cast<int>(zipped.size()));
+      if (size < 0) damaged(path, "a colour profile that is damaged or larger than " + std::to_string(PROFILE_LIMIT) + " bytes");
+      refuseOtherColours(path, Bytes(profile).first(static_cast<size_t>(size)));
     }
     ended = type == "IEND";
     at += 12 + length;
   }
+  if (bits / 8 > packed * MOST_INFLATED) damaged(path, TOO_SHORT);
   return file;
 }
 
@@ -160,7 +178,8 @@ PictureFile inspectJpeg(const std::string& path, Bytes bytes) {
     const bool frame = marker >= 0xc0 && marker <= 0xcf && marker != TABLES && marker != 0xc8 && marker != 0xcc;
     if (frame) {
       if (data.size() < 6) damaged(path, "a damaged header");
-      limitPixels(path, big(data, 3, 2), big(data, 1, 2));
+      file.pixels = limitedPixels(path, big(data, 3, 2), big(data, 1, 2));
+      if (file.pixels / MOST_JPEG_PIXELS > bytes.size()) damaged(path, TOO_SHORT);
       if (byteAt(data, 5) == 4) refuse(path, "the picture is in CMYK", "4 channels", "RGB or grey", "convert it to sRGB, or read it with `sluice run`, which converts");
       framed = true;
     } else if (marker == TABLES) {

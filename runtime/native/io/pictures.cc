@@ -1,14 +1,45 @@
 #include "io/pictures.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 
 #include "io/picture-file.h"
 #include "io/tensor-files.h"
 
+namespace {
+
+/** What the decoder may hold while it decodes one picture: it believes what data says of its own length. */
+thread_local size_t allowed = 0;
+
+void* allocate(size_t bytes) {
+  if (bytes > allowed) return nullptr;
+  void* memory = std::malloc(bytes);
+  if (memory != nullptr) allowed -= std::min(allowed, malloc_usable_size(memory));
+  return memory;
+}
+void release(void* memory) {
+  allowed += malloc_usable_size(memory);
+  std::free(memory);
+}
+void* grow(void* memory, size_t was, size_t bytes) {
+  void* larger = allocate(bytes);
+  if (larger == nullptr || memory == nullptr) return larger;
+  std::memcpy(larger, memory, std::min(was, bytes));
+  release(memory);
+  return larger;
+}
+
+}  // namespace
+
+#define STBI_MALLOC(bytes) allocate(bytes)
+#define STBI_REALLOC_SIZED(memory, was, bytes) grow(memory, was, bytes)
+#define STBI_FREE(memory) release(memory)
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_PNG
 #define STBI_ONLY_JPEG
@@ -27,6 +58,11 @@
 
 namespace sluice {
 namespace {
+
+/** Of 16 bits and four channels, filtered, unfiltered and by passes; a progressive JPEG's coefficients take less. */
+constexpr size_t DECODER_BYTES_PER_PIXEL = 24;
+/** Tables, whatever the size. */
+constexpr size_t DECODER_BYTES = size_t{1} << 20;
 
 /** Interleaved channels as RGB and alpha, turned upright. */
 Picture arranged(const unsigned char* pixels, int64_t width, int64_t height, int channels, int orientation) {
@@ -132,9 +168,13 @@ Picture decodePicture(const std::string& path, Bytes bytes) {
   int width = 0;
   int height = 0;
   int channels = 0;
-  const std::unique_ptr<unsigned char, decltype(&std::free)> pixels(
-      stbi_load_from_memory(reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()), &width, &height, &channels, 0), std::free);
-  if (!pixels) throw Error({.code = "IMAGE001", .message = path + ": not a picture that can be read", .found = stbi_failure_reason(), .expected = "PNG or JPEG"});
+  allowed = 3 * bytes.size() + DECODER_BYTES_PER_PIXEL * file.pixels + DECODER_BYTES;
+  const std::unique_ptr<unsigned char, decltype(&release)> pixels(
+      stbi_load_from_memory(reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()), &width, &height, &channels, 0), release);
+  if (!pixels) {
+    const std::string reason = stbi_failure_reason();
+    throw Error({.code = "IMAGE001", .message = path + ": not a picture that can be read", .found = reason == "outofmem" ? "more data than its size takes" : reason, .expected = "PNG or JPEG"});
+  }
   return arranged(pixels.get(), width, height, channels, file.orientation);
 }
 

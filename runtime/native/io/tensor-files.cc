@@ -16,16 +16,15 @@ std::string typeText(DType dtype, const std::vector<int64_t>& shape) {
   return std::string(name(dtype)) + " [" + joined(extents) + "]";
 }
 
-/** `missing: a, b`, with a count instead of what is past the eighth; empty for none. */
+}  // namespace
+
 std::string listed(const std::string& what, std::vector<std::string> items) {
   constexpr size_t SHOWN = 8;
   if (items.empty()) return "";
   const std::string more = items.size() > SHOWN ? " and " + std::to_string(items.size() - SHOWN) + " more" : "";
   items.resize(std::min(items.size(), SHOWN));
-  return what + ": " + joined(items) + more;
+  return (what.empty() ? "" : what + ": ") + joined(items) + more;
 }
-
-}  // namespace
 
 bool hasEnding(const std::string& path, std::string_view ending) {
   return path.size() >= ending.size() && std::equal(ending.rbegin(), ending.rend(), path.rbegin(), [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); });

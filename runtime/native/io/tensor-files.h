@@ -34,6 +34,9 @@ std::vector<HostTensor> wantedTensors(const TensorFile& file, const std::vector<
 /** As .png or .jpg, .npy or .safetensors, or FILE002. The alpha is put on a picture that it fits. */
 void writeTensor(const std::string& path, const HostTensor& tensor, const std::optional<std::vector<std::byte>>& alpha = std::nullopt);
 
+/** `missing: a, b`, with a count instead of what is past the eighth; empty for none. */
+std::string listed(const std::string& what, std::vector<std::string> items);
+
 /** Whether the path ends so; `ending` in small letters. */
 bool hasEnding(const std::string& path, std::string_view ending);
 

@@ -57,6 +57,36 @@ TEST_CASE("every truncation of a picture and every flipped bit of a PNG is refus
   }
 }
 
+/** The PNG with another size in its header, and a checksum that fits. */
+std::string resized(std::string png, uint32_t width, uint32_t height) {
+  constexpr size_t HEADER = 12, SIZE = 16, LENGTH = 17;
+  for (size_t i = 0; i < 4; i++) {
+    png[SIZE + i] = static_cast<char>(width >> (24 - 8 * i));
+    png[SIZE + 4 + i] = static_cast<char>(height >> (24 - 8 * i));
+  }
+  uint32_t crc = ~0U;
+  for (size_t i = 0; i < LENGTH; i++) {
+    crc ^= static_cast<uint8_t>(png[HEADER + i]);
+    for (int bit = 0; bit < 8; bit++) crc = crc & 1 ? crc >> 1 ^ 0xedb88320U : crc >> 1;
+  }
+  for (size_t i = 0; i < 4; i++) png[HEADER + LENGTH + i] = static_cast<char>(~crc >> (24 - 8 * i));
+  return png;
+}
+
+TEST_CASE("a picture whose size its data cannot fill, or whose data its size cannot hold, is refused before it takes memory") {
+  const std::string small = encoded("p.png", sample(5, 4, false));
+  const std::string head = "error IMAGE001: p: not a picture that can be read\n  found:    ";
+  CHECK(refused(resized(small, 16000, 16000)).starts_with(head + "less data than its size takes"));
+  CHECK(refused(resized(small, 16384, 16384)) == "error IMAGE001: p: the picture is too large\n  found:    16384 x 16384\n  expected: at most 268402689 pixels");
+  CHECK(refused(resized(small, UINT32_MAX, UINT32_MAX)).starts_with("error IMAGE001: p: the picture is too large"));
+  const Picture large{.width = 1000, .height = 1000, .rgb = std::vector<std::byte>(3'000'000), .alpha = std::nullopt};
+  CHECK(refused(resized(encoded("p.png", large), 2, 2)).starts_with(head + "more data than its size takes"));
+  std::string jpeg = encoded("p.jpg", sample(9, 9, false));
+  const size_t frame = jpeg.find("\xff\xc0");
+  jpeg.replace(frame + 5, 4, "\x3f\xff\x3f\xff");
+  CHECK(refused(jpeg).starts_with(head + "less data than its size takes"));
+}
+
 TEST_CASE("flipped bits of a JPEG are refused or give a picture of a size that is allowed") {
   const std::string jpeg = encoded("p.jpg", sample(9, 9, false));
   for (size_t bit = 0; bit < 8 * jpeg.size(); bit += 3) {

@@ -23,8 +23,8 @@ const allowance = (bytes: number): number => 4 * bytes + 16 * MiB;
 const LONGEST = 4 * MiB;
 /** What the modules of the readers take of a worker's heap. */
 const MODULES = 24 * MiB;
-/** A decoder's own copies of a picture beside the one that is given: of filters, of 16 bits, of coefficients. */
-const BYTES_PER_PIXEL = 24;
+/** A decoder's own copies of a picture, of 16 bits, filters and coefficients, and the one that it gives. */
+const BYTES_PER_PIXEL = 28;
 /** Seconds of the processor's time. */
 const PATIENCE_S = 60;
 
@@ -83,8 +83,7 @@ function startWorker(): Reader {
 function startNative(): Reader {
   const { status } = spawnSync(process.execPath, [`${root}runtime/native/build.mjs`, "--fuzz"], { stdio: ["ignore", "ignore", "inherit"] });
   if (status !== 0) throw new Error("the native readers are not built");
-  // A picture's size is a reader's business to bound, and leaks are seen at the end.
-  const child = spawn(`${root}build/asan/fuzz_files`, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ASAN_OPTIONS: "detect_leaks=1:allocator_may_return_null=0" } });
+  const child = spawn(`${root}build/asan/fuzz_files`, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ASAN_OPTIONS: "detect_leaks=1", UBSAN_OPTIONS: "print_stacktrace=1" } });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   let said = "";
   child.stderr.on("data", (text: Buffer) => (said += text.toString()));
