@@ -112,12 +112,14 @@ TEST_CASE("every truncation of a safetensors file and every flipped bit of its l
     std::string flipped = good;
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ 1 << (bit % 8));
     put(path, flipped);
+    size_t read = 0;
     const std::string error = refusal([&] {
       const Safetensors file(path);
-      for (const std::string& name : file.names()) CHECK(file.find(name)->bytes.size() <= 11);
+      for (const std::string& name : file.names()) read += file.find(name)->bytes.size();
     });
     const bool refusedOrRead = error.empty() || error.starts_with("error SAFE001: ");
     CHECK(refusedOrRead);
+    CHECK(read <= 11);
   }
 }
 
