@@ -23,8 +23,8 @@ export interface PropertyOptions extends GraphOptions {
   /** What a failure's message says, to see that failure again. */
   readonly seed?: number;
   readonly path?: string;
-  /** The command or call that the message gives for it. */
-  readonly replay?: (seed: number, path: string) => string;
+  /** The command or call that the message gives for it; `around` is the rule that the graphs are drawn around, if they are. */
+  readonly replay?: (seed: number, path: string, around?: string) => string;
 }
 export interface MeaningOptions extends PropertyOptions {
   /** How far float64 results may be apart where they may round, relative to the largest element and beyond what rounding explains: 1e-9 by default. */
@@ -88,7 +88,7 @@ const drawnBy = ({ ops, dtypes, most, around }: GraphOptions & Pick<MeaningOptio
   Object.entries({ ops, dtypes, most, around }).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${JSON.stringify(value)}, `).join("");
 
 function tryAll(arbitrary: fc.Arbitrary<GraphCase>, call: string, options: PropertyOptions & Pick<MeaningOptions, "around">, holds: (c: GraphCase) => void): number {
-  const { graphs: numRuns = 1000, seed, path, replay } = options;
+  const { graphs: numRuns = 1000, seed, path, replay, around } = options;
   const details = fc.check(fc.property(arbitrary, holds), { numRuns, ...(seed === undefined ? {} : { seed }), ...(path === undefined ? {} : { path }) });
   if (!details.failed) return details.numRuns;
   const [broken] = details.counterexample!;
@@ -99,7 +99,7 @@ function tryAll(arbitrary: fc.Arbitrary<GraphCase>, call: string, options: Prope
     error instanceof Broken ? error.message : `it throws ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
     `${countNodes(broken.graph)} nodes${dims.length > 0 ? ` with ${dims.join(", ")}` : ""}, after ${details.numShrinks} smaller graphs were found:`, graphText(broken.graph),
     ...(error instanceof Broken && error.after ? ["which became:", graphText(error.after)] : []),
-    `seed ${details.seed}, path ${at}; to see it again: ${replay ? replay(details.seed, at) : `${call}, { ${drawnBy(options)}seed: ${details.seed}, path: "${at}" })`}`,
+    `seed ${details.seed}, path ${at}; to see it again: ${replay ? replay(details.seed, at, around) : `${call}, { ${drawnBy(options)}seed: ${details.seed}, path: "${at}" })`}`,
   ].join("\n"), broken, details.seed, at);
 }
 

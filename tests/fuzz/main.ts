@@ -18,6 +18,7 @@ interface Options {
   readonly seed?: string;
   readonly path?: string;
   readonly transform?: string;
+  readonly around?: string;
   readonly target?: string;
   readonly networks?: boolean;
   readonly files?: boolean;
@@ -34,6 +35,7 @@ const options = new Command("fuzz")
   .option("--seed <n>", "the first seed; of a failure, with --path and --transform, that failure")
   .option("--path <path>", "of a failure")
   .option("--transform <name>", `one only: ${OWN_TRANSFORMS.map(t => t.name).join(", ")}`)
+  .option("--around <rule>", "graphs around one rule of the transform")
   .option("--target <name>", `random graphs on a compiled target instead: ${TARGETS.map(t => t.name).join(", ")}`)
   .option("--networks", "random networks, forward and trained, on the target, or on all of them")
   .option("--files", "mutated files, read by both runtimes")
@@ -103,9 +105,10 @@ function checkText(text: string): void {
 const counts = { graphs: 0, texts: 0, rounds: 0 };
 function round(seed: number): void {
   for (const transform of transforms) {
-    const replay = (s: number, path: string): string => `npm run fuzz -- --seed ${s} --path ${path} --transform ${transform.name}`;
+    const replay = (s: number, path: string, around?: string): string => `npm run fuzz -- --seed ${s} --path ${path} --transform ${transform.name}${around === undefined ? "" : ` --around ${around}`}`;
     const run = { graphs: ROUND, seed, replay, ...(options.path === undefined ? {} : { path: options.path }) };
-    preservesMeaning(transform, { ...run, firings: 5 });
+    preservesMeaning(transform, { ...run, firings: 5, ...(options.around === undefined ? {} : { around: options.around }) });
+    if (options.around !== undefined) continue;
     isIdempotent(transform, run);
     counts.graphs += 2 * ROUND;
   }
