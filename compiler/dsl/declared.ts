@@ -10,6 +10,8 @@ export interface DeclaredState extends StateHandle {
   readonly span: Span | null;
   /** Traced where the state lives; null: it must be loaded or written first. */
   readonly first: (() => Tensor) | null;
+  /** Of the key of a random stream: what its draws are numbered under. */
+  readonly stream?: string;
   /** The tensor object that stands for it. */
   readonly tensor: State;
 }

@@ -102,7 +102,8 @@ export function iterate<const C extends Carry>(steps: DimLike, start: C, body: (
   let until = false;
   const index: TensorType = { dtype: "i32", shape: [], axes: [] };
   const { graph, captured } = traceBody("loop", ["step", ...names], [index, ...first.map(id => g.type(id))], ([i, ...now]) => {
-    const next = body(Object.fromEntries(names.map((n, k) => [n, now[k]!])) as unknown as C, i as Scalar<"i32">);
+    const next: Next<C> | undefined = body(Object.fromEntries(names.map((n, k) => [n, now[k]!])) as unknown as C, i as Scalar<"i32">);
+    if (typeof next !== "object" || next === null) throw new SluiceError({ code: "LOOP001", message: "the loop's body does not give the next values", span: userSpan(), found: String(next), expected: names.join(", "), hint: "an arrow function returns an object in parentheses: ({ x }) => ({ x: x.exp() })" });
     until = next.until !== undefined;
     const missing = names.find(n => !(n in next));
     if (missing) throw new SluiceError({ code: "LOOP001", message: `the loop's body does not give the next ${missing}`, span: userSpan(), expected: names.join(", ") });

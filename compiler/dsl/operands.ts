@@ -46,6 +46,7 @@ export function typeOfSource(s: Source): TensorType {
 
 /** The node of a value in the trace under way. */
 export function nodeOf(x: HasSource): NodeId {
+  if (!hasSource(x)) throw new SluiceError({ code: "TRACE004", message: "this is not a tensor", span: userSpan(), found: typeof x, expected: "a tensor" });
   const { source } = x;
   const t = trace();
   switch (source.kind) {

@@ -43,6 +43,9 @@ const bodies = new WeakMap<object, EntryBody>();
 
 /** A graph. `fixed` gives some of its sizes one value here: a decode step is a prefill with S fixed at 1. */
 export function entry<const I extends Specs, O extends Outputs>(inputs: I, body: (x: Values<I>) => O, fixed: { readonly [dim: string]: number } = {}): Entry<I, O> {
+  if (typeof body !== "function") throw new SluiceError({ code: "TRACE010", message: "an entry has no function", span: userSpan(), found: typeof body, expected: "entry({ x: f32(3) }, ({ x }) => ({ y: x.exp() }))" });
+  const unfit = Object.entries(inputs).find(([, spec]) => typeof spec !== "object" || spec === null || !("spec" in spec) || !("dims" in spec));
+  if (unfit) throw new SluiceError({ code: "TRACE010", message: `input ${unfit[0]} of an entry is not described`, span: userSpan(), found: kindText(unfit[1]), expected: "a dtype with sizes: f32(B, 784), i32()" });
   const handle: EntryBody = { name: null, inputs, outputs: null, body: body as (x: never) => Outputs, fixed: new Map(Object.entries(fixed)), span: userSpan() };
   const call = (given: { readonly [name: string]: unknown } = {}, sizes: { readonly [dim: string]: Num } = {}) => {
     if (tracing()) throw new SluiceError({ code: "TRACE006", message: "an entry is called inside an entry", span: userSpan(), hint: "share a function or a module between them; procedures call entries" });
@@ -111,6 +114,13 @@ function keyGraph(name: string, span: Span | null, value: (t: Trace) => number):
   return t.finish();
 }
 
+/** Streams of one name would draw the same numbers. Throws SluiceError PROGRAM005. */
+function requireOwnName(name: string, path: string, span: Span | null, known: Map<string, string>): void {
+  const other = known.get(name);
+  if (other !== undefined) throw new SluiceError({ code: "PROGRAM005", message: `two random streams are called ${name} and would draw the same numbers`, span, found: `${other} and ${path}`, expected: "one name for each stream", hint: `random("${path}")` });
+  known.set(name, path);
+}
+
 /** Runs the functions of everything that a program exports. Throws SluiceError at the user's line where it is wrong. */
 export function traceProgram(exports: { readonly [name: string]: unknown }, name: string): Program {
   const seen = new Set<unknown>();
@@ -118,13 +128,17 @@ export function traceProgram(exports: { readonly [name: string]: unknown }, name
   // Nobody writes the seed: it stands where the first state does.
   const seedSpan = (): Span | null => [...states.values()].find(s => s.span !== null)?.span ?? null;
   states.set("seed", { handle: SEED, span: null, init: () => keyGraph("init:seed", seedSpan(), t => t.b.add("const", [], { value: [0, 0], type: SEED.type })) });
+  const streams = new Map<string, string>();
   const own = (path: string, handle: StateHandle, span: Span | null, init: () => Graph | undefined) => {
     if (path === SEED.name) throw new SluiceError({ code: "PROGRAM004", message: "the name seed is taken", span, found: `export ${path}`, expected: "another name", hint: "seed is the state that every random stream starts from: --seed sets it" });
     handle.name = path;
     states.set(path, { handle, span, init });
   };
   for (const [key, value] of Object.entries(exports)) {
-    for (const { path, state } of statesOf(value, key, seen)) own(path, state, state.span, () => traceFirst(state));
+    for (const { path, state } of statesOf(value, key, seen)) {
+      if (state.stream !== undefined) requireOwnName(state.stream, path, state.span, streams);
+      own(path, state, state.span, () => traceFirst(state));
+    }
     const body = typeof value === "function" ? bodies.get(value) : undefined;
     if (body) body.name = key;
   }

@@ -5,8 +5,7 @@ import type { Size } from "../base/sizes.ts";
 import type { Span } from "../base/span.ts";
 import type { TensorType } from "../graph/graph.ts";
 import { declare } from "./declared.ts";
-import type { DimLike, Num, Spec } from "./dims.ts";
-import { u32 } from "./dims.ts";
+import { type DimLike, type Num, requireCount, type Spec, u32 } from "./dims.ts";
 import { constant } from "./functions.ts";
 import { hasSource, operandNode } from "./operands.ts";
 import type { AxisOf, Drop, Shape } from "./shapes.ts";
@@ -70,6 +69,7 @@ export function random(name: string): RandomStream {
     uniform: spec => draw("uniform", spec),
     bits: spec => draw("bits", spec),
     integers(spec, below) {
+      if (typeof below === "number") requireCount("integers", "bound", below);
       const bits = draw("bits", u32(...spec.dims));
       const bound = hasSource(below) ? (below as unknown as Tensor).cast("u32") : wrap(operandNode(below, "u32"));
       return bits.mod(bound).cast("i32");
@@ -84,6 +84,6 @@ export function random(name: string): RandomStream {
     },
   };
   // Where a group is saved, the stream in it is too, so that what is loaded goes on with the draws that would have come.
-  declare(Object.assign(stream, { dims: [2], span, first: () => wrap(trace().readState(SEED)), tensor }), self);
+  declare(Object.assign(stream, { stream: name, dims: [2], span, first: () => wrap(trace().readState(SEED)), tensor }), self);
   return self;
 }

@@ -1,6 +1,7 @@
 // The object behind the Tensor interface. In an entry its words append nodes; in a procedure they build scalar expressions.
 import { SluiceError } from "../base/diagnostics.ts";
-import { type DType, isFloat } from "../base/dtypes.ts";
+import { type DType, DTYPES, isDType, isFloat } from "../base/dtypes.ts";
+import { nearestText } from "../base/names.ts";
 import { floorDivSize, modSize, mulSize, sameSize, sizeText, type Size } from "../base/sizes.ts";
 import { spanText } from "../base/span.ts";
 import { allAxes } from "../graph/build.ts";
@@ -149,10 +150,14 @@ class Value implements HasSource {
     return wrap(build().select(condition!, first!, second!));
   }
   cast(dtype: DType) {
+    requireDType("cast", dtype);
     if (isHost(this)) return hostScalar({ kind: "unary", op: isFloat(dtype) ? "to_f32" : "to_i32", x: hostExpr(this) }, dtype);
     return wrap(build().cast(nodeOf(this), dtype));
   }
-  bitcast(dtype: DType) { return wrap(build().node("bitcast", [nodeOf(this)], { dtype })); }
+  bitcast(dtype: DType) {
+    requireDType("bitcast", dtype);
+    return wrap(build().node("bitcast", [nodeOf(this)], { dtype }));
+  }
   stopGradient() { return wrap(build().node("stop_gradient", [nodeOf(this)], {})); }
 
   #reduce(word: string, kind: "sum" | "prod" | "max" | "min", axes: Axes | undefined, keep?: Keep): Tensor {
@@ -244,6 +249,7 @@ class Value implements HasSource {
   select(index: { readonly [axis: string | number]: Num }) {
     const t = this.type;
     const at = Object.entries(index).map(([axis, i]) => [axisOf("select", t, axis), i] as const);
+    requireOnce("select", t, at.map(([axis]) => axis));
     const cut = sliced("select", nodeOf(this), at.map(([axis, i]) => [axis, { start: typeof i === "number" && i < 0 ? negative(t, axis, i) : i, length: 1 }]));
     const dropped = at.map(([axis]) => axis);
     const kept = allAxes(t.shape.length).filter(i => !dropped.includes(i));
@@ -252,6 +258,7 @@ class Value implements HasSource {
   slice(spans: { readonly [axis: string | number]: Span }) {
     const t = this.type;
     const entries = Object.entries(spans).map(([axis, s]) => [axisOf("slice", t, axis), s] as const);
+    requireOnce("slice", t, entries.map(([axis]) => axis));
     const cut = sliced("slice", nodeOf(this), entries);
     const own = build().type(cut);
     const names = own.axes.map((n, i) => {
@@ -314,6 +321,7 @@ class Value implements HasSource {
     return wrap(g.reshape(taken, g.type(id).shape, g.type(id).axes));
   }
   scatter(how: "set" | "add" | "max" | "min", ids: HasSource, rows: HasSource) {
+    if (!["set", "add", "max", "min"].includes(how)) throw new SluiceError({ code: "TRACE010", message: "scatter: there is no such way to put rows", span: userSpan(), found: String(how), expected: "set, add, max or min" });
     return wrap(build().node("scatter", [nodeOf(this), nodeOf(ids), nodeOf(rows)], { kind: how, axis: 0, batch: 0 }));
   }
   topK(k: DimLike, axis: string | number = -1) {
@@ -393,6 +401,15 @@ function describe(s: Source): string {
     case "host": return `${type.shape.length === 0 ? "scalar" : "tensor"} ${text} of a procedure`;
     case "constant": return `constant ${text}`;
   }
+}
+
+function requireDType(word: string, dtype: string): void {
+  if (!isDType(dtype)) throw new SluiceError({ code: "DTYPE006", message: `${word}: there is no dtype ${dtype}`, span: userSpan(), found: String(dtype), expected: nearestText(String(dtype), Object.keys(DTYPES), 12) });
+}
+/** Two keys that say the same axis would leave one of them out. */
+function requireOnce(word: string, t: TensorType, axes: readonly number[]): void {
+  const twice = axes.find((axis, i) => axes.indexOf(axis) !== i);
+  if (twice !== undefined) throw new SluiceError({ code: "AXIS002", message: `${word}: axis ${t.axes[twice] ?? twice} is named twice`, span: userSpan(), found: shapeText(t), expected: "each axis once" });
 }
 
 const self = (t: Tensor): Value => t as unknown as Value;
