@@ -11,7 +11,11 @@ import type { BufferId, CompiledProgram, Constant, Lowering, Schedule, ScheduleB
 import { planGraph, type Target } from "./plan/steps.ts";
 import { isImageMoments } from "./fusion/moments.ts";
 import { optimize } from "./pipeline.ts";
+import { narrowConcats } from "./transforms/narrow-concats.ts";
 import { encodeElements } from "./kernel/memory.ts";
+
+/** What one kernel concatenates. */
+const MOST_PIECES = 16;
 
 type Placed = { dtype: ScheduleBuffer["dtype"]; shape: ScheduleBuffer["shape"]; place: ScheduleBuffer["place"] | null };
 
@@ -111,7 +115,8 @@ export interface LoweringOptions {
 /** Lowered once for each machine, in their order. Throws SluiceError where a program asks for what cannot be planned. */
 export function compileProgram(program: Program, machines: readonly MachineName[], { fusion = true }: LoweringOptions = {}): CompiledProgram {
   const inits = program.states.flatMap(s => (s.init ? [s.init] : []));
-  const graphs = [...program.entries, ...inits].map(g => optimize(g, fusion ? { keeps: isImageMoments } : {}));
+  const narrow = narrowConcats(MOST_PIECES);
+  const graphs = [...program.entries, ...inits].map(g => narrow.run(optimize(g, fusion ? { keeps: isImageMoments } : {})));
   const constants = new ConstantPool();
   const lowerings = machines.map((machine): Lowering => {
     const kernels = new KernelPool();

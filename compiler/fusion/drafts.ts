@@ -11,7 +11,7 @@ import { contractionKernel } from "../../kernels/contraction.ts";
 import { filterGradientGrid, filterGradientShape } from "../../kernels/filter-gradient.ts";
 import { type Bands, bandsOf, chainedConvKernel, combineMomentsKernel, convMomentsKernel, imageMomentsKernel, momentPartShape, plainBands } from "./moments.ts";
 import { contractKernel, contractPartsKernel, convInWorkgroups, convKernel, convolutionOf, filterGradientOf, filterPartsKernel, hasConstantChannels, fitsWorkgroups, hasConstantFilter, productOf, sharedConvolution } from "./products.ts";
-import { registerDType } from "../../kernels/simd.ts";
+import { lanesOf, registerDType } from "../../kernels/simd.ts";
 import { workgroupContraction } from "../../kernels/simt/contraction.ts";
 import { isWorthSharing, workgroupCut } from "../../kernels/simt/tile.ts";
 import { verifyPartition } from "./verify-partition.ts";
@@ -40,8 +40,10 @@ export interface Drafted {
 export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: SimdMachine, options: Pick<PartitionOptions, "fusion" | "kept" | "apart">): Drafted {
   /** Whether kernels are for threads, alone or in workgroups, and not for tasks that fill vector registers. */
   const isThreaded = machine.tasks === "elements";
+  const hasDoubles = graph.nodes.some(n => !isTuple(n.type) && n.type.dtype === "f64");
   const partitioned = partition(graph, wanted, {
     ...options, fits: (conv, next) => !isThreaded || fitsWorkgroups(graph, conv, next), storesMoments: isThreaded,
+    lanes: hasDoubles ? 1 : lanesOf(machine, "f32"),
   });
   verifyPartition(graph, wanted, partitioned);
   const { stored, groups, ends, summed, chained } = partitioned;
@@ -64,7 +66,6 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     return isTuple(type) ? type.items.map((t, i) => items.get(`${id}.${i}`) ?? temporary(t)) : [];
   };
   const endOf = (id: NodeId): NodeId => ends.get(id) ?? id;
-  const hasDoubles = graph.nodes.some(n => !isTuple(n.type) && n.type.dtype === "f64");
   const scope = (roots: readonly NodeId[], { flat = false, inRuns = false, workgroups = false } = {}): KernelScope =>
     new KernelScope({ graph, machine, stored, hasDoubles, roots: [...roots, ...roots.map(endOf)], name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat, inRuns, workgroups });
 

@@ -389,7 +389,7 @@ export function forVectors(k: KernelBuilder, count: Size, width: number, body: (
 /** Integers wrap as the dtype holds them. */
 const constantOf = ({ dtype }: TensorType, value: number): Expr => e.constant(REGISTER_TYPE[dtype], isFloat(dtype) ? value : DTYPES[dtype].round(value));
 
-const isContiguous = (at: readonly Size[]): boolean => {
+export const isContiguous = (at: readonly Size[]): boolean => {
   const last = at.at(-1);
   return last !== undefined && !at.slice(0, -1).some(dependsOnLane) && dependsOnLane(last) && !dependsOnLane(subSize(last, LANE));
 };

@@ -5,7 +5,9 @@ import { sizeText } from "../base/sizes.ts";
 import { type Graph, isTuple, type Node, type NodeId, type OpName } from "../graph/graph.ts";
 import { opDefinition } from "../graph/ops.ts";
 import { REGISTER_TYPE, type ScalarType } from "../kernel/ir.ts";
-import { isBinaryOp, isUnaryOp } from "./elements.ts";
+import { CHEAP, CHEAP_CONVOLUTION, LEAVES_VECTORS, LONGEST, MOST_EXPRESSIONS, MOST_READ, MOST_REPEATED, MOST_ROOTS, ownWeight, TRIVIAL } from "./costs.ts";
+import { isBinaryOp, isMovementOp, isUnaryOp } from "./elements.ts";
+import { Expansion } from "./expansion.ts";
 
 const ANCHORS: ReadonlySet<OpName> = new Set([
   "conv", "conv_input", "conv_filter", "contract", "reduce", "arg_reduce", "scan", "sort", "topk", "search_sorted", "scatter", "dynamic_update", "loop", "composite",
@@ -17,24 +19,6 @@ const HAS_EPILOGUE: ReadonlySet<OpName> = new Set(["conv", "conv_input", "contra
 const ONE_TO_ONE: ReadonlySet<OpName> = new Set(["select", "cast", "bitcast", "stop_gradient", "tag"]);
 /** Ops whose operands must lie in memory. */
 const NEEDS_BUFFERS: ReadonlySet<OpName> = new Set(["loop", "print", "assert"]);
-const COSTLY: ReadonlySet<OpName> = new Set(["exp", "log", "sin", "cos", "tanh", "erf", "pow", "atan2"]);
-const FREE: ReadonlySet<OpName> = new Set(["broadcast", "reshape", "transpose", "slice", "flip", "cast", "bitcast", "const", "iota", "size", "stop_gradient", "tag", "print", "assert", "item"]);
-
-/** Operations along the longest path of one element: above CHEAP a value is not computed by two kernels, above TRIVIAL not
- *  for each of many elements, and above LONGEST it is never fused. */
-const TRIVIAL = 3;
-const CHEAP = 12;
-const LONGEST = 160;
-const MOST_ROOTS = 24;
-/** Products to an element of a convolution up to which making it again is cheaper than a trip through memory. */
-const CHEAP_CONVOLUTION = 64;
-
-function ownWeight(op: OpName): number {
-  if (FREE.has(op)) return 0;
-  if (COSTLY.has(op)) return 10;
-  if (op === "random") return 60;
-  return op === "div" || op === "sqrt" || op === "rsqrt" || op === "mod" ? 4 : 1;
-}
 
 const registersOf = ({ type }: Node): ScalarType | undefined => (isTuple(type) ? undefined : REGISTER_TYPE[type.dtype]);
 
@@ -75,6 +59,8 @@ export interface PartitionOptions {
   fits(conv: NodeId, next?: NodeId): boolean;
   /** Whether moments are combined in a kernel of their own, and not in each that reads them. */
   readonly storesMoments: boolean;
+  /** Of the vectors that kernels compute with. */
+  readonly lanes: number;
   /** Values that the plan needs in buffers, whoever reads them. */
   readonly kept?: ReadonlySet<NodeId>;
   /** Whether values that could share a kernel have kernels of their own. */
@@ -89,7 +75,10 @@ export function partition(graph: Graph, wanted: readonly NodeId[], options: Part
 const SEVERAL = "several";
 
 class Partitioner {
+  readonly #graph: Graph;
   readonly #nodes: readonly Node[];
+  /** Of each value that was looked at, expressions that it takes at most. */
+  readonly #most: number[] = [];
   readonly #options: PartitionOptions;
   readonly #live: boolean[];
   readonly #readers: readonly NodeId[][];
@@ -104,6 +93,7 @@ class Partitioner {
   readonly #chained = new Map<NodeId, NodeId>();
 
   constructor(graph: Graph, wanted: readonly NodeId[], options: PartitionOptions) {
+    this.#graph = graph;
     this.#nodes = graph.nodes;
     this.#options = options;
     this.#written = new Set(wanted);
@@ -127,6 +117,7 @@ class Partitioner {
       if (this.#live[id] && HAS_EPILOGUE.has(n.op)) this.#extend(id);
     });
     this.#cutLongPaths();
+    this.#cutWideValues();
     nodes.forEach((n, id) => {
       if (this.#live[id] && n.op === "composite") this.#chain(id, n.inputs[0]!);
     });
@@ -153,7 +144,7 @@ class Partitioner {
     const node = this.#nodes[consumer];
     // Its rows wait in the ring of the consumer's before they are finished.
     const inSameType = node?.op === "conv" && registersOf(node) === registersOf(conv);
-    if (inSameType && !isTooLong && this.#options.fits(anchor, consumer) && this.#isPointwise(image, node.inputs[0]!)) this.#chained.set(consumer, moments);
+    if (inSameType && !isTooLong && this.#expressions(node.inputs[0]!, MOST_READ) <= MOST_READ && this.#options.fits(anchor, consumer) && this.#isPointwise(image, node.inputs[0]!)) this.#chained.set(consumer, moments);
     else for (const id of [image, ...items]) this.#stored[id] = true;
   }
 
@@ -221,7 +212,7 @@ class Partitioner {
       const weight = this.#cutLongPaths();
       const stages = this.#stages();
       const owners = this.#owners(stages);
-      const again = new Set([...this.#nodes.keys()].filter(id => this.#live[id] && !this.#stored[id] && !isAnchor(this.#nodes[id]!.op) && !this.#isRemade(id) && ((weight[id]! > CHEAP && owners[id] === SEVERAL) || (weight[id]! > TRIVIAL && this.#isRepeated(id) && !chains.has(owners[id]!)))));
+      const again = new Set([...this.#nodes.keys()].filter(id => this.#live[id] && !this.#stored[id] && !isAnchor(this.#nodes[id]!.op) && !this.#isRemade(id) && ((weight[id]! > CHEAP && owners[id] === SEVERAL) || (this.#isRepeated(id) && !chains.has(owners[id]!) && (weight[id]! > TRIVIAL || this.#expressions(id, MOST_REPEATED) > MOST_REPEATED)))));
       // Of a path of such values the last is kept: what feeds only it is fused into it.
       const chosen = [...again].filter(id => !this.#readers[id]!.every(r => again.has(r)));
       if (chosen.length === 0) return { stored: this.#stored, groups: this.#groups(stages), ends: this.#ends, summed: this.#summed, chained: this.#chained };
@@ -258,6 +249,62 @@ class Partitioner {
   }
   #cutLongPaths(): readonly number[] {
     return this.#weigh(id => this.#store(id));
+  }
+
+  /** Stores values that others are computed of until no kernel writes down too many expressions for one. Inputs come first, so
+   *  that each value is counted when those below it are few. */
+  #cutWideValues(): void {
+    this.#nodes.forEach((n, id) => {
+      if (!this.#live[id] || isSource(n)) return;
+      if (isAnchor(n.op)) for (const i of n.inputs) this.#cutRead(i);
+      else this.#cutWide(id);
+    });
+  }
+  #cutWide(id: NodeId): void {
+    for (;;) {
+      const expressions = this.#expressions(id, MOST_EXPRESSIONS);
+      this.#most[id] = expressions;
+      if (expressions <= MOST_EXPRESSIONS) return;
+      const below = this.#nodes[id]!.inputs.map(i => this.#beneathViews(i)).filter(i => this.#isFused(i));
+      const widest = Math.max(...below.map(i => this.#most[i]!));
+      const cut = below.find(i => this.#most[i] === widest);
+      if (cut === undefined) return;
+      this.#store(cut);
+    }
+  }
+  #cutRead(id: NodeId): void {
+    const read = this.#beneathViews(id);
+    if (this.#isFused(read) && this.#expressions(id, MOST_READ) > MOST_READ) this.#store(read);
+  }
+
+  /** Whether a value is computed where it is read, and could be stored. */
+  #isFused(id: NodeId): boolean {
+    const n = this.#nodes[id]!;
+    return !this.#stored[id] && !isSource(n) && !isAnchor(n.op) && n.op !== "item" && n.op !== "const" && n.op !== "size" && n.op !== "iota";
+  }
+  #beneathViews(id: NodeId): NodeId {
+    const n = this.#nodes[id]!;
+    return !this.#stored[id] && isMovementOp(n.op) ? this.#beneathViews(n.inputs[0]!) : id;
+  }
+
+  /** Expressions that a kernel writes down for an element of a value, exactly only where they may be more than `most`. */
+  #expressions(id: NodeId, most: number): number {
+    const atMost = this.#atMost(id);
+    if (atMost <= most) return atMost;
+    const expansion = this.#expansion(most);
+    expansion.compute(id);
+    return expansion.count;
+  }
+  #expansion(most: number): Expansion {
+    const { lanes } = this.#options;
+    return new Expansion(this.#graph, { lanes, most, weightOf: i => ownWeight(this.#nodes[i]!.op), isRead: i => this.#stored[i]! || isSource(this.#nodes[i]!) || isAnchor(this.#nodes[i]!.op) });
+  }
+  /** As if nothing were shared, and nothing read in whole vectors after it was moved. */
+  #atMost(id: NodeId): number {
+    const n = this.#nodes[id]!;
+    const below = n.inputs.reduce((sum, i) => sum + (this.#stored[i] || isSource(this.#nodes[i]!) || isAnchor(this.#nodes[i]!.op) ? 1 : this.#most[i]!), 0);
+    const often = LEAVES_VECTORS.has(n.op) || (n.op === "slice" && n.attrs.stride.some(s => s !== 1)) ? this.#options.lanes : 1;
+    return ownWeight(n.op) + often * below + (n.op === "concat" ? 2 * n.inputs.length : 0);
   }
 
   /** When a value can first be read: after how many kernels in a row. */
@@ -313,9 +360,32 @@ class Partitioner {
     return [...byKey].flatMap(([key, { roots, stage }]) => {
       const kind = key.slice(0, key.indexOf(" ")) as Group["kind"];
       const groups: Group[] = [];
-      for (let i = 0; i < roots.length; i += MOST_ROOTS) groups.push({ kind, roots: roots.slice(i, i + MOST_ROOTS), stage });
+      for (const some of this.#apart(roots)) groups.push({ kind, roots: some, stage });
       return groups;
     }).sort((a, b) => a.stage - b.stage);
+  }
+
+  /** Roots that could share a kernel, in as few as they do not make too large. */
+  #apart(roots: readonly NodeId[]): (readonly NodeId[])[] {
+    if (roots.length === 1) return [roots];
+    const apart: NodeId[][] = [];
+    let expansion = this.#expansion(MOST_EXPRESSIONS);
+    const add = (root: NodeId): void => {
+      if (isAnchor(this.#nodes[root]!.op)) for (const i of this.#nodes[root]!.inputs) expansion.read(i);
+      expansion.compute(this.#ends.get(root) ?? root);
+    };
+    for (const root of roots) {
+      add(root);
+      if (apart.length === 0 || expansion.count > MOST_EXPRESSIONS || apart.at(-1)!.length === MOST_ROOTS) {
+        apart.push([]);
+        if (apart.length > 1) {
+          expansion = this.#expansion(MOST_EXPRESSIONS);
+          add(root);
+        }
+      }
+      apart.at(-1)!.push(root);
+    }
+    return apart;
   }
 }
 

@@ -17,7 +17,8 @@ interface Row {
   /** A permutation of 0 to 7. */
   readonly order: Tensor<"i32">;
 }
-type Body = (windows: readonly [Window, Window], given: Row) => { [output: string]: Tensor } | void;
+type Given = [windows: readonly [Window, Window], given: Row];
+type Body = ((...given: Given) => { [output: string]: Tensor }) | ((...given: Given) => void);
 
 const CASES: { readonly [name: string]: Body } = {
   moved: ([a], { row }) => a.set(concat([rows(a, 1, L - 1), row.reshape(1, C)], 0)),

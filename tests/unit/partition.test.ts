@@ -11,7 +11,7 @@ import { PartitionInvariantError, verifyPartition } from "../../compiler/fusion/
 import { MACHINES } from "../../compiler/kernel/machines.ts";
 import { optimize } from "../../compiler/pipeline.ts";
 
-const FUSED: PartitionOptions = { fusion: true, fits: () => true, storesMoments: false };
+const FUSED: PartitionOptions = { fusion: true, fits: () => true, storesMoments: false, lanes: 4 };
 const wantedOf = (g: Graph): NodeId[] => [...new Set(rootsOf(g))];
 
 /** Anchors and elementwise ops over one shape; most values have one reader, in which any two may meet. */

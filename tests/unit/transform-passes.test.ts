@@ -12,6 +12,8 @@ import { graphText } from "../../compiler/graph/text.ts";
 import { verifyGraph } from "../../compiler/graph/verify.ts";
 import { commonSubexpressions } from "../../compiler/transforms/common-subexpressions.ts";
 import { deadCode } from "../../compiler/transforms/dead-code.ts";
+import { preservesMeaning } from "../../compiler/testing/index.ts";
+import { narrowConcats } from "../../compiler/transforms/narrow-concats.ts";
 import { foldConstants } from "../../compiler/transforms/fold-constants.ts";
 import { gradientOutputs } from "../../compiler/transforms/gradient-outputs.ts";
 import { inlineComposites } from "../../compiler/transforms/inline-composites.ts";
@@ -226,5 +228,26 @@ describe("differentiate", () => {
   it("says what is missing", () => {
     expect(() => gradientOutputs.run(parseGraph("graph g {\n%x = input x : f32[4]\noutput y = %x\n}"))).toThrow("error GRAD003: graph g has nothing to differentiate\n  found:    outputs y");
     expect(() => gradientOutputs.run(parseGraph("graph g {\n%x = const 1 : f32[]\noutput y = %x\n}"))).toThrow("nothing to differentiate with respect to");
+  });
+});
+
+describe("narrow-concats", () => {
+  const text = `%x = input x : f32[2]
+    %0 = concat %x, %x, %x, %x, %x, %x, %x axis=0
+    output y = %0`;
+  it("makes concatenations of few of one of many, in their order", () => {
+    const { lines, graph } = resultOf(narrowConcats(3), text);
+    expect(lines.filter(l => l.includes("concat"))).toEqual([
+      "%1 = concat %0, %0, %0 axis=0 : f32[6]", "%2 = concat %0, %0, %0 axis=0 : f32[6]", "%3 = concat %1, %2, %0 axis=0 : f32[14]",
+    ]);
+    expect(graph.outputs.map(o => o.id)).toEqual([3]);
+  });
+  it("leaves those of few as they are", () => {
+    const graph = parseGraph(`graph g {\n${text}\n}`);
+    expect(narrowConcats(7).run(graph)).toBe(graph);
+  });
+  it("preserves meaning", () => {
+    const { changed } = preservesMeaning(narrowConcats(2), { ops: ["concat", "neg", "slice"], graphs: 200, seed: 5 });
+    expect(changed).toBeGreaterThan(20);
   });
 });
