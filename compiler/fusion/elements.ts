@@ -137,7 +137,8 @@ export class Elements {
     if (isUnaryOp(node.op)) return unaryOperator(node.op as Parameters<typeof unaryOperator>[0], operand(0), type.dtype === "bool" ? this.type(node.inputs[0]!).dtype : type.dtype);
     if (isMovementOp(node.op)) {
       const from = node.inputs[0]!;
-      if (this.#flat) return this.value(from, this.type(from).shape.length === 0 ? [] : at, lanes);
+      // A tensor of one element may become a scalar on the way, and one of one element again.
+      if (this.#flat) return this.value(from, this.type(from).shape.length === 0 ? [] : at.length === 0 ? [0] : at, lanes);
       return this.value(from, inputIndex(node as NodeOf<MovementOp>, at, this.type(from).shape, type.shape), lanes);
     }
     switch (node.op) {

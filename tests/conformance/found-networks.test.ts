@@ -1,0 +1,28 @@
+// The smallest networks of those that random ones came down to, each of which was refused or wrong somewhere: on every compiled
+// target and level, forward and trained, against the reference interpreter.
+import { expect, test } from "vitest";
+import type { Network } from "../../compiler/testing/index.ts";
+import { differencesOn } from "../../compiler/testing/networks/run.ts";
+import { notRunOn, ranOn } from "../support/conformance.ts";
+import { NETWORK_TARGETS } from "../support/network-targets.ts";
+
+const network = (shape: Network["input"]["shape"], layers: Network["layers"], more: Partial<Network> = {}): Network =>
+  ({ dims: [], input: { of: "numbers", shape }, layers, loss: "square", optimizer: { kind: "sgd", clip: 0, decay: 0 }, seed: 1, ...more });
+const conv = (options: { readonly [name: string]: number | readonly number[] }): Network["layers"][number] =>
+  ({ kind: "conv", to: 1, kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: -1, groups: 1, bias: false, ...options });
+
+const FOUND: { readonly [name: string]: Network } = {
+  "the variance of one element, which is a scalar on the way": network([1], [{ kind: "reduce", axis: 1, how: "variance", result: "keep" }]),
+  "gates of an LSTM, whose input only the loop reads": network([5, 1], [{ kind: "recur", cell: "lstm", hidden: 2, gives: "mean" }]),
+  "the filter's gradient of groups of one input channel": network([5, 1, 2], [conv({ to: 12, groups: 2 })]),
+};
+
+test.each(NETWORK_TARGETS.map(target => ({ name: target.name, target })))("networks that were found on $name", async ({ name, target }) => {
+  if (target.missing !== undefined) {
+    notRunOn(name, target.missing);
+    return;
+  }
+  const differences = await differencesOn(target, Object.values(FOUND));
+  expect(Object.fromEntries(Object.keys(FOUND).map((found, i) => [found, differences[i]]))).toEqual(Object.fromEntries(Object.keys(FOUND).map(found => [found, null])));
+  ranOn(name, Object.keys(FOUND).length);
+});
