@@ -63,6 +63,11 @@ export class Knowledge {
     const count = subSize(this.resolve(to), start);
     const last = this.#multiple(count) % step === 0 ? step : 1;
     const symbols = this.#withoutEmpty(count);
+    // Of one value it is that value, so that sums with it are what is left of them.
+    if (typeof count === "number" && count > 0 && count <= last) {
+      symbols.delete(name);
+      return new Knowledge(symbols, new Map(this.#equal).set(name, start), this.#facts);
+    }
     const symbol = { order: symbols.size, lower: [0], upper: alternatives(subSize(count, last)), multipleOf: step };
     if (start === 0) return new Knowledge(symbols.set(name, symbol), without(this.#equal, name), this.#facts);
     const offset = `${name}'`;
@@ -128,7 +133,7 @@ export class Knowledge {
     const known = this.#found.ranges.get(name);
     if (known) return known;
     const symbol = this.#symbols.get(name);
-    if (!symbol) return { min: -Infinity, max: Infinity };
+    if (!symbol) return this.#equal.has(name) ? this.range(this.#equal.get(name)!) : { min: -Infinity, max: Infinity };
     const range = {
       min: Math.max(-Infinity, ...symbol.lower.map(b => this.range(b).min)),
       max: Math.min(Infinity, ...symbol.upper.map(b => this.range(b).max)),
