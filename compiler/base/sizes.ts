@@ -499,7 +499,8 @@ export function smallestBelowZero(size: Size, decls: readonly DimDecl[]): { read
   if (typeof size === "number") return size < 0 ? { size, values: {} } : null;
   const names = dimsOf(size);
   const used = decls.filter((d, i) => names.has(d.name) && decls.findIndex(other => other.name === d.name) === i);
-  if (sizeRange(size, name => used.find(d => d.name === name)).min >= 0) return null;
+  // Of a size that words make of shapes, the dims are declared elsewhere.
+  if (used.length < names.size || sizeRange(size, name => used.find(d => d.name === name)).min >= 0) return null;
   let found: { readonly size: number; readonly values: DimValues } | null = null;
   for (let corner = 0; corner < Math.min(2 ** used.length, MOST_CORNERS); corner++) {
     const values = Object.fromEntries(used.map((d, i) => [d.name, endOf(d, (corner >> i) % 2 === 1)]));

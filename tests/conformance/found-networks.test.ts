@@ -11,10 +11,17 @@ const network = (shape: Network["input"]["shape"], layers: Network["layers"], mo
 const conv = (options: { readonly [name: string]: number | readonly number[] }): Network["layers"][number] =>
   ({ kind: "conv", to: 1, kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: -1, groups: 1, bias: false, ...options });
 
+const S = { name: "S", bind: "call", min: 3, max: 9, values: [4, 3] } as const;
+const B = { name: "B", bind: "call", min: 0, max: 7, values: [0, 3] } as const;
+
 const FOUND: { readonly [name: string]: Network } = {
   "the variance of one element, which is a scalar on the way": network([1], [{ kind: "reduce", axis: 1, how: "variance", result: "keep" }]),
   "gates of an LSTM, whose input only the loop reads": network([5, 1], [{ kind: "recur", cell: "lstm", hidden: 2, gives: "mean" }]),
   "the filter's gradient of groups of one input channel": network([5, 1, 2], [conv({ to: 12, groups: 2 })]),
+  "rows as wide as a sum, in an image of one row": network([1, { dim: "B", times: 1, plus: 1 }, 8], [conv({})], { dims: [B] }),
+  "attention over fewer positions than a dim has": network([{ dim: "S", times: 1, plus: 0 }, 2], [
+    { kind: "cut", axis: 0, other: 2 }, { kind: "attention", heads: 1, width: 2, causal: true, reach: -1, bias: false, rope: false, keys: 0 },
+  ], { dims: [S] }),
 };
 
 test.each(NETWORK_TARGETS.map(target => ({ name: target.name, target })))("networks that were found on $name", async ({ name, target }) => {
