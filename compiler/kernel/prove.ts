@@ -39,6 +39,8 @@ export class Knowledge {
   readonly #equal: ReadonlyMap<string, Size>;
   /** Each is at least 0. */
   readonly #facts: readonly Size[];
+  /** One of the facts is false, so that nothing is ever here. */
+  readonly isNever: boolean;
   /** What was found out of these symbols and facts before. */
   readonly #found: Found;
 
@@ -46,6 +48,7 @@ export class Knowledge {
     this.#symbols = symbols;
     this.#equal = equal;
     this.#facts = facts;
+    this.isNever = facts.some(f => typeof f === "number" && f < 0);
     this.#found = found;
   }
 
@@ -107,7 +110,7 @@ export class Knowledge {
   /** With the fact that a size is at least 0. One about a single symbol tightens its bounds. */
   withFact(atLeast0: Size): Knowledge {
     const fact = this.resolve(atLeast0);
-    if (typeof fact === "number") return this;
+    if (typeof fact === "number") return fact >= 0 ? this : new Knowledge(this.#symbols, this.#equal, [...this.#facts, fact]);
     const [term, rest] = fact.terms;
     const name = term && term.atoms.length === 1 && term.atoms[0]?.kind === "dim" ? term.atoms[0].name : undefined;
     const symbol = name === undefined ? undefined : this.#symbols.get(name);
@@ -150,6 +153,7 @@ export class Knowledge {
 
   /** Whether the size is at least 0 at every value of its symbols. */
   isNonNegative(s: Size): boolean {
+    if (this.isNever) return true;
     const resolved = this.resolve(s);
     if (typeof resolved === "number") return resolved >= 0;
     const known = this.#found.nonNegative.get(resolved.key);

@@ -287,6 +287,6 @@ class Verifier {
       if (!knows.isNonNegative(i)) this.#refuse(3, `index ${axis} may be negative in ${text()}`);
       if (!knows.isNonNegative(subSize(subSize(b.shape[axis]!, width), i))) this.#refuse(3, `index ${axis} may be too large in ${text()}`);
     });
-    if (b.space === "global") this.#accesses.push({ buffer: b.name, kind, index: at, shape: b.shape, lanes, rows, knows });
+    if (b.space === "global" && !knows.isNever) this.#accesses.push({ buffer: b.name, kind, index: at, shape: b.shape, lanes, rows, knows });
   }
 }

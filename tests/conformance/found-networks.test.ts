@@ -32,4 +32,4 @@ test.each(NETWORK_TARGETS.map(target => ({ name: target.name, target })))("netwo
   const differences = await differencesOn(target, Object.values(FOUND));
   expect(Object.fromEntries(Object.keys(FOUND).map((found, i) => [found, differences[i]]))).toEqual(Object.fromEntries(Object.keys(FOUND).map(found => [found, null])));
   ranOn(name, Object.keys(FOUND).length);
-});
+}, 900_000);
