@@ -1,18 +1,18 @@
 // Procedures: structured control around entries, traced once into plain data, so that an executable runs them without
 // TypeScript. What they hold are scalars, tensors that stay where they lie, lists and text, in numbered slots.
 import { SluiceError } from "../base/diagnostics.ts";
-import type { DType } from "../base/dtypes.ts";
+import { type DType, isFloat } from "../base/dtypes.ts";
 import { nearestText } from "../base/names.ts";
 import type { Size } from "../base/sizes.ts";
-import { type Graph, inputsOf, isTuple } from "../graph/graph.ts";
+import { type Graph, inputsOf, isTuple, type TensorType } from "../graph/graph.ts";
 import { numberBounds, type Procedure as Traced, type ProcedureArg, type ProcedureStep, type ScalarExpr, type Slot, type TextExpr } from "../plan/procedure.ts";
 import { type Num, requireCount, type Spec } from "./dims.ts";
 import { branchesAt, conditionError } from "./conditions.ts";
-import { hasSource, type HasSource, hostExpr, type Operand, requireValue, typeOfSource, unreadConditions } from "./operands.ts";
+import { hasSource, hostExpr, type Operand, requireValue, typeOfSource, unreadConditions } from "./operands.ts";
 import { userSpan } from "./source.ts";
 import { type Group, statesOf } from "./state.ts";
 import type { F32, Scalar, Tensor, U8 } from "./tensor.ts";
-import { hostScalar, hostTensor } from "./value.ts";
+import { hostScalar, hostTensor, requireDType } from "./value.ts";
 
 export interface EntryHandle {
   name: string | null;
@@ -69,6 +69,7 @@ export function callEntry(e: EntryHandle, graph: Graph, given: { readonly [name:
   const inputs = wanted.map(({ name, type }) => {
     const x = given[name] as Operand;
     const isTensor = hasSource(x) && typeOfSource(x.source).shape.length > 0;
+    if (hasSource(x)) requireFits(e.name!, name, typeOfSource(x.source), type);
     if (isTensor || type.shape.length > 0) return { name, tensor: slotOf(x, `input ${name}`) };
     if (typeof x === "number") requireValue(x, type.dtype);
     return { name, scalar: hostExpr(x) };
@@ -81,6 +82,22 @@ export function callEntry(e: EntryHandle, graph: Graph, given: { readonly [name:
     if (isTuple(type)) throw new SluiceError({ code: "PROC007", message: `output ${o.name} is not a tensor`, span: userSpan() });
     return [o.name, hostTensor(outputs[i]!.slot, type)];
   }));
+}
+
+/** A value has the input's dtype and as many axes; sizes are known when it runs. A scalar becomes any dtype that holds it. Throws SluiceError PROC009. */
+function requireFits(entry: string, name: string, given: TensorType, wanted: TensorType): void {
+  const isScalar = given.shape.length === 0 && wanted.shape.length === 0;
+  const fits = isScalar ? isFloat(wanted.dtype) || !isFloat(given.dtype) : given.dtype === wanted.dtype && given.shape.length === wanted.shape.length;
+  if (fits) return;
+  const axes = (t: TensorType): string => (t.shape.length === 0 ? "a scalar" : t.shape.length === 1 ? "one axis" : `${t.shape.length} axes`);
+  const text = (t: TensorType): string => `${t.dtype}, ${axes(t)}`;
+  throw new SluiceError({ code: "PROC009", message: `input ${name} of ${entry} is of another kind`, span: userSpan(), found: text(given), expected: text(wanted), ...(isScalar ? { hint: `round it as you mean it: x.floor().cast("${wanted.dtype}")` } : {}) });
+}
+/** What decides a branch or a round is a bool. Throws SluiceError PROC010. */
+function conditionExpr(word: string, x: unknown): ScalarExpr {
+  const isBool = typeof x === "boolean" || (hasSource(x) && typeOfSource(x.source).dtype === "bool");
+  if (!isBool) throw new SluiceError({ code: "PROC010", message: `${word}: the condition is no bool`, span: userSpan(), found: hasSource(x) ? `a scalar of ${typeOfSource(x.source).dtype}` : typeof x, expected: "a comparison of scalars", hint: "compare it: x.gt(0)" });
+  return hostExpr(x as Operand);
 }
 
 /** Sizes are given for dims of the entry, within their bounds as far as they are numbers. Throws SluiceError PROC006 or DIM001. */
@@ -154,6 +171,11 @@ export interface Procedure<A = any> { readonly args: A; readonly body: (a: never
 const procedures = new WeakSet<object>();
 /** Structured control around entries. Traced once: conditions are scalars, so no TypeScript is left in an executable. */
 export function procedure<const A extends { readonly [name: string]: Arg<any> }>(args: A, body: (a: { readonly [k in keyof A]: A[k] extends Arg<infer T> ? T : never }) => void): Procedure<A> {
+  if (typeof body !== "function") throw new SluiceError({ code: "TRACE010", message: "a procedure has no function", span: userSpan(), found: typeof body, expected: "procedure({ steps: int(500) }, ({ steps }) => { … })" });
+  for (const [name, a] of Object.entries(args)) {
+    if (typeof a !== "object" || a === null || typeof a.make !== "function") throw new SluiceError({ code: "TRACE010", message: `argument ${name} of a procedure is not described`, span: userSpan(), found: typeof a, expected: "int(500), real(0.1), flag(), text(), file() or picture()" });
+    if (!/^[A-Za-z][\w-]*$/.test(name)) throw new SluiceError({ code: "TRACE010", message: `an argument cannot be called ${JSON.stringify(name)}`, span: userSpan(), found: `--${name}`, expected: "letters, digits, _ and -, a letter first" });
+  }
   const p: Procedure<A> = { args, body: body as (a: never) => void, span: userSpan() };
   procedures.add(p);
   return p;
@@ -167,7 +189,8 @@ export function traceProcedure(name: string, p: Procedure<{ readonly [name: stri
   unreadConditions.clear();
   try {
     const args = Object.entries(p.args).map(([key, a]) => ({ key, a, slot: r.slot() }));
-    (p.body as (a: object) => void)(Object.fromEntries(args.map(({ key, a, slot }) => [key, a.make(slot)])));
+    const returned: unknown = (p.body as (a: object) => unknown)(Object.fromEntries(args.map(({ key, a, slot }) => [key, a.make(slot)])));
+    if (returned instanceof Promise) throw new SluiceError({ code: "PROC012", message: `procedure ${name} is async`, span: p.span, found: "a promise", expected: "a function that is traced at once", hint: "what it calls is recorded, and runs later: there is nothing to await" });
     for (const span of unreadConditions.values()) if (span !== null && branchesAt(span)) throw conditionError(span);
     const declared = args.map(({ key, a, slot }): ProcedureArg => ({
       name: key, kind: a.kind, help: a.help, slot,
@@ -189,11 +212,12 @@ export function repeat(count: Num, body: (i: Scalar<"i32">) => void): void {
 /** While the condition holds; it is evaluated anew before each round. */
 export function loop(condition: () => Scalar<"bool">, body: () => void): void {
   const r = recording();
-  step({ kind: "while", condition: hostExpr(condition() as unknown as HasSource), body: r.nested(body) });
+  if (typeof condition !== "function") throw new SluiceError({ code: "PROC010", message: "loop: the condition is no function", span: userSpan(), found: "a condition that is computed once", expected: "loop(() => x.lt(3), body)", hint: "it is evaluated anew before each round" });
+  step({ kind: "while", condition: conditionExpr("loop", condition()), body: r.nested(body) });
 }
 export function when(condition: Scalar<"bool">, yes: () => void, no: () => void = () => undefined): void {
   const r = recording();
-  step({ kind: "if", condition: hostExpr(condition as unknown as HasSource), yes: r.nested(yes), no: r.nested(no) });
+  step({ kind: "if", condition: conditionExpr("when", condition), yes: r.nested(yes), no: r.nested(no) });
 }
 /** In the last of every n rounds. */
 export function every(n: number, i: Scalar<"i32">, body: () => void): void {
@@ -217,12 +241,14 @@ export function variable(init: Num, dtype: DType = "i32"): Variable {
 /** A growing list of numbers in host memory; its length is a scalar. */
 export interface List<out D extends DType> { readonly length: Scalar<"i32">; push(x: Tensor<D, any> | number, count?: Num): void; at(i: Num): Scalar<D>; /** First index of a value, or −1. */ find(x: Num): Scalar<"i32">; clear(): void; range(start: Num, length: Num): Tensor<D, [any]> }
 export function list<D extends DType>(dtype: D): List<D> {
+  requireDType("list", dtype);
   const slot = recording().slot();
   step({ kind: "list_new", list: slot, dtype });
   return {
     get length() { return hostScalar({ kind: "list_length", list: slot }, "i32") as Scalar<"i32">; },
     push(x, count) {
       const isTensor = hasSource(x) && typeOfSource(x.source).shape.length > 0;
+      if (typeof x === "number") requireValue(x, dtype);
       step({ kind: "list_push", list: slot, value: isTensor ? { tensor: slotOf(x, "what is pushed"), ...(count === undefined ? {} : { count: hostExpr(count as Operand) }) } : { scalar: hostExpr(x as Operand) } });
     },
     at: i => hostScalar({ kind: "list_at", list: slot, index: hostExpr(i as Operand) }, dtype) as Scalar<D>,
@@ -237,7 +263,11 @@ export function list<D extends DType>(dtype: D): List<D> {
 }
 
 // what a procedure may do besides calling entries: a closed list
-const textParts = (x: Text | string): TextExpr => (typeof x === "string" ? [x] : x.parts);
+function textParts(x: Text | string): TextExpr {
+  if (typeof x === "string") return [x];
+  if (typeof x === "object" && x !== null && "parts" in x) return x.parts;
+  throw new SluiceError({ code: "PROC011", message: "this is no text or path", span: userSpan(), found: hasSource(x) ? "a tensor" : String(x), expected: "text, or an argument of text() or file()" });
+}
 /** The states of a group by their paths in it; a state or stream alone by its own name. */
 function statesIn(word: "save" | "load", of: Group): { name: string; state: string }[] {
   const list = statesOf(of);
@@ -250,7 +280,11 @@ function statesIn(word: "save" | "load", of: Group): { name: string; state: stri
 }
 /** Metrics: a table on a terminal, one JSON object a line with --json. */
 export function log(values: { readonly [name: string]: Num }): void {
-  step({ kind: "log", values: Object.entries(values).map(([name, value]) => ({ name, value: hostExpr(value as Operand) })) });
+  const scalar = (name: string, value: unknown): ScalarExpr => {
+    if (!hasSource(value) || typeOfSource(value.source).shape.length === 0) return hostExpr(value as Operand);
+    throw new SluiceError({ code: "PROC009", message: `log: ${name} is a tensor`, span: userSpan(), found: `${typeOfSource(value.source).shape.length} axes`, expected: "a scalar", hint: "reduce it in its entry and return that: x.mean(); emit gives whole tensors away" });
+  };
+  step({ kind: "log", values: Object.entries(values).map(([name, value]) => ({ name, value: scalar(name, value) })) });
 }
 /** Leaves the program at once, in order: text to the terminal, rows to a file, an async iterator in Node. */
 export function emit(name: string, value: Text | Tensor): void {

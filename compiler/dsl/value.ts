@@ -3,12 +3,12 @@ import { SluiceError } from "../base/diagnostics.ts";
 import { type DType, DTYPES, isDType, isFloat } from "../base/dtypes.ts";
 import { nearestText } from "../base/names.ts";
 import { floorDivSize, modSize, mulSize, sameSize, sizeText, type Size } from "../base/sizes.ts";
-import { spanText } from "../base/span.ts";
 import { allAxes } from "../graph/build.ts";
 import type { BinaryOp, NodeId, TensorType, UnaryOp } from "../graph/graph.ts";
 import type { ScalarBinary, ScalarExpr, ScalarUnary } from "../plan/procedure.ts";
 import { requireAtLeast, requireInside } from "./bounds.ts";
 import { composite } from "./composite.ts";
+import { coercionError, describe } from "./coercion.ts";
 import { type DimLike, Dim, type Num, requireCount, requireSize, type Span } from "./dims.ts";
 import { axesOf, axisOf, broadcastShapes, hasSource, type HasSource, hostExpr, isHost, joined, type MadeWhereUsed, nodeOf, type Operand, operandNode, type Source, typeOfSource, unreadConditions } from "./operands.ts";
 import { rearrangePattern } from "./rearrange.ts";
@@ -51,12 +51,7 @@ class Value implements HasSource {
 
   /** What `x > y`, `x + 1` and a template ask for. Throws SluiceError TRACE009: there is no value yet. */
   [Symbol.toPrimitive](wanted: "string" | "number" | "default"): never {
-    const isText = wanted === "string";
-    throw new SluiceError({
-      code: "TRACE009", message: `a tensor is used as ${isText ? "text" : "a number of JavaScript"}`, span: userSpan(), found: `${describe(this.source)}, which has no value while the program is traced`,
-      expected: isText ? "text that is known when the program is traced" : "words for tensors: add, mul, gt, eq, …",
-      hint: isText ? "x.print(label) prints it when the program runs; its dtype and shape are x.dtype and x.shape" : "compare by x.gt(y), then choose by condition.where(yes, no), or in a procedure by when(condition, yes, no)",
-    });
+    throw coercionError(this.source, wanted === "string");
   }
   /** What console.log and util.inspect show. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
@@ -388,22 +383,7 @@ class StateValue extends Value {
   }
 }
 
-/** `f32[B, 784] by matmul at net.ts:12:20`, `state w: f32[784]`. */
-function describe(s: Source): string {
-  const type = typeOfSource(s);
-  const text = `${type.dtype}${shapeText(type)}`;
-  switch (s.kind) {
-    case "node": {
-      const { op, span } = s.trace.b.nodes[s.id]!;
-      return `tensor ${text}${op === "input" ? ", an input" : ` by ${op}`}${span ? ` at ${spanText(span)}` : ""}`;
-    }
-    case "state": return `state ${s.handle.name ?? "without a name yet"}: ${text}`;
-    case "host": return `${type.shape.length === 0 ? "scalar" : "tensor"} ${text} of a procedure`;
-    case "constant": return `constant ${text}`;
-  }
-}
-
-function requireDType(word: string, dtype: string): void {
+export function requireDType(word: string, dtype: string): void {
   if (!isDType(dtype)) throw new SluiceError({ code: "DTYPE006", message: `${word}: there is no dtype ${dtype}`, span: userSpan(), found: String(dtype), expected: nearestText(String(dtype), Object.keys(DTYPES), 12) });
 }
 /** Two keys that say the same axis would leave one of them out. */

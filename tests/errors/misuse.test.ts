@@ -1,7 +1,10 @@
 // Words that are given what they do not take: one clear error at the user's line, where JavaScript would say that something
 // undefined has no property, or say nothing and compute something else.
 import { describe, expect, test } from "vitest";
-import { dim, entry, evaluate, constant, f32, gradientsOf, i32, iterate, linear, random, state, type Tensor, traceProgram, withGradient } from "sluice";
+import {
+  constant, dim, emit, entry, evaluate, f32, gradientsOf, i32, int, iterate, linear, list, log, loop, procedure, random, read, save, state, type Tensor, traceProgram, variable, when,
+  withGradient,
+} from "sluice";
 
 const B = dim("B", { max: 8 });
 const refusal = (f: () => unknown): string => {
@@ -33,6 +36,40 @@ test.each<readonly [string, () => unknown, string]>([
   const said = refusal(f);
   expect(said).toMatch(/^tests\/errors\/misuse\.test\.ts:\d+:\d+: error /);
   expect(said.replace(/^\S+ error /, "").slice(0, text.length)).toBe(text);
+});
+
+describe("in a procedure", () => {
+  const step = entry({ x: f32(3), n: i32() }, ({ x, n }) => ({ loss: x.mul(w).mean(), y: x, k: n.add(1) }));
+  const run = (body: () => unknown) => traceProgram({ w, step, p: procedure({}, body as () => void) }, "misuse");
+  const vector = () => read("b.npy", { x: f32(3) }).x;
+  test.each<readonly [string, () => unknown, string]>([
+    ["a condition that is a counter", () => run(() => when(variable(3) as never, () => undefined)), "PROC010: when: the condition is no bool\n  found:    a scalar of i32"],
+    ["a condition that is a number", () => run(() => when(3 as never, () => undefined)), "PROC010: when: the condition is no bool\n  found:    number"],
+    ["a loop over a condition that is computed once", () => run(() => loop(variable(1).lt(3) as never, () => undefined)), "PROC010: loop: the condition is no function"],
+    ["a tensor in a log", () => run(() => log({ y: step({ x: vector(), n: 1 }).y as never })), "PROC009: log: y is a tensor"],
+    ["a path that is none", () => run(() => save(undefined as never, w)), "PROC011: this is no text or path\n  found:    undefined"],
+    ["an output that is none", () => run(() => emit("a", undefined as never)), "PROC011: this is no text or path\n  found:    undefined"],
+    ["a tensor of another dtype for an input", () => run(() => step({ x: read("b.npy", { x: i32(3) }).x as never, n: 1 })), "PROC009: input x of step is of another kind\n  found:    i32, one axis\n  expected: f32, one axis"],
+    ["a tensor of other axes for an input", () => run(() => step({ x: read("b.npy", { x: f32(1, 3) }).x as never, n: 1 })), "PROC009: input x of step is of another kind\n  found:    f32, 2 axes\n  expected: f32, one axis"],
+    ["a fraction for an input of integers", () => run(() => step({ x: vector(), n: step({ x: vector(), n: 1 }).loss as never })), "PROC009: input n of step is of another kind\n  found:    f32, a scalar\n  expected: i32, a scalar\n  hint:     round it as you mean it"],
+    ["a list of no dtype", () => run(() => list("int" as never)), "DTYPE006: list: there is no dtype int"],
+    ["a fraction into a list of integers", () => run(() => list("i32").push(1.5)), "DTYPE001: 1.5 is not a whole number"],
+    ["a function that is async", () => run(async () => log({ a: 1 })), "PROC012: procedure p is async"],
+    ["an argument that is a number", () => procedure({ a: 3 as never }, () => undefined), "TRACE010: argument a of a procedure is not described"],
+    ["an argument whose name is no flag", () => procedure({ "a b": int(3) }, () => undefined), "TRACE010: an argument cannot be called \"a b\""],
+    ["no function at all", () => procedure({}, undefined as never), "TRACE010: a procedure has no function"],
+  ])("%s", (_, f, text) => {
+    const said = refusal(f);
+    expect(said).toMatch(/^tests\/errors\/misuse\.test\.ts:\d+:\d+: error /);
+    expect(said.replace(/^\S+ error /, "").slice(0, text.length)).toBe(text);
+  });
+  test("what fits is taken: bools, counters for floats, scalars that an entry gave", () => {
+    expect(refusal(() => run(() => {
+      const { loss, k } = step({ x: vector(), n: variable(1) });
+      when(loss.lt(0.1).and(k.gt(3)), () => log({ loss, k }));
+      when(true as never, () => void step({ x: vector(), n: k }));
+    }))).toBe("nothing was refused");
+  });
 });
 
 describe("a gradient by hand", () => {
