@@ -4,7 +4,7 @@
 // and maximum are bounded by their definitions, and a quotient that can stand alone on one side is multiplied away.
 // Sound, not complete: `false` means that no proof was found.
 import {
-  addSize, type Atom, atomSize, type DimDecl, dimSize, dimsOf, floorDivSize, modSize, mulSize, productOf, type Range, type Size, sizeRange, sizeText, subSize, substituteSize,
+  addSize, type Atom, atomSize, type DimDecl, dimSize, dimsOf, floorDivSize, modSize, mulSize, productOf, type Range, type Size, sizeRange, sizeText, splitConstant, subSize, substituteSize,
 } from "../base/sizes.ts";
 
 interface Symbol {
@@ -24,12 +24,14 @@ interface Found {
 /** A proof under way: how many steps it may still take, what could not be shown on the way, and which bounds of a quotient it tries first. */
 interface Attempt {
   steps: number;
+  /** How often there were none left: what fails by that is not known to be false. */
+  gaveUp: number;
   readonly failed: Set<string>;
   readonly first: "multiplied" | "inside";
 }
 
 const MAX_STEPS = 400;
-const attempt = (first: Attempt["first"] = "multiplied"): Attempt => ({ steps: MAX_STEPS, failed: new Set(), first });
+const attempt = (first: Attempt["first"] = "multiplied"): Attempt => ({ steps: MAX_STEPS, gaveUp: 0, failed: new Set(), first });
 const gcd = (a: number, b: number): number => (b === 0 ? Math.abs(a) : gcd(b, a % b));
 
 /** What is known at one place of a kernel. Immutable; inner scopes are made by the methods that add knowledge. */
@@ -76,20 +78,22 @@ export class Knowledge {
     const offset = `${name}'`;
     return new Knowledge(symbols.set(offset, symbol), new Map(this.#equal).set(name, addSize(start, dimSize(offset))), this.#facts);
   }
-  /** The symbols where a count is at least 1: then so is each factor of it that is never negative. */
+  /** The symbols where a count is at least 1: then nothing that is a factor of all of it is 0. */
   #withoutEmpty(count: Size): Map<string, Symbol> {
     const symbols = new Map(this.#symbols);
     const visit = (s: Size): void => {
       if (typeof s === "number") return;
-      const [t, constant] = s.terms;
-      const atLeast = constant === undefined ? 1 : constant.atoms.length === 0 ? 1 - constant.coefficient : undefined;
-      if (!t || s.terms.length > 2 || atLeast === undefined || t.coefficient < 1 || (t.atoms.length > 1 && (atLeast !== 1 || t.atoms.some(a => this.range(atomSize(a)).min < 0)))) return;
-      for (const atom of t.atoms) {
-        const least = Math.ceil(atLeast / t.coefficient);
+      const { rest, constant } = splitConstant(s);
+      if (typeof rest === "number" || constant > (rest.terms.length === 1 ? Infinity : 0)) return;
+      const [first, ...others] = rest.terms;
+      for (const atom of first!.atoms) {
+        // Of one symbol alone more may be known than that it is not 0.
+        const least = others.length === 0 && first!.atoms.length === 1 && first!.coefficient > 0 ? Math.ceil((1 - constant) / first!.coefficient) : constant <= 0 ? 1 : 0;
+        if (least < 1 || others.some(t => !t.atoms.some(a => a.key === atom.key)) || this.range(atomSize(atom)).min < 0) continue;
         const symbol = atom.kind === "dim" ? symbols.get(atom.name) : undefined;
-        if (atom.kind === "dim" && symbol && this.range(dimSize(atom.name)).min < least) symbols.set(atom.name, { ...symbol, lower: [least, ...symbol.lower] });
-        else if (atom.kind === "floordiv" && least === 1 && this.range(atom.b).min >= 1) visit(addSize(subSize(atom.a, atom.b), 1));
-        else if (atom.kind === "min" && least === 1) [atom.a, atom.b].forEach(visit);
+        if (atom.kind === "dim" && symbol && this.range(atomSize(atom)).min < least) symbols.set(atom.name, { ...symbol, lower: [least, ...symbol.lower] });
+        else if (atom.kind === "floordiv" && this.range(atom.b).min >= 1) visit(addSize(subSize(atom.a, atom.b), 1));
+        else if (atom.kind === "min") [atom.a, atom.b].forEach(visit);
       }
     };
     visit(count);
@@ -243,13 +247,13 @@ export class Knowledge {
           yield one(subSize(atom.a, times * max));
           return;
         }
-        const digit = quotientOf(atom);
-        if (digit) yield this.#unrounded(digit, side);
         if (side === "lower") yield one(0);
         else {
           yield one(subSize(atom.b, gcd(this.#multiple(atom.a), this.#multiple(atom.b))));
           if (this.#prove(atom.a, fuel, [])) yield one(atom.a);
         }
+        const digit = quotientOf(atom);
+        if (digit) yield this.#unrounded(digit, side);
         return;
       }
       case "floordiv": {
@@ -291,9 +295,25 @@ export class Knowledge {
     if (typeof s === "number") return s >= 0;
     if (this.range(s).min >= 0) return true;
     const key = used.length === 0 ? s.key : `${s.key} ${used.map(sizeText).join()}`;
-    if (fuel.failed.has(key) || fuel.steps-- <= 0) return false;
+    if (fuel.failed.has(key)) return false;
+    if (fuel.steps <= 0) {
+      fuel.gaveUp++;
+      return false;
+    }
+    fuel.steps--;
     fuel.failed.add(key);
-    return this.#proveByParts(s, fuel, used) && fuel.failed.delete(key);
+    const before = fuel.gaveUp;
+    const proved = this.#proveByParts(s, fuel, used);
+    if (proved || fuel.gaveUp > before) fuel.failed.delete(key);
+    return proved;
+  }
+  /** With half of the steps that are left, so that others remain for another way. */
+  #withHalf(fuel: Attempt, proof: () => boolean): boolean {
+    const kept = Math.floor(fuel.steps / 2);
+    fuel.steps -= kept;
+    const proved = proof();
+    fuel.steps += kept;
+    return proved;
   }
   #proveByParts(s: Size, fuel: Attempt, used: readonly Size[]): boolean {
     const atom = this.#innermost(s);
@@ -305,7 +325,12 @@ export class Knowledge {
     if (alone !== undefined && this.#prove(alone, fuel, used)) return true;
     // A whole number is at least 0 already if it is more than -1.
     const proves = ({ value, divisor }: Bound, also: readonly Size[]): boolean => this.#prove(subSize(addSize(mulSize(coefficient, value), mulSize(addSize(rest, 1), divisor)), 1), fuel, also);
-    for (const all of this.#bounds(atom!, sign > 0 ? "lower" : "upper", fuel)) if (all.every(b => proves(b, used))) return true;
+    const side = sign > 0 ? "lower" : "upper";
+    const isEither = atom!.kind === "dim" ? this.#symbols.get(atom!.name)![side].length > 1 : atom!.kind === "min" || atom!.kind === "max";
+    for (const all of this.#bounds(atom!, side, fuel)) {
+      const proof = (): boolean => all.every(b => proves(b, used));
+      if (isEither && all.length === 1 ? this.#withHalf(fuel, proof) : proof()) return true;
+    }
     for (const fact of this.#facts) {
       if (used.includes(fact)) continue;
       const from = linear(fact, atom!);
@@ -331,10 +356,16 @@ interface Quotient {
 /** What the atom is the quotient of: a digit ⌊x/m⌋ mod n is that of x mod m·n by m. */
 function quotientOf(atom: Atom): Quotient | undefined {
   if (atom.kind === "floordiv") return atom;
-  if (atom.kind !== "mod" || typeof atom.a === "number") return undefined;
-  const [inner] = atom.a.terms[0]!.atoms;
-  if (inner?.kind !== "floordiv" || inner.key !== atom.a.key) return undefined;
-  return { a: modSize(inner.a, mulSize(inner.b, atom.b)), b: inner.b };
+  const inner = atom.kind === "mod" ? loneQuotient(atom.a) : undefined;
+  if (atom.kind !== "mod" || !inner) return undefined;
+  // ⌊⌊x/l⌋/m⌋ is ⌊x/(l·m)⌋.
+  let { a, b } = inner;
+  for (let next = loneQuotient(a); next; next = loneQuotient(a)) [a, b] = [next.a, mulSize(b, next.b)];
+  return { a: modSize(a, mulSize(b, atom.b)), b };
+}
+function loneQuotient(s: Size): Quotient | undefined {
+  const [atom] = typeof s === "number" ? [] : s.terms[0]!.atoms;
+  return atom?.kind === "floordiv" && typeof s !== "number" && atom.key === s.key ? atom : undefined;
 }
 
 /** value / divisor, not rounded. */

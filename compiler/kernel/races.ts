@@ -186,8 +186,9 @@ class Separation {
   }
 }
 
-/** Whether an index, or part of one, is a quotient or a remainder. */
-const divisions = (s: Size): number => (typeof s === "number" ? 0 : s.terms.reduce((n, t) => n + t.atoms.filter(a => a.kind === "floordiv" || a.kind === "mod").length, 0));
+/** How many quotients and remainders an index is made of. */
+const divisions = (s: Size): number => (typeof s === "number" ? 0 : s.terms.reduce((n, t) => t.atoms.reduce((m, atom) => m + divisionsOf(atom), n), 0));
+const divisionsOf = (atom: Atom): number => (atom.kind === "dim" ? 0 : divisions(atom.a) + divisions(atom.b) + (atom.kind === "floordiv" || atom.kind === "mod" ? 1 : 0));
 
 /**
  * The accesses with pairs of axes as one wherever that takes divisions out of their indices. Nothing is lost by it: as an index

@@ -25,6 +25,7 @@ function expectLowered(graph: Graph, dims?: DimValues): void {
 }
 
 const S = dim("S", { max: 4096 });
+const EMPTY = dim("E", { min: 0, max: 300 });
 const projection = (shape: readonly DimLike[], from: readonly number[], to: readonly number[]): Graph => {
   const layer = linear(from, to);
   return graphOf({ layer, f: entry({ x: f32(...shape, ...from) }, ({ x }) => ({ y: layer(x as never) })) });
@@ -34,11 +35,23 @@ describe("linear", () => {
   it.each([
     ["a batch of one sequence", [1, S], [64], [64]], ["a batch of one, of constant length", [1, 128], [768], [64]], ["ones all around", [1, 1, S, 1], [16], [1, 24, 1]],
     ["heads of 16", [2, 32], [64], [3, 4, 16]], ["heads of 8, three of three", [S], [24], [3, 3, 8]], ["heads of 5", [2, S], [20], [4, 5]], ["from heads", [S], [3, 5], [15]],
+    ["a size that may be 0, twice", [EMPTY, EMPTY], [1], [1]], ["sizes that may be 0, and a sum", [EMPTY, S, EMPTY.plus(1)], [8], [24]], ["a batch of one of a sum", [1, S, EMPTY.plus(1)], [1], [5]],
   ] as const)("over %s", (_, shape, from, to) => expectLowered(projection(shape, from, to)));
 
   it.each([
     ["a batch of one sequence", [1, S], [12], [20]], ["heads of 16", [2, 3], [8], [3, 2, 16]], ["heads of 8, three of three", [S], [6], [3, 3, 8]], ["heads of 5, from heads of 3", [S, 2], [2, 3], [7, 5]],
   ] as const)("over %s computes what it says", (_, shape, from, to) => expectLowered(projection(shape, from, to), { S: 5 }));
+
+  test("with gradients of heads, of which a thread has two", () => {
+    const layer = linear([5, 3], [2, 5]);
+    const optimizer = sgd({ layer }, { rate: 0.1 });
+    const f = entry({ x: f32(2, S, 5, 3) }, ({ x }) => {
+      const loss = layer(x).square().mean();
+      optimizer.step(loss);
+      return { loss };
+    });
+    expectLowered(graphOf({ layer, optimizer, f }));
+  });
 
   test("over any axes", () => {
     const size = fc.constantFrom(1, 2, 3, 4, 5, 8, 16, 17, 48, 64);
@@ -71,6 +84,20 @@ describe("attention", () => {
 describe("convolutions beside an upsampling", () => {
   const [H, W] = [dim("H", { min: 4, max: 64 }), dim("W", { min: 4, max: 64 })];
   const doubled = (x: Tensor): Tensor => x.rearrange("n h w c -> n (h u) (w v) c", { u: 2, v: 2 });
+  it("find their pixels where images shrink twice", () => {
+    const net = { first: conv2d(3, 4, [3, 3], { stride: 2 }), second: conv2d(4, 4, [3, 3], { stride: 2 }) };
+    expectLowered(graphOf({ net, f: entry({ x: f32(2, H, W, 3) }, ({ x }) => ({ y: doubled(net.second(net.first(x)).tanh()) })) }));
+  });
+  it("find their pixels where channels become pixels, forward and backward", () => {
+    const net = { first: conv2d(5, 8, [3, 3], { dilation: 2 }), second: conv2d(2, 5, [5, 3]) };
+    const optimizer = sgd(net, { rate: 0.1 });
+    expectLowered(graphOf({ net, optimizer, f: entry({ x: f32(2, H, W, 5) }, ({ x }) => {
+      const pixels = (net.first(x) as Tensor).rearrange("n h w (u v c) -> n (h u) (w v) c", { u: 2, v: 2 });
+      const loss = (net.second as (x: Tensor) => Tensor)(pixels).square().mean();
+      optimizer.step(loss as never);
+      return { loss };
+    }) }));
+  });
   it("find their pixels, before and after it, forward and backward", () => {
     const net = { before: conv2d(3, 8, [3, 3], { stride: 2 }), after: conv2d(8, 3, [3, 3]) };
     const optimizer = sgd(net, { rate: 0.1 });
