@@ -156,7 +156,6 @@ export class Elements {
       case "concat": return this.#joined(node, at, lanes);
       case "dynamic_slice": return this.value(node.inputs[0]!, this.#offset(node.inputs.slice(1), node.attrs.axes, type.shape, this.type(node.inputs[0]!).shape, at), lanes);
       case "gather": return this.#gathered(id, node, at, lanes);
-      case "reduce": return this.reduced([id], at, lanes)[0]!;
       default:
     }
     throw new InternalError(`${node.op} (node ${id} of ${this.graph.name}) has no value at an index`);

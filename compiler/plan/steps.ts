@@ -57,7 +57,7 @@ export function planGraph(plan: Plan, graph: Graph, bound: ReadonlyMap<NodeId, B
 
 /** How a graph is cut into kernels, beyond what partition thinks best. */
 interface Drafting {
-  /** Values that are stored before they are read. */
+  /** Values that are stored before they are read, and states that updates read from a copy. */
   readonly kept: ReadonlySet<NodeId>;
   /** Whether values that could share a kernel have kernels of their own. */
   readonly apart: boolean;
@@ -91,7 +91,7 @@ class GraphPlan {
     this.#span = span;
     const wanted = [...targets.map(t => t.value), ...graph.effects.map(id => graph.nodes[id]!.inputs[0]!)];
     this.#drafted = draftKernels(graph, wanted, plan.machine, { fusion: plan.fusion, ...drafting });
-    this.#works = [...this.#drafted.works];
+    this.#works = this.#withCopies(this.#drafted.works, drafting.kept);
     for (const [id, buffer] of bound) this.#homes.set(id, buffer);
     const updates = this.#works.filter(w => w.kind === "update");
     const beginningOf = (value: ValueId): ValueId => {
@@ -117,6 +117,18 @@ class GraphPlan {
     }
     const effects = this.#works.flatMap((w, i) => (w.kind === "effect" ? [i] : []));
     effects.slice(1).forEach((second, i) => this.#order.add(effects[i]!, second));
+  }
+
+  /** Updates read copies of the states among what is kept. */
+  #withCopies(works: readonly Work[], kept: ReadonlySet<NodeId>): Work[] {
+    return works.flatMap((w): Work[] => {
+      if (w.kind !== "update") return [w];
+      const states = this.#graph.nodes[w.to]!.inputs.slice(1).filter(id => kept.has(id) && isSource(this.#graph.nodes[id]!));
+      const copies = new Map(states.map(id => [id as ValueId, this.#drafted.temporary(this.#drafted.typeOf(id))]));
+      if (copies.size === 0) return [w];
+      const operands = w.draft.operands.map(o => (o.access === "read" ? { ...o, value: copies.get(o.value) ?? o.value } : o));
+      return [...[...copies].map(([from, to]): Work => ({ kind: "copy", from, to })), { ...w, draft: { ...w.draft, operands } }];
+    });
   }
 
   /** Gives values the buffers of targets where they can have them. Returns what stands in the way of an update in place, if anything does. */
@@ -146,7 +158,8 @@ class GraphPlan {
       else if (!this.#drafted.stored[id] && n.inputs.some(i => ofOld.has(i))) ofOld.add(id);
     });
     const before = nodes.flatMap((n, id) => (ofNew.has(id) ? n.inputs.filter(i => ofOld.has(i) && !ofNew.has(i)) : []));
-    this.#refusal = { state, update: update.to, operands: [...new Set([...operands, ...before])].filter(id => !this.#drafted.stored[id]) };
+    const canBeKept = (id: NodeId): boolean => !this.#drafted.stored[id] || nodes[id]!.op === "state";
+    this.#refusal = { state, update: update.to, operands: [...new Set([...operands.filter(canBeKept), ...before.filter(id => !this.#drafted.stored[id])])] };
   }
 
   #reads(w: Work): ValueId[] {

@@ -56,6 +56,11 @@ const CASES: { readonly [name: string]: Body } = {
     a.put({ 0: 0 }, p);
     b.put({ 0: 0 }, q);
   },
+  eachScattersTheOther: ([a, b], { order }) => {
+    const [p, q] = [a.scatter("add", order, b), b.scatter("add", order, a)];
+    a.set(p);
+    b.set(q);
+  },
   eachFromTheOther: ([a, b], { row }) => {
     const [p, q] = [rows(b, 1, 4).mul(row), rows(a, 2, 4).add(row)];
     a.put({ 0: 3 }, p);
