@@ -1,7 +1,8 @@
 // Sizes that depend on dims: whether something holds for every value within the dims' bounds, so that a program which could
 // read outside of a tensor is refused where it is written, with values that show it.
+import { smallestBelowZero } from "../base/corners.ts";
 import { SluiceError } from "../base/diagnostics.ts";
-import { dimsOf, type DimValues, type Size, sizeText, smallestBelowZero, subSize } from "../base/sizes.ts";
+import { dimsOf, type DimValues, type Size, sizeText, subSize } from "../base/sizes.ts";
 import type { TensorType } from "../graph/graph.ts";
 import { userSpan } from "./source.ts";
 import { axisText, shapeText, trace } from "./trace.ts";

@@ -1,7 +1,8 @@
 // Dims and specs: the sizes of a program, and inputs and states before they have a value.
+import { smallestBelowZero } from "../base/corners.ts";
 import { SluiceError } from "../base/diagnostics.ts";
 import type { DType } from "../base/dtypes.ts";
-import { addSize, type DimDecl, dimSize, divideExactly, mulSize, type Size, sizeText, smallestBelowZero, subSize } from "../base/sizes.ts";
+import { addSize, type DimDecl, dimSize, divideExactly, mulSize, type Size, sizeText, subSize } from "../base/sizes.ts";
 import type { Axis, AxisOf, Diff, Product, Quotient, ShapeOf, Sum } from "./shapes.ts";
 import { userSpan } from "./source.ts";
 import type { Scalar } from "./tensor.ts";
