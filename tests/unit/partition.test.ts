@@ -5,6 +5,9 @@ import { parseGraph } from "../../compiler/graph/parse.ts";
 import { Build } from "../../compiler/graph/build.ts";
 import { GraphBuilder } from "../../compiler/graph/builder.ts";
 import { type Graph, type NodeId, rootsOf, tensorType } from "../../compiler/graph/graph.ts";
+import { conv2d, entry, f32, instanceNorm, type Tensor } from "sluice";
+import { traceProgram } from "../../compiler/dsl/program.ts";
+import { isImageMoments } from "../../compiler/fusion/moments.ts";
 import { draftKernels } from "../../compiler/fusion/drafts.ts";
 import { type Partition, partition, type PartitionOptions } from "../../compiler/fusion/partition.ts";
 import { PartitionInvariantError, verifyPartition } from "../../compiler/fusion/verify-partition.ts";
@@ -49,6 +52,28 @@ describe.each([true, false])("fusion %s", fusion => {
       draftKernels(g, wantedOf(g), machine, { fusion });
     }), { numRuns: 60, seed: 20261129, endOnFailure: true });
     expect(met > 10).toBe(fusion);
+  });
+});
+
+describe("a convolution that makes the one before it again, or does not because what is between is long", () => {
+  const [before, after, norm] = [conv2d(3, 8, [3, 3]), conv2d(8, 3, [3, 3]), instanceNorm(8)];
+  const repeated = <T extends Tensor>(x: T, times: number): T => Array.from({ length: times }).reduce<T>(y => y.mul(0.9).tanh() as unknown as T, x);
+  const graphOf = (first: number, second: number): Graph => {
+    const f = entry({ x: f32(2, 8, 9, 3) }, ({ x }) => ({ y: after(repeated(norm(repeated(before(x), first)), second)) }));
+    return optimize(traceProgram({ before, after, norm, f }, "chained").entries[0]!, { keeps: isImageMoments });
+  };
+  test.each(Object.values(MACHINES))("for $name", machine => {
+    for (const [first, second] of [[0, 0], [12, 0], [0, 12], [8, 8], [17, 0], [0, 17], [17, 17]] as const) {
+      const g = graphOf(first, second);
+      expect(draftKernels(g, wantedOf(g), machine, { fusion: true }).works.length).toBeGreaterThan(1);
+    }
+  });
+  test("it makes it again where little is between", () => {
+    const chained = (first: number, second: number): number => {
+      const g = graphOf(first, second);
+      return partition(g, wantedOf(g), FUSED).chained.size;
+    };
+    expect([chained(0, 0), chained(8, 8)]).toEqual([1, 0]);
   });
 });
 
