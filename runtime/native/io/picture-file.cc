@@ -128,6 +128,8 @@ PictureFile inspectPng(const std::string& path, Bytes bytes) {
       file.pixels = limitedPixels(path, big(data, 0, 4), big(data, 4, 4));
       bits = file.pixels * bitsPerPixel(byteAt(data, 8), byteAt(data, 9));
     } else if (type == "IDAT") {
+      // The decoder would copy nothing to nowhere.
+      if (packed + length == 0) damaged(path, "an empty chunk before all data");
       packed += length;
     } else if (type == "eXIf") {
       file.orientation = exifOrientation(data);

@@ -81,6 +81,7 @@ TEST_CASE("a picture whose size its data cannot fill, or whose data its size can
   CHECK(refused(resized(small, UINT32_MAX, UINT32_MAX)).starts_with("error IMAGE001: p: the picture is too large"));
   const Picture large{.width = 1000, .height = 1000, .rgb = std::vector<std::byte>(3'000'000), .alpha = std::nullopt};
   CHECK(refused(resized(encoded("p.png", large), 2, 2)).starts_with(head + "more data than its size takes"));
+  CHECK(refused(std::string(small).insert(33, std::string("\0\0\0\0IDAT\x35\xaf\x06\x1e", 12))).starts_with(head + "an empty chunk before all data"));
   std::string jpeg = encoded("p.jpg", sample(9, 9, false));
   const size_t frame = jpeg.find("\xff\xc0");
   jpeg.replace(frame + 5, 4, "\x3f\xff\x3f\xff");
