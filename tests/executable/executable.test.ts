@@ -45,7 +45,7 @@ const bytesOf = (name: string): Promise<Uint8Array> => readFile(at(name));
 describe("an executable", () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "sluice-executable-"));
-    for (const [program, name] of [["dsl-examples/noiser", "noiser"], ["tests/errors/programs/running.ts", "running"], ["tests/executable/thumbnail.ts", "thumbnail"]] as const) {
+    for (const [program, name] of [["dsl-examples/noiser", "noiser"], ["tests/errors/programs/running.ts", "running"], ["tests/executable/thumbnail.ts", "thumbnail"], ["dsl-examples/noiser", "noiser.slx"]] as const) {
       const built = build(program, at(name));
       expect(built, built.err).toMatchObject({ code: 0 });
     }
@@ -147,14 +147,21 @@ describe("an executable", () => {
       const text = ({ code, out, err }: Said): unknown => ({ code, out, err: err.replace(/^(cpu|wasm), .*\n/, "").replace(/took .*/, "took") });
       expect(text(theirs), more.join(" ")).toEqual(text(ours));
     }
-    for (const more of [["part.safetensors"], ["net=part.safetensors"], ["part.safetensors", "--states", "rest.safetensors"], ["part.safetensors", "--states", "part.safetensors", "--partial"], ["part.safetensors", "--rename", "in.bais=net.in.bias"], ["part.safetensors", "--rename", "in.bias=net.in.bais"]]) {
-      const [ours, theirs] = [run("noiser", "train", "--states", ...more), sluice("run", resolve("dsl-examples/noiser"), "train", "--states", ...more)];
-      const text = ({ code, out, err }: Said): unknown => ({ code, out, err: err.replace(/^(cpu|wasm), .*\n/, "") });
-      expect(ours.err, more.join(" ")).toMatch(/error LOAD00[1-4]/);
-      expect(text(theirs), more.join(" ")).toEqual(text(ours));
-    }
-    output("noiser", "train", "--steps", "1", "--to", "b.safetensors", "--states", "part.safetensors", "--partial");
     expect(refusal("running", "look", "--states", "misshapen.safetensors")).toBe("error LOAD001: misshapen.safetensors: the file's tensors are not those that are wanted\n  found:    misshapen: `table` f32 [5] instead of f32 [4]\n");
+  });
+
+  const parts: readonly (readonly string[])[] = [
+    ["part.safetensors"], ["net=part.safetensors"], ["part.safetensors", "--states", "rest.safetensors"], ["part.safetensors", "--states", "part.safetensors", "--partial"],
+    ["part.safetensors", "--rename", "in.bais=net.in.bias"], ["part.safetensors", "--rename", "in.bias=net.in.bais"],
+  ];
+  test.each(parts.map(more => [more.join(" "), more] as const))("a part of a module's states, or a name that is none, is refused as `sluice run` does: %s", (_, more) => {
+    const [ours, theirs] = [run("noiser", "train", "--states", ...more), sluice("run", "noiser.slx", "train", "--states", ...more)];
+    const text = ({ code, out, err }: Said): unknown => ({ code, out, err: err.replace(/^(cpu|wasm), .*\n/, "") });
+    expect(ours.err).toMatch(/error LOAD00[1-4]/);
+    expect(text(theirs)).toEqual(text(ours));
+  });
+  test("a part of a module's states is taken where a part is meant", () => {
+    output("noiser", "train", "--steps", "1", "--to", "d.safetensors", "--states", "part.safetensors", "--partial");
   });
 
   const refusals: readonly (readonly [what: string, args: readonly [string, ...string[]], text: string | RegExp])[] = [

@@ -135,6 +135,7 @@ async function readMutated(seed: number, kinds: readonly FileKind[], more: (done
   let longest = 0;
   const watch = watchOver();
   let done = 0;
+  let said = performance.now();
   try {
     for (; more(done); done++) {
       const number = seed + done;
@@ -152,6 +153,10 @@ async function readMutated(seed: number, kinds: readonly FileKind[], more: (done
         counts.set(what, (counts.get(what) ?? 0) + 1);
       }
       if (problems.length > 0) throw new Error(await failureText(file, number, problems));
+      if (performance.now() - said > 10_000) {
+        said = performance.now();
+        console.log(`${done + 1} files`);
+      }
     }
   } finally {
     watch.stop();
