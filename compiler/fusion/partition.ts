@@ -212,7 +212,11 @@ class Partitioner {
       const weight = this.#cutLongPaths();
       const stages = this.#stages();
       const owners = this.#owners(stages);
-      const again = new Set([...this.#nodes.keys()].filter(id => this.#live[id] && !this.#stored[id] && !isAnchor(this.#nodes[id]!.op) && !this.#isRemade(id) && ((weight[id]! > CHEAP && owners[id] === SEVERAL) || (this.#isRepeated(id) && !chains.has(owners[id]!) && (weight[id]! > TRIVIAL || this.#expressions(id, MOST_REPEATED) > MOST_REPEATED)))));
+      const isMadeTwice = (id: NodeId): boolean => weight[id]! > CHEAP && owners[id] === SEVERAL;
+      const isMadeOften = (id: NodeId): boolean =>
+        this.#isRepeated(id) && !chains.has(owners[id]!) && (weight[id]! > TRIVIAL || this.#expressions(id, MOST_REPEATED) > MOST_REPEATED);
+      const again = new Set([...this.#nodes.keys()].filter(id =>
+        this.#live[id] && !this.#stored[id] && !isAnchor(this.#nodes[id]!.op) && !this.#isRemade(id) && (isMadeTwice(id) || isMadeOften(id))));
       // Of a path of such values the last is kept: what feeds only it is fused into it.
       const chosen = [...again].filter(id => !this.#readers[id]!.every(r => again.has(r)));
       if (chosen.length === 0) return { stored: this.#stored, groups: this.#groups(stages), ends: this.#ends, summed: this.#summed, chained: this.#chained };
@@ -277,10 +281,14 @@ class Partitioner {
     if (this.#isFused(read) && this.#expressions(id, MOST_READ) > MOST_READ) this.#store(read);
   }
 
+  /** Whether a kernel finds a value in a buffer, or in the registers where an anchor leaves it. */
+  #isRead(id: NodeId): boolean {
+    return this.#stored[id]! || isSource(this.#nodes[id]!) || isAnchor(this.#nodes[id]!.op);
+  }
   /** Whether a value is computed where it is read, and could be stored. */
   #isFused(id: NodeId): boolean {
     const n = this.#nodes[id]!;
-    return !this.#stored[id] && !isSource(n) && !isAnchor(n.op) && n.op !== "item" && n.op !== "const" && n.op !== "size" && n.op !== "iota";
+    return !this.#isRead(id) && !["item", "const", "size", "iota"].includes(n.op);
   }
   #beneathViews(id: NodeId): NodeId {
     const n = this.#nodes[id]!;
@@ -297,13 +305,14 @@ class Partitioner {
   }
   #expansion(most: number): Expansion {
     const { lanes } = this.#options;
-    return new Expansion(this.#graph, { lanes, most, weightOf: i => ownWeight(this.#nodes[i]!.op), isRead: i => this.#stored[i]! || isSource(this.#nodes[i]!) || isAnchor(this.#nodes[i]!.op) });
+    return new Expansion(this.#graph, { lanes, most, weightOf: i => ownWeight(this.#nodes[i]!.op), isRead: i => this.#isRead(i) });
   }
   /** As if nothing were shared, and nothing read in whole vectors after it was moved. */
   #atMost(id: NodeId): number {
     const n = this.#nodes[id]!;
-    const below = n.inputs.reduce((sum, i) => sum + (this.#stored[i] || isSource(this.#nodes[i]!) || isAnchor(this.#nodes[i]!.op) ? 1 : this.#most[i]!), 0);
-    const often = LEAVES_VECTORS.has(n.op) || (n.op === "slice" && n.attrs.stride.some(s => s !== 1)) ? this.#options.lanes : 1;
+    const below = n.inputs.reduce((sum, i) => sum + (this.#isRead(i) ? 1 : this.#most[i]!), 0);
+    const isByLane = LEAVES_VECTORS.has(n.op) || (n.op === "slice" && n.attrs.stride.some(s => s !== 1));
+    const often = isByLane ? this.#options.lanes : 1;
     return ownWeight(n.op) + often * below + (n.op === "concat" ? 2 * n.inputs.length : 0);
   }
 
