@@ -1,7 +1,7 @@
 // Matrix products for simd machines, batched: c[…, m, n] = Σ a[…, m, k]·b[…, k, n]. A task makes one block of c from panels
 // of a and b that it packs in local memory, with a register tile of some rows by 2 vectors; few rows, or few columns, are
-// made without packing. Floats accumulate by fma in the order of k; where columns are few, in as many partial sums as a
-// vector has lanes. The order follows from shapes alone.
+// made without packing. Floats accumulate by fma in the order of k, over blocks of at most BLOCK steps whose sums are added in
+// their order; where columns are few, in as many partial sums as a vector has lanes. The order follows from shapes alone.
 import { addSize, floorDivSize, maxSize, minSize, mulSize, type Size, sizeRange, subSize } from "../compiler/base/sizes.ts";
 import { add, constant, eq, fma, ge, horizontal, index, lane, le, lt, mul, shuffle, splat } from "../compiler/kernel/expr.ts";
 import { type Buffer, type Expr, REGISTER_TYPE, typeOf } from "../compiler/kernel/ir.ts";
@@ -10,6 +10,7 @@ import type { KernelBuilder } from "./builder.ts";
 import { columnTile, type Contraction, contractionGrid, type Cut, cutOf, exchange, isTurned, roundUp, TILE_ROWS } from "./contraction-cut.ts";
 import type { Sink } from "./fused.ts";
 import { ceilDiv, lanesOf, registerDType } from "./simd.ts";
+import { BLOCK, forBlocks } from "./sums.ts";
 
 /** Steps of k whose panels stay in the cache nearest to the registers. */
 const DEPTH = 512;
@@ -96,6 +97,12 @@ class Product {
     });
   }
 
+  /** Whether a float sum over so much of k is made in blocks. */
+  #isLong(depth: Size, lanes = 1): boolean {
+    if (!isFloatScalar(REGISTER_TYPE[this.#dtype])) return false;
+    return sizeRange(depth, name => this.#c.dims?.find(d => d.name === name) ?? { min: 0, max: Infinity }).max > BLOCK * lanes;
+  }
+
   /** How much of the count goes in whole steps, and whether some is left. */
   #parts(count: Size, step: number): { whole: Size; rest: boolean } {
     // The maximum changes nothing, but shows the verifier that what is left starts at 0 or later.
@@ -121,6 +128,8 @@ class Product {
     const b = k.alloc("b_panels", this.#dtype, [mostColumns / width, step + PANEL_GAP / width, width], "local");
     const a = inPlace ? null : k.alloc("a_panel", this.#dtype, turned ? [step, mostRows] : [tileRows, step], "local");
     const sums = k.alloc("sums", this.#dtype, once ? [tileRows, width] : [mostRows, mostColumns], "local");
+    // A sum of no products is 0.
+    if (!once && !this.#isNeverZero(depth)) k.for_("i", mostRows, i => k.for_("j", mostColumns, j => k.store(sums, [i, j], this.#zero)));
     k.for_("part", ceilDiv(depth, step), part => {
       const from = mulSize(part, step);
       const count = once ? depth : minSize(step, subSize(depth, from));
@@ -238,7 +247,7 @@ class Product {
     });
   }
 
-  /** Makes a tile of sums at a place of their buffer: of the first part of k, or added to what is there. */
+  /** Makes a tile of sums at a place of their buffer: of all of k, or of a part of it, which is added to what is there. */
   #tile(a: readonly ((i: Size) => Expr)[], b: (i: Size, v: number) => Expr, sums: Buffer, [row, column]: readonly [Size, Size], count: Size, part: Size | undefined): void {
     const k = this.#k;
     const lanes = this.#lanes;
@@ -246,9 +255,7 @@ class Product {
     const each = (f: (r: Size, v: number, at: readonly Size[]) => void): void => k.unroll("r", this.#tileRows, r => {
       for (let v = 0; v < 2; v++) f(r, v, [addSize(row, r), addSize(column, v * lanes)]);
     });
-    const clear = (): void => each((r, v) => k.store(acc, [r, v], 0));
-    if (part === undefined) clear();
-    else k.if_(eq(index(part), 0), clear, () => each((r, v, at) => k.store(acc, [r, v], k.load(sums, at, lanes))));
+    each((r, v) => k.store(acc, [r, v], 0));
     const multiply = (i: Size): void => {
       const columns = [0, 1].map(v => b(i, v));
       a.forEach((read, r) => {
@@ -259,7 +266,9 @@ class Product {
     const { whole, rest } = this.#parts(count, 4);
     if (whole !== 0) k.for_("i", whole, i => k.unroll("u", 4, u => multiply(addSize(i, u))), { step: 4 });
     if (rest) k.for_("i", count, multiply, { from: whole });
-    each((r, v, at) => k.store(sums, at, k.load(acc, [r, v])));
+    const keep = (): void => each((r, v, at) => k.store(sums, at, k.load(acc, [r, v])));
+    if (part === undefined) keep();
+    else k.if_(eq(index(part), 0), keep, () => each((r, v, at) => k.store(sums, at, add(k.load(sums, at, lanes), k.load(acc, [r, v])))));
   }
 
   // ---- few rows: every element of b is read once, where it lies
@@ -271,8 +280,11 @@ class Product {
     const { column } = this.#first;
     const exact = m === rows;
     const together = rows <= 2 ? 4 : 2;
+    const isBlocked = this.#isLong(depth);
     const sums = k.alloc("sums", this.#dtype, [rows, columns], "local");
-    k.for_("r", rows, r => k.for_("j", columns, j => k.store(sums, [r, j], this.#zero)));
+    const own = isBlocked ? k.alloc("block_sums", this.#dtype, [rows, columns], "local") : sums;
+    const clear = (b: Buffer): void => k.for_("r", rows, r => k.for_("j", columns, j => k.store(b, [r, j], this.#zero)));
+    clear(sums);
     const count = minSize(columns, subSize(n, column));
     const { whole, rest } = this.#parts(count, this.#lanes);
     const multiply = (i: Size, steps: number): void => {
@@ -283,16 +295,25 @@ class Product {
       const run = (j: Size, lanes: number): void => {
         const bs = Array.from({ length: steps }, (_, s) => this.#b(addSize(i, s), addSize(column, j), lanes));
         values.forEach((row, r) => {
-          const sum = row.reduce<Expr>((total, [one, all], s) => this.#multiplyAdd(lanes === 1 ? one : all, bs[s]!, total), k.load(sums, [r, j], lanes));
-          k.store(sums, [r, j], sum);
+          const sum = row.reduce<Expr>((total, [one, all], s) => this.#multiplyAdd(lanes === 1 ? one : all, bs[s]!, total), k.load(own, [r, j], lanes));
+          k.store(own, [r, j], sum);
         });
       };
       if (whole !== 0) k.for_("j", whole, j => run(j, this.#lanes), { step: this.#lanes });
       if (rest) k.for_("j", count, j => run(j, 1), { from: whole });
     };
-    const deep = this.#parts(depth, together);
-    if (deep.whole !== 0) k.for_("i", deep.whole, i => multiply(i, together), { step: together });
-    if (deep.rest) k.for_("i", depth, i => multiply(i, 1), { from: deep.whole });
+    const steps = (from: Size, most: Size): void => {
+      const deep = this.#parts(most, together);
+      if (deep.whole !== 0) k.for_("i", deep.whole, i => multiply(addSize(from, i), together), { step: together });
+      if (deep.rest) k.for_("i", most, i => multiply(addSize(from, i), 1), { from: deep.whole });
+    };
+    if (isBlocked) {
+      forBlocks(k, 0, depth, BLOCK, (from, most) => {
+        clear(own);
+        steps(from, most);
+        k.for_("r", rows, r => k.for_("j", columns, j => k.store(sums, [r, j], add(k.load(sums, [r, j], this.#lanes), k.load(own, [r, j], this.#lanes))), { step: this.#lanes }));
+      });
+    } else steps(0, depth);
     for (let r = 0; r < rows; r++) {
       const put = (): void => this.#steps("j", this.#lanes, columns, column, n, (j, lanes) => this.#put(r, addSize(column, j), k.load(sums, [r, j], lanes)));
       if (exact) put();
@@ -313,6 +334,7 @@ class Product {
       for (let j = 0; j < columns; j++) k.store(turned, [j, i], this.#b(i, exact ? j : minSize(j, subSize(n, 1)), 1));
     });
     const { whole, rest: hasRest } = this.#parts(depth, this.#lanes);
+    const isBlocked = this.#isLong(depth, this.#lanes);
     const product = (at: Size, rows: number): void => {
       const acc = k.tile("acc", this.#dtype, [rows, columns], this.#lanes);
       const rest = k.tile("rest", this.#dtype, [rows, columns]);
@@ -324,7 +346,18 @@ class Product {
           bs.forEach((b, j) => k.store(into, [r, j], this.#multiplyAdd(value, b, k.load(into, [r, j]))));
         }
       };
-      if (whole !== 0) k.for_("i", whole, i => multiply(acc, i, this.#lanes), { step: this.#lanes });
+      const each = (body: (r: number, j: number) => void): void => { for (let r = 0; r < rows; r++) for (let j = 0; j < columns; j++) body(r, j); };
+      if (isBlocked) {
+        // Lanes are summed in blocks of their own, each as long as a block of one lane.
+        const total = k.tile("total", this.#dtype, [rows, columns], this.#lanes);
+        each((r, j) => k.store(total, [r, j], 0));
+        forBlocks(k, 0, floorDivSize(depth, this.#lanes), BLOCK, (from, count) => {
+          each((r, j) => k.store(acc, [r, j], 0));
+          k.for_("i", count, i => multiply(acc, mulSize(addSize(from, i), this.#lanes), this.#lanes));
+          each((r, j) => k.store(total, [r, j], add(k.load(total, [r, j]), k.load(acc, [r, j]))));
+        });
+        each((r, j) => k.store(acc, [r, j], k.load(total, [r, j])));
+      } else if (whole !== 0) k.for_("i", whole, i => multiply(acc, i, this.#lanes), { step: this.#lanes });
       if (hasRest) k.for_("i", depth, i => multiply(rest, i, 1), { from: whole });
       const total = (r: number, j: number): Expr => {
         const sum = horizontal("add", k.load(acc, [r, j]));

@@ -1,7 +1,7 @@
 // Elementwise graph ops as kernel expressions: one row an op. Values stand in registers at REGISTER_TYPE of their dtype, so
 // narrow integers are wrapped after arithmetic, and f16 and bf16 round only at casts and stores.
 import { InternalError } from "../compiler/base/diagnostics.ts";
-import { type DType, DTYPES, isFloat } from "../compiler/base/dtypes.ts";
+import { type DType, DTYPES, integerRange, isFloat, isInteger } from "../compiler/base/dtypes.ts";
 import type { Arithmetic } from "../compiler/base/random.ts";
 import type { BinaryOp, UnaryOp } from "../compiler/graph/graph.ts";
 import * as e from "../compiler/kernel/expr.ts";
@@ -141,8 +141,17 @@ export function castOperator(x: Expr, from: DType, to: DType): Expr {
     return to === "f16" && narrows ? roundF16(value) : to === "bf16" && narrows ? roundBf16(value) : value;
   }
   if (from === "bool") return e.select(x, e.constant(target, 1, typeOf(x).lanes), 0);
-  // A float goes through the 32-bit integer of its target's sign and saturates there; then narrow integers wrap.
-  return wrapped(isFloat(from) ? e.cast(target, x) : e.bitcast(target, x), to);
+  return isFloat(from) ? saturatedCast(x, to) : wrapped(e.bitcast(target, x), to);
+}
+
+/** A float saturates at 32 bits as it is converted, then at the width of a narrower integer. */
+function saturatedCast(x: Expr, to: DType): Expr {
+  const target = REGISTER_TYPE[to];
+  const whole = e.cast(target, x);
+  if (!isInteger(to) || DTYPES[to].bits === 32) return whole;
+  const { low, high } = integerRange(to);
+  const below = e.min(whole, e.constant(target, high));
+  return target === "u32" ? below : e.max(below, e.constant(target, low));
 }
 
 /** The steps of the random generator on expressions of some lanes. */

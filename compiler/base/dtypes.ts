@@ -9,7 +9,7 @@ export interface DTypeInfo {
   /** Bits of one element in memory; i4 packs two to a byte, low nibble first. */
   readonly bits: 4 | 8 | 16 | 32 | 64;
   readonly kind: "float" | "signed" | "unsigned" | "bool";
-  /** The value nearest to x that this dtype holds; integers truncate towards zero and wrap, as a cast does. */
+  /** The value nearest to x that this dtype holds; a whole number wraps, as a cast from a wider integer does. */
   round(x: number): number;
 }
 
@@ -47,6 +47,18 @@ export const DTYPES: { readonly [D in DType]: DTypeInfo } = {
 export const isDType = (name: string): name is DType => Object.hasOwn(DTYPES, name);
 export const isFloat = (d: DType): d is FloatType => DTYPES[d].kind === "float";
 export const isInteger = (d: DType): d is IntType => DTYPES[d].kind === "signed" || DTYPES[d].kind === "unsigned";
+
+/** The least and the largest value of an integer dtype. */
+export function integerRange(d: IntType): { readonly low: number; readonly high: number } {
+  const { bits, kind } = DTYPES[d];
+  return kind === "signed" ? { low: -(2 ** (bits - 1)), high: 2 ** (bits - 1) - 1 } : { low: 0, high: 2 ** bits - 1 };
+}
+
+/** A float as an integer: truncated towards zero, then the nearest that the dtype holds; NaN is 0. */
+export function saturated(x: number, d: IntType): number {
+  const { low, high } = integerRange(d);
+  return Number.isNaN(x) ? 0 : Math.min(Math.max(Math.trunc(x), low), high) + 0;
+}
 
 /** Bytes that `count` elements take, i4 rounded up to whole bytes. */
 export const byteLength = (d: DType, count: number): number => Math.ceil((DTYPES[d].bits * count) / 8);

@@ -90,6 +90,11 @@ export interface Tensor<out D extends DType = any, out S = any> {
   where<E extends DType, X extends Shape>(yes: Tensor<E, X>, no: number): Tensor<E, Join<S, X>>;
   where<E extends DType, Y extends Shape>(yes: number, no: Tensor<E, Y>): Tensor<E, Join<S, Y>>;
   where<E extends DType, X extends Shape, Y extends Shape>(yes: Tensor<E, X> | number, no: Tensor<E, Y> | number): Tensor<E, Join<S, Join<X, Y>>>;
+  /**
+   * The same values in another dtype. A float becomes an integer by dropping its fraction and saturating: what is too large
+   * is the largest integer of the dtype, what is too small the least, and NaN is 0. An integer becomes a narrower one, or one of
+   * the other sign, by wrapping: its low bits are kept. Floats round to the nearest, ties to even. As bool, all but 0 is true.
+   */
   cast<E extends DType>(dtype: E): Tensor<E, S>;
   /** The same bits as another dtype of 32 bits. */
   bitcast<E extends DType>(dtype: E): Tensor<E, S>;
@@ -97,9 +102,11 @@ export interface Tensor<out D extends DType = any, out S = any> {
   stopGradient(): Tensor<D, S>;
 
   // reduction and scan
+  /** Of no elements 0. */
   sum(): Scalar<D>;
   sum<const A extends AxesOf<S>>(axes: A): Tensor<D, Drop<S, A>>;
   sum<const A extends AxesOf<S>>(axes: A, opts: KeepDims): Tensor<D, Keep<S, A>>;
+  /** Of no elements NaN. */
   mean(): Scalar<D>;
   mean<const A extends AxesOf<S>>(axes: A): Tensor<D, Drop<S, A>>;
   mean<const A extends AxesOf<S>>(axes: A, opts: KeepDims): Tensor<D, Keep<S, A>>;
@@ -107,14 +114,19 @@ export interface Tensor<out D extends DType = any, out S = any> {
   variance(): Scalar<D>;
   variance<const A extends AxesOf<S>>(axes: A): Tensor<D, Drop<S, A>>;
   variance<const A extends AxesOf<S>>(axes: A, opts: KeepDims): Tensor<D, Keep<S, A>>;
+  /** Of no elements −Infinity, the least integer of the dtype, or false. */
   max(): Scalar<D>;
   max<const A extends AxesOf<S>>(axes: A): Tensor<D, Drop<S, A>>;
   max<const A extends AxesOf<S>>(axes: A, opts: KeepDims): Tensor<D, Keep<S, A>>;
+  /** Of no elements Infinity, the largest integer of the dtype, or true. */
   min(): Scalar<D>;
   min<const A extends AxesOf<S>>(axes: A): Tensor<D, Drop<S, A>>;
   min<const A extends AxesOf<S>>(axes: A, opts: KeepDims): Tensor<D, Keep<S, A>>;
+  /** Of no elements 1. */
   prod<const A extends AxesOf<S>>(axes: A): Tensor<D, Drop<S, A>>;
+  /** The position of the first of the largest elements, NaN being the smallest; 0 of an axis without elements. */
   argmax<const A extends AxisIn<S>>(axis: A): I32<Drop<S, A>>;
+  /** The position of the first of the smallest elements, NaN being the largest; 0 of an axis without elements. */
   argmin<const A extends AxisIn<S>>(axis: A): I32<Drop<S, A>>;
   any(): Scalar<"bool">;
   all(): Scalar<"bool">;
@@ -148,9 +160,9 @@ export interface Tensor<out D extends DType = any, out S = any> {
   flip(axis: AxisIn<S>): Tensor<D, S>;
 
   // indexing
-  /** Rows of a table: `[V, H]` at ids `[B, S]` is `[B, S, H]`. Ids are clamped to the bounds. */
+  /** Rows of a table: `[V, H]` at ids `[B, S]` is `[B, S, H]`. Ids are clamped to the bounds; of a table without rows, every row is 0. */
   gather<X extends Shape>(ids: Tensor<"i32" | "u32", X>): Tensor<D, S extends readonly [any, ...infer R] ? [...X, ...R] : any>;
-  /** Elements of the last axis: at ids [B] of [B, V] one of each row, at ids [B, K] K of each. Ids are clamped to the bounds. */
+  /** Elements of the last axis: at ids [B] of [B, V] one of each row, at ids [B, K] K of each. Ids are clamped to the bounds; of an axis without elements, all are 0. */
   takeAlong<X extends Shape>(ids: PickFit<S, X, Tensor<"i32" | "u32", X>>): Tensor<D, X>;
   /** Rows put, added or compared at ids; in the order of the ids, so the bytes are the same each time. Ids out of range are dropped. */
   scatter<X extends Shape>(how: "set" | "add" | "max" | "min", ids: Tensor<"i32" | "u32", X>, rows: Tensor<D>): Tensor<D, S>;

@@ -185,12 +185,19 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     const id = roots[0]!;
     const node = graph.nodes[id]!;
     switch (node.op) {
-      case "contract": return isThreaded ? productWorks(id, contractNest) : [kernel(contractKernel(scope(roots), id, endOf(id), contractionKernel))];
-      case "conv": case "conv_input": return (isThreaded ? threadedConv : convWorks)(id, node);
+      case "contract":
+        // A sum of no products needs no panels.
+        if (node.inputs.some(isEmpty)) return [kernel(contractNest(scope(roots), id, endOf(id)))];
+        return isThreaded ? productWorks(id, contractNest) : [kernel(contractKernel(scope(roots), id, endOf(id), contractionKernel))];
+      case "conv": case "conv_input":
+        if (node.inputs.some(isEmpty)) return [kernel((node.op === "conv" ? convNest : convInputNest)(scope(roots), id, endOf(id)))];
+        return (isThreaded ? threadedConv : convWorks)(id, node);
       case "composite": return (isThreaded ? threadedMoments : momentsWorks)(id);
       case "conv_filter": {
         const s = scope(roots, { inRuns: true });
         const isGeneral = !hasConstantChannels(s, node);
+        // Its products of panels clamp positions into the image, and divide by its sides.
+        if (node.inputs.some(i => isEmpty(i) || (isThreaded && typeOf(i).shape.some(n => s.elements.mayBeEmpty(n))))) return [kernel(convFilterNest(scope(roots), id, endOf(id)))];
         if (isThreaded && (!isGeneral || node.attrs.groups === 1)) return productWorks(id, convFilterNest);
         if (isGeneral) return [{ kind: "kernel", draft: convFilterNest(s, id, endOf(id)) }];
         const gradient = filterGradientOf(s, node);
@@ -213,7 +220,12 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
       default: throw new InternalError(`${node.op} (node ${id} of ${graph.name}) is not lowered`);
     }
   };
-  const works = groups.flatMap(worksOf);
+  /** Nothing is made of results that have no elements, whatever the dims are. */
+  const isEmpty = (id: NodeId): boolean => {
+    const { type } = graph.nodes[id]!;
+    return (isTuple(type) ? type.items : [type]).every(t => t.shape.includes(0));
+  };
+  const works = groups.filter(g => g.roots.some(id => !isEmpty(id) || graph.nodes[id]!.op === "loop")).flatMap(worksOf);
   for (const node of graph.effects) works.push({ kind: "effect", node });
   return { works, stored, typeOf, temporary };
 }

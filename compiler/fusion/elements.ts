@@ -2,9 +2,9 @@
 // An index is a list of sizes in the kernel's variables; when a vector is asked for, its lanes differ in the symbol LANE,
 // which stands for 0 … lanes − 1. What has no vector form is computed lane by lane.
 import { InternalError } from "../base/diagnostics.ts";
-import { DTYPES, isFloat } from "../base/dtypes.ts";
+import { DTYPES, integerRange, isFloat, isInteger } from "../base/dtypes.ts";
 import { drawWords, normalOf, uniformOf } from "../base/random.ts";
-import { addSize, dimSize, floorDivSize, mulSize, type Size, sizeText, subSize, substituteSize } from "../base/sizes.ts";
+import { addSize, dimSize, floorDivSize, mulSize, type Size, sizeRange, sizeText, subSize, substituteSize } from "../base/sizes.ts";
 import { type Graph, isTuple, type NodeId, type NodeOf, type TensorType } from "../graph/graph.ts";
 import * as e from "../kernel/expr.ts";
 import { type Buffer, type Expr, REGISTER_TYPE, typeOf } from "../kernel/ir.ts";
@@ -13,6 +13,7 @@ import { lanesOf, restOf } from "../../kernels/simd.ts";
 import { binaryOperator, castOperator, expressionArithmetic, unaryOperator } from "../../kernels/operators.ts";
 import { idiomAt } from "./idioms.ts";
 import { clampIndex, flatten, inputIndex, isNonNegative, type MovementOp } from "./maps.ts";
+import { forBlocks, sumLevels } from "../../kernels/sums.ts";
 
 const LANE_NAME = "lane#";
 export const LANE: Size = dimSize(LANE_NAME);
@@ -61,11 +62,18 @@ export function neutral(kind: ReduceKind, { dtype }: TensorType): Expr {
   if (scalar === "bool") return e.constant("bool", kind === "min" ? 1 : 0);
   if (kind === "sum" || kind === "prod") return e.constant(scalar, kind === "sum" ? 0 : 1);
   if (isFloat(dtype)) return e.constant(scalar, kind === "max" ? -Infinity : Infinity);
-  const { bits, kind: sign } = DTYPES[dtype];
-  const [low, high] = sign === "signed" ? [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1];
+  if (!isInteger(dtype)) throw new InternalError(`a reduction of ${dtype} has no neutral element`);
+  const { low, high } = integerRange(dtype);
   return e.constant(scalar, kind === "max" ? low : high);
 }
 export const COMBINE = { sum: "add", prod: "mul", max: "max", min: "min" } as const;
+
+/** Elements of an axis: `count` of them, which is at most `most`. */
+export interface SumRange {
+  readonly from: Size;
+  readonly count: Size;
+  readonly most: number;
+}
 
 export class Elements {
   readonly k: KernelBuilder;
@@ -210,6 +218,26 @@ export class Elements {
     this.store(buffer, lanes === 1 ? at : withLanes(at), value, lanes);
   }
 
+  /** Whether an axis may have no elements. */
+  mayBeEmpty(extent: Size): boolean {
+    return sizeRange(extent, name => this.graph.dims.find(d => d.name === name)).min < 1;
+  }
+  /** The most elements that an axis may have. */
+  #most(extent: Size): number {
+    return Math.min(sizeRange(extent, name => this.graph.dims.find(d => d.name === name)).max, 2 ** 31);
+  }
+  /** What is read of a tensor of these extents; 0 where it has no elements, since there no index can be clamped into it. */
+  unlessEmpty(extents: readonly Size[], { dtype }: TensorType, lanes: number, read: () => Expr): Expr {
+    const { k } = this;
+    const nothing = e.constant(REGISTER_TYPE[dtype], 0, lanes);
+    const open = extents.filter(s => this.mayBeEmpty(s));
+    if (open.length === 0) return read();
+    if (open.includes(0)) return nothing;
+    const held = k.mutable("v", nothing);
+    k.if_(open.map(s => e.lt(e.index(0), e.index(s))).reduce(e.and), () => this.scoped(() => k.assign(held, e.splat(read(), lanes))));
+    return k.let_("v", held);
+  }
+
   #random(node: NodeOf<"random">, at: readonly Size[], lanes: number): Expr {
     const key = node.inputs[0]!;
     const word = (i: number): Expr => this.value(key, [i], 1);
@@ -234,14 +262,16 @@ export class Elements {
     const type = this.type(from);
     const fill = constantOf(type, node.attrs.value);
     let condition: Expr | undefined;
+    const clamped: Size[] = [];
     const inner = at.map((x, i) => {
       const [low, high] = [node.attrs.low[i]!, node.attrs.high[i]!];
       if (low === 0 && high === 0) return x;
+      clamped.push(type.shape[i]!);
       const inside = this.#inside(x, low, addSize(low, type.shape[i]!), lanes);
       condition = condition && inside ? e.and(...both(condition, inside)) : (inside ?? condition);
       return clampIndex(subSize(x, low), type.shape[i]!);
     });
-    const value = this.value(from, inner, lanes);
+    const value = this.unlessEmpty(clamped, type, lanes, () => this.value(from, inner, lanes));
     return condition ? e.select(condition, ...both(value, fill)) : value;
   }
 
@@ -252,7 +282,8 @@ export class Elements {
     let result: Expr | undefined;
     for (const from of node.inputs) {
       const extent = this.type(from).shape[axis]!;
-      const value = this.value(from, at.map((y, i) => (i === axis ? clampIndex(subSize(x, start), extent) : y)), lanes);
+      const within = at.map((y, i) => (i === axis ? clampIndex(subSize(x, start), extent) : y));
+      const value = this.unlessEmpty([extent], this.type(from), lanes, () => this.value(from, within, lanes));
       result = result === undefined ? value : e.select(e.ge(this.#number(x, lanes), e.index(start)), ...both(value, result));
       start = addSize(start, extent);
     }
@@ -281,15 +312,18 @@ export class Elements {
     const picked = idType.shape.length - batch;
     const idAt = [...at.slice(0, batch), ...at.slice(axis, axis + picked)];
     if (lanes > 1 && idAt.some(dependsOnLane)) return this.#byLane(id, at, lanes);
-    const row = clampedId(this.value(ids, idAt, 1), x.shape[axis]!);
-    return this.value(from, [...at.slice(0, axis), this.k.index("row", row), ...at.slice(axis + picked)], lanes);
+    const extent = x.shape[axis]!;
+    return this.unlessEmpty([extent], x, lanes, () => {
+      const row = clampedId(this.value(ids, idAt, 1), extent);
+      return this.value(from, [...at.slice(0, axis), this.k.index("row", row), ...at.slice(axis + picked)], lanes);
+    });
   }
 
   /**
    * Reductions of one domain and the same axes, in one nest of loops, at an index of their result.
    * `part`: only that range of the axis that `splitAxis` names.
    */
-  reduced(ids: readonly NodeId[], at: readonly Size[], lanes: number, part?: { readonly from: Size; readonly count: Size }): Expr[] {
+  reduced(ids: readonly NodeId[], at: readonly Size[], lanes: number, part?: SumRange): Expr[] {
     const { k } = this;
     const nodes = ids.map(id => this.graph.nodes[id] as NodeOf<"reduce">);
     const { axes } = nodes[0]!.attrs;
@@ -303,38 +337,40 @@ export class Elements {
     const totals = nodes.map(n => k.mutable("total", e.splat(neutral(n.attrs.kind, this.type(n.inputs[0]!)), width)));
     const index: Size[] = [];
     kept.forEach((axis, i) => (index[axis] = at[i]!));
-    const accumulate = (onto: readonly ReturnType<KernelBuilder["mutable"]>[], count: number): void =>
-      this.scoped(() => {
-        const values = nodes.map(n => this.value(n.inputs[0]!, index, count));
-        nodes.forEach((n, i) => k.assign(onto[i]!, combine(n.attrs.kind, onto[i]!, e.splat(values[i]!, count))));
-      });
-    const loop = (level: number): void => {
-      const axis = reduced[level]!;
-      const [from, count] = part && axis === splitAxis(shape, axes) ? [part.from, part.count] : [0, shape[axis]!];
-      if (level < reduced.length - 1) {
+    const neutrals = nodes.map(n => neutral(n.attrs.kind, this.type(n.inputs[0]!)));
+    type Totals = readonly ReturnType<KernelBuilder["mutable"]>[];
+    const add = (onto: Totals, values: readonly Expr[]): void => nodes.forEach((n, i) => k.assign(onto[i]!, combine(n.attrs.kind, onto[i]!, values[i]!)));
+    const accumulate = (onto: Totals, count: number): void => this.scoped(() => {
+      const values = nodes.map(n => e.splat(this.value(n.inputs[0]!, index, count), count));
+      add(onto, count === width ? values : values.map((v, i) => firstLanes(v, neutrals[i]!, width)));
+    });
+    const range = reduced.map((axis): SumRange => (part && axis === splitAxis(shape, axes) ? part : { from: 0, count: shape[axis]!, most: this.#most(shape[axis]!) }));
+    const isBlocked = nodes.some(n => n.attrs.kind === "sum" && isFloat(this.type(n.inputs[0]!).dtype));
+    const levels = isBlocked ? sumLevels(range.map(r => r.most)) : reduced.map((_, axis) => ({ axis, step: 1, fresh: false }));
+    const loop = (number: number, ranges: readonly SumRange[], outer: Totals): void => {
+      const { axis, step, fresh } = levels[number]!;
+      const { from, count } = ranges[axis]!;
+      const own = fresh ? neutrals.map(x => k.mutable("block", e.splat(x, width))) : outer;
+      if (step > 1) forBlocks(k, from, count, step, (start, size) => loop(number + 1, ranges.with(axis, { from: start, count: size, most: step }), own));
+      else if (number < levels.length - 1) {
         k.for_("r", count, r => {
-          index[axis] = addSize(from, r);
-          loop(level + 1);
+          index[reduced[axis]!] = addSize(from, r);
+          loop(number + 1, ranges, own);
         });
       } else if (!acrossLanes) {
         k.for_("r", count, r => {
-          index[axis] = addSize(from, r);
-          accumulate(totals, lanes);
+          index[inner] = addSize(from, r);
+          accumulate(own, lanes);
         });
       } else {
-        forVectors(k, count, width, (r, step) => {
-          index[axis] = addSize(addSize(from, r), step > 1 ? LANE : 0);
-          if (step === width) accumulate(totals, width);
-          else {
-            this.scoped(() => {
-              const values = nodes.map(n => this.value(n.inputs[0]!, index, step));
-              nodes.forEach((n, i) => k.assign(totals[i]!, combine(n.attrs.kind, totals[i]!, firstLanes(e.splat(values[i]!, step), neutral(n.attrs.kind, this.type(n.inputs[0]!)), width))));
-            });
-          }
+        forVectors(k, count, width, (r, many) => {
+          index[inner] = addSize(addSize(from, r), many > 1 ? LANE : 0);
+          accumulate(own, many);
         });
       }
+      if (fresh) add(outer, own);
     };
-    loop(0);
+    loop(0, range, totals);
     return nodes.map((n, i) => {
       const total = k.let_("total", totals[i]!);
       const kind = n.attrs.kind;

@@ -129,7 +129,7 @@ export function partialKernel(scope: KernelScope, roots: readonly NodeId[], part
   const count = subSize(minSize(mulSize(addSize(part, 1), share), extent), from);
   const each = (at: readonly Size[], lanes: number): void => {
     const values: ReturnType<typeof scope.elements.reduced> = [];
-    scope.elements.scoped(() => values.push(...scope.elements.reduced(roots, at, lanes, { from, count })));
+    scope.elements.scoped(() => values.push(...scope.elements.reduced(roots, at, lanes, { from, count, most: Math.ceil(upperBound(scope, extent) / PARTIALS) })));
     parts.forEach((p, i) => scope.elements.store(scope.output(p), [part, ...at], values[i]!, lanes));
   };
   inTask(scope, scope.elements.type(roots[0]!).shape, lanesFor(scope, roots), each);

@@ -1,9 +1,11 @@
 // Anchors written as plain nests of loops over their definition: what has no generator of its own, at any shape and dtype.
 import { isFloat } from "../base/dtypes.ts";
-import { addSize, floorDivSize, modSize, mulSize, productSize, type Size, subSize } from "../base/sizes.ts";
+import { addSize, floorDivSize, modSize, mulSize, productSize, type Size, sizeRange, subSize } from "../base/sizes.ts";
 import type { ConvAttrs, NodeId, NodeOf } from "../graph/graph.ts";
 import * as e from "../kernel/expr.ts";
 import { type Expr, REGISTER_TYPE, typeOf } from "../kernel/ir.ts";
+import type { Mutable } from "../../kernels/builder.ts";
+import { forBlocks, sumLevels } from "../../kernels/sums.ts";
 import { clampedId, combine, neutral } from "./elements.ts";
 import { everyIndex, lanesFor, overShape } from "./loops.ts";
 import type { Draft, KernelScope, ValueId } from "./scope.ts";
@@ -49,24 +51,39 @@ export function convNest(scope: KernelScope, id: NodeId, end: NodeId): Draft {
   });
 }
 
-/** An einsum, one element of the result at a time. */
+/** An einsum, one element of the result at a time; long sums of floats are made in blocks. */
 export function contractNest(scope: KernelScope, id: NodeId, end: NodeId): Draft {
+  const { k, elements } = scope;
   const { attrs: { a, b, out }, inputs } = scope.graph.nodes[id] as NodeOf<"contract">;
   const sizes = new Map<number, Size>();
-  [a, b].forEach((labels, i) => labels.forEach((l, axis) => sizes.set(l, scope.elements.type(inputs[i]!).shape[axis]!)));
+  [a, b].forEach((labels, i) => labels.forEach((l, axis) => sizes.set(l, elements.type(inputs[i]!).shape[axis]!)));
   const summed = [...sizes.keys()].filter(l => !out.includes(l));
-  return sumOfProducts(scope, id, end, productSize([2, ...sizes.values()]), (at, term) => {
+  const { dtype } = elements.type(id);
+  const most = summed.map(l => Math.min(sizeRange(sizes.get(l)!, name => scope.graph.dims.find(d => d.name === name)).max, 2 ** 31));
+  const levels = isFloat(dtype) ? sumLevels(most) : summed.map((_, axis) => ({ axis, step: 1, fresh: false }));
+  overShape(scope, elements.type(id).shape, 1, () => scope.hoistScalars([id]), at => {
+    const zero = e.constant(REGISTER_TYPE[dtype], 0);
     const index = new Map(out.map((l, axis) => [l, at[axis]!]));
-    const loop = (level: number): void => {
-      const label = summed[level];
-      if (label === undefined) term(() => scope.elements.value(inputs[0]!, a.map(l => index.get(l)!), 1), () => scope.elements.value(inputs[1]!, b.map(l => index.get(l)!), 1));
-      else scope.k.for_("k", sizes.get(label)!, k => {
-        index.set(label, k);
-        loop(level + 1);
+    const loop = (number: number, ranges: readonly { readonly from: Size; readonly count: Size }[], outer: Mutable): void => {
+      const level = levels[number];
+      if (!level) {
+        elements.scoped(() => k.assign(outer, multiplyAdd(elements.value(inputs[0]!, a.map(l => index.get(l)!), 1), elements.value(inputs[1]!, b.map(l => index.get(l)!), 1), outer, isFloat(dtype))));
+        return;
+      }
+      const { from, count } = ranges[level.axis]!;
+      const own = level.fresh ? k.mutable("block", zero) : outer;
+      if (level.step > 1) forBlocks(k, from, count, level.step, (start, size) => loop(number + 1, ranges.with(level.axis, { from: start, count: size }), own));
+      else k.for_("k", count, i => {
+        index.set(summed[level.axis]!, addSize(from, i));
+        loop(number + 1, ranges, own);
       });
+      if (level.fresh) k.assign(outer, e.add(outer, own));
     };
-    loop(0);
+    const total = k.mutable("total", zero);
+    loop(0, summed.map(l => ({ from: 0, count: sizes.get(l)! })), total);
+    scope.finishAt(id, end, at, k.let_("y", total), 1);
   });
+  return scope.finish(productSize([2, ...sizes.values()]));
 }
 
 /** Number of the group that an output channel belongs to. */
@@ -87,7 +104,9 @@ function throughStride(scope: KernelScope, a: ConvAttrs, axis: 0 | 1, i: Size, t
   const position = k.let_("p", e.index(offset));
   k.if_(e.and(e.ge(position, e.index(0)), e.eq(e.rem(position, a.stride[axis]), e.index(0))), () => {
     const o = k.let_("o", e.div(position, a.stride[axis]));
-    k.if_(e.lt(o, e.index(extent)), () => body(k.index("o", e.max(o, e.index(0)))));
+    const below = e.lt(o, e.index(extent));
+    // That o is not negative is lost on the verifier, to which an extent of 0 would leave no place for the maximum.
+    k.if_(scope.elements.mayBeEmpty(extent) ? e.and(e.lt(e.index(0), e.index(extent)), below) : below, () => body(k.index("o", e.max(o, e.index(0)))));
   });
 }
 
@@ -160,7 +179,7 @@ export function argReduceKernel(scope: KernelScope, id: NodeId): Draft {
   const x = elements.type(inputs[0]!);
   overShape(scope, elements.type(id).shape, 1, () => {}, row => {
     const at = (i: Size): Size[] => [...row.slice(0, axis), i, ...row.slice(axis)];
-    const best = k.mutable("best", elements.value(inputs[0]!, at(0), 1));
+    const best = k.mutable("best", elements.unlessEmpty([x.shape[axis]!], x, 1, () => elements.value(inputs[0]!, at(0), 1)));
     const which = k.mutable("which", e.constant("i32", 0));
     k.for_("i", x.shape[axis]!, i => elements.scoped(() => {
       const value = k.let_("v", elements.value(inputs[0]!, at(i), 1));
@@ -188,7 +207,7 @@ export function sortKernel(scope: KernelScope, id: NodeId, outputs: { readonly v
   const rows = x.shape.filter((_, i) => i !== axis);
   const scalar = REGISTER_TYPE[x.dtype];
   const dtype = scalar === "bool" ? "bool" : scalar;
-  overShape(scope, rows, 1, () => {}, row => {
+  const sortRow = (row: readonly Size[]): void => {
     const at = (i: Size): Size[] => [...row.slice(0, axis), i, ...row.slice(axis)];
     const values = k.alloc("values", dtype, [2, n], "local");
     const ids = k.alloc("ids", "i32", [2, n], "local");
@@ -229,7 +248,8 @@ export function sortKernel(scope: KernelScope, id: NodeId, outputs: { readonly v
       k.store(scope.output(outputs.values), at(i), k.load(values, [sorted, i]));
       k.store(scope.output(outputs.ids), at(i), k.load(ids, [sorted, i]));
     });
-  });
+  };
+  overShape(scope, rows, 1, () => {}, row => (elements.mayBeEmpty(n) ? k.if_(e.lt(e.index(0), e.index(n)), () => sortRow(row)) : sortRow(row)));
   return scope.finish(mulSize(20, productSize(x.shape)));
 }
 
@@ -244,7 +264,8 @@ export function searchSortedKernel(scope: KernelScope, id: NodeId): Draft {
     const [low, high] = [k.mutable("low", e.constant("i32", 0)), k.mutable("high", e.index(n))];
     k.while_(e.lt(low, high), () => elements.scoped(() => {
       const middle = k.let_("middle", e.shr(e.add(low, high), 1));
-      const item = elements.value(inputs[0]!, [k.index("p", clampedId(middle, n))], 1);
+      const list = elements.type(inputs[0]!);
+      const item = elements.unlessEmpty([n], list, 1, () => elements.value(inputs[0]!, [k.index("p", clampedId(middle, n))], 1));
       const below = k.let_("below", compare ? e.and(value, e.not(item)) : e.lt(item, value));
       k.assign(low, e.select(below, e.add(middle, 1), low));
       k.assign(high, e.select(below, high, middle));
@@ -267,9 +288,14 @@ export function scatterKernel(scope: KernelScope, id: NodeId): Draft {
   const extent = type.shape[axis]!;
   // Elements of one place go in the order of the ids, whoever has them.
   const own = k.simd.tasks === "elements" ? rest.map((extent, i) => k.grid(`r${i}`, extent)) : null;
+  // That an unsigned id lies below the extent does not show the verifier that the extent is above zero.
+  const belowUnsigned = (given: Expr): Expr => {
+    const below = e.lt(given, e.bitcast("u32", e.index(extent)));
+    return elements.mayBeEmpty(extent) ? e.and(e.lt(e.index(0), e.index(extent)), below) : below;
+  };
   const each = (index: readonly Size[]): void => {
     const given = k.let_("id", elements.value(ids, [...outer.slice(0, batch), ...index], 1));
-    const inRange = typeOf(given).scalar === "u32" ? e.lt(given, e.bitcast("u32", e.index(extent))) : e.and(e.ge(given, 0), e.lt(given, e.index(extent)));
+    const inRange = typeOf(given).scalar === "u32" ? belowUnsigned(given) : e.and(e.ge(given, 0), e.lt(given, e.index(extent)));
     k.if_(inRange, () => {
       const row = k.index("row", clampedId(given, extent));
       const every = own ? (body: (inner: readonly Size[], lanes: number) => void) => body(own, 1) : (body: (inner: readonly Size[], lanes: number) => void) => everyIndex(scope, rest, lanesFor(scope, [id]), body);

@@ -1,5 +1,5 @@
 // Reductions by workgroups: threads divide what goes into a result, each adds up its share, and the shares are combined by
-// halves in shared memory. Threads are neighbours in memory: along a row that is reduced, or along the results where those
+// halves in shared memory. A share of floats is added up in blocks of at most BLOCK elements. Threads are neighbours in memory: along a row that is reduced, or along the results where those
 // lie side by side. Where results are few, workgroups divide what goes into one as well and leave parts, which a second
 // kernel combines. The order follows from shapes alone.
 import { isFloat } from "../base/dtypes.ts";
@@ -7,10 +7,12 @@ import { addSize, floorDivSize, minSize, modSize, mulSize, productSize, type Siz
 import type { NodeId, NodeOf } from "../graph/graph.ts";
 import * as e from "../kernel/expr.ts";
 import { type Expr, REGISTER_TYPE } from "../kernel/ir.ts";
+import type { Mutable } from "../../kernels/builder.ts";
 import { castOperator } from "../../kernels/operators.ts";
 import { ceilDiv } from "../../kernels/simd.ts";
 import { MOST_SHARED, MOST_THREADS, partsFor } from "../../kernels/simt/tile.ts";
 import { allBelow, isWhole, overThreads } from "../../kernels/simt/workgroup.ts";
+import { BLOCK } from "../../kernels/sums.ts";
 import { combine, neutral } from "./elements.ts";
 import { unflatten } from "./maps.ts";
 import type { Draft, KernelScope, ValueId } from "./scope.ts";
@@ -80,13 +82,28 @@ function reduce(scope: KernelScope, roots: readonly NodeId[], { along, across, b
   const share = parts === 1 ? count : ceilDiv(count, parts);
   const from = parts === 1 ? 0 : minSize(mulSize(part, share), count);
   const end = parts === 1 ? count : minSize(addSize(from, share), count);
-  k.if_(isInside, () => k.for_("r", end, r => elements.scoped(() => {
+  const addUp = (first: Size, last: Size, onto: readonly Mutable[]): void => k.for_("r", last, r => elements.scoped(() => {
     const index: Size[] = [];
     kept.forEach((axis, i) => (index[axis] = at[i]!));
     unflatten(r, axes.map(a => shape[a]!)).forEach((x, i) => (index[axes[i]!] = x));
     const values = nodes.map(n => elements.value(n.inputs[0]!, index, 1));
-    nodes.forEach((n, i) => k.assign(totals[i]!, combine(n.attrs.kind, totals[i]!, values[i]!)));
-  }), { from: addSize(from, position), step: along }));
+    nodes.forEach((n, i) => k.assign(onto[i]!, combine(n.attrs.kind, onto[i]!, values[i]!)));
+  }), { from: addSize(first, position), step: along });
+  const most = Math.min(sizeRange(count, name => scope.graph.dims.find(d => d.name === name)).max, 2 ** 31) / parts / along;
+  const isBlocked = most > BLOCK && nodes.some((n, i) => n.attrs.kind === "sum" && isFloat(types[i]!.dtype));
+  k.if_(isInside, () => {
+    if (!isBlocked) {
+      addUp(from, end, totals);
+      return;
+    }
+    const step = BLOCK * along;
+    k.for_("block", ceilDiv(share, step), block => {
+      const first = addSize(from, mulSize(block, step));
+      const own = nodes.map((n, i) => k.mutable("block", neutral(n.attrs.kind, types[i]!)));
+      addUp(first, minSize(addSize(first, step), end), own);
+      nodes.forEach((n, i) => k.assign(totals[i]!, combine(n.attrs.kind, totals[i]!, own[i]!)));
+    });
+  });
   const shared = types.map(({ dtype }) => k.alloc("shares", REGISTER_TYPE[dtype], byRows ? [across, along] : [along, across], "shared"));
   const place = (of: Size): Size[] => (byRows ? [own, of] : [of, own]);
   const keep = (): void => totals.forEach((total, i) => k.store(shared[i]!, place(position), total));

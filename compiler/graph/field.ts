@@ -1,7 +1,7 @@
 // The number field that the reference interpreter computes in, as a parameter: float64, where floats are what they are,
 // or a prime field, where two graphs related by an algebraic rewrite agree exactly and transcendentals are keyed
 // uninterpreted functions. Integers and bools are ordinary in both.
-import { type DType, DTYPES, isFloat } from "../base/dtypes.ts";
+import { type DType, DTYPES, isFloat, isInteger, saturated } from "../base/dtypes.ts";
 import type { BinaryOp, UnaryOp } from "./graph.ts";
 
 /** Row-major, one float64 an element whatever the dtype. */
@@ -117,10 +117,9 @@ export const float64: Field = {
       default: return compare(op, a, b);
     }
   },
-  // Float to integer saturates and takes NaN to 0, as the targets do; then narrow integers wrap.
+  // A float saturates as an integer, whatever the width; an integer wraps as a narrower one.
   cast(x, from, to) {
-    if (isFloat(from) && DTYPES[to].kind === "signed") return DTYPES[to].round(Number.isNaN(x) ? 0 : Math.min(Math.max(Math.trunc(x), -(2 ** 31)), 2 ** 31 - 1));
-    if (isFloat(from) && DTYPES[to].kind === "unsigned") return DTYPES[to].round(Number.isNaN(x) ? 0 : Math.min(Math.max(Math.trunc(x), 0), 2 ** 32 - 1));
+    if (isFloat(from) && isInteger(to)) return saturated(x, to);
     return to === "f32" && isFloat(from) ? x : DTYPES[to].round(x);
   },
 };

@@ -118,12 +118,17 @@ function binaryBounds(e: Expr & { kind: "binary" }, of: (x: Expr) => Bounds, kno
   }
 }
 
-/** Sizes that are at least 0 where the condition holds (or does not). */
-export function factsOf(e: Expr, holds: boolean, knows: Knowledge): Size[] {
-  if (e.kind === "unary" && e.op === "not") return factsOf(e.x, !holds, knows);
+/** Sizes that are at least 0 where the condition holds (or does not). `named`: what a condition that has a name is. */
+export function factsOf(e: Expr, holds: boolean, knows: Knowledge, named: (name: string) => Expr | undefined): Size[] {
+  const of = (x: Expr, so: boolean): Size[] => factsOf(x, so, knows, named);
+  if (e.kind === "var" && e.type.scalar === "bool") {
+    const condition = named(e.name);
+    return condition ? of(condition, holds) : [];
+  }
+  if (e.kind === "unary" && e.op === "not") return of(e.x, !holds);
   if (e.kind !== "binary") return [];
-  if (e.op === "and" && typeOf(e.a).scalar === "bool") return holds ? [...factsOf(e.a, true, knows), ...factsOf(e.b, true, knows)] : [];
-  if (e.op === "or" && typeOf(e.a).scalar === "bool") return holds ? [] : [...factsOf(e.a, false, knows), ...factsOf(e.b, false, knows)];
+  if (e.op === "and" && typeOf(e.a).scalar === "bool") return holds ? [...of(e.a, true), ...of(e.b, true)] : [];
+  if (e.op === "or" && typeOf(e.a).scalar === "bool") return holds ? [] : [...of(e.a, false), ...of(e.b, false)];
   const a = symbolOf(e.a, knows);
   const b = symbolOf(e.b, knows);
   if (a === undefined || b === undefined) return [];

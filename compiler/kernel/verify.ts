@@ -62,7 +62,7 @@ class Verifier {
   readonly #accesses: Access[] = [];
   readonly #uniformity: Uniformity;
   readonly #defined = new Definitions();
-  readonly #values = new Map<string, { readonly type: ValueType; readonly mutable: boolean }>();
+  readonly #values = new Map<string, { readonly type: ValueType; readonly mutable: boolean; readonly value?: Expr }>();
   readonly #buffers = new Map<string, Buffer>();
   /** Rows and columns of each. */
   readonly #fragmentShapes = new Map<string, readonly [number, number]>();
@@ -134,7 +134,7 @@ class Verifier {
       case "if": {
         this.#condition(s.condition, scope);
         const divergence = Math.max(scope.divergence, this.#uniformity.of(s.condition));
-        const inside = (holds: boolean): Scope => ({ ...scope, divergence, knows: factsOf(s.condition, holds, scope.knows).reduce((k, f) => k.withFact(f), scope.knows) });
+        const inside = (holds: boolean): Scope => ({ ...scope, divergence, knows: factsOf(s.condition, holds, scope.knows, name => this.#values.get(name)?.value).reduce((k, f) => k.withFact(f), scope.knows) });
         this.#block(s.yes, inside(true));
         this.#block(s.no, inside(false));
         return scope;
@@ -142,7 +142,7 @@ class Verifier {
       case "let": {
         this.#expr(s.value, scope);
         const type = typeOf(s.value);
-        this.#defined.define(this.#values, s.name, { type, mutable: false });
+        this.#defined.define(this.#values, s.name, { type, mutable: false, value: s.value });
         const exact = indexSize(s.value);
         if (exact !== undefined) return { ...scope, knows: scope.knows.withEqual(s.name, exact) };
         if (type.scalar !== "i32" && type.scalar !== "u32") return scope;

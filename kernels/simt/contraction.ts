@@ -1,8 +1,9 @@
 // Matrix products for workgroups, batched: c[…, m, n] = Σ a[…, m, k]·b[…, k, n]. Threads fetch panels of a and b into shared
 // memory, the next while the present one is multiplied, and hold a tile of results each; of thin products, threads divide
 // the depth of a result and add up in shared memory. The depth may be divided among workgroups as well: then each leaves a
-// part, and adding the parts is left to a second kernel. Floats accumulate by fma; the order follows from shapes alone.
-import { addSize, floorDivSize, minSize, modSize, mulSize, type Size, subSize } from "../../compiler/base/sizes.ts";
+// part, and adding the parts is left to a second kernel. Floats accumulate by fma, over blocks of at most BLOCK steps whose sums
+// are added in their order; the order follows from shapes alone.
+import { addSize, floorDivSize, minSize, modSize, mulSize, type Size, sizeRange, subSize } from "../../compiler/base/sizes.ts";
 import { add, constant, eq, fma, index, lane, lt, mul } from "../../compiler/kernel/expr.ts";
 import { type Buffer, type Expr, REGISTER_TYPE } from "../../compiler/kernel/ir.ts";
 import { isFloatScalar } from "../../compiler/kernel/scalar.ts";
@@ -10,6 +11,7 @@ import type { KernelBuilder } from "../builder.ts";
 import { type Contraction, exchange, isTurned } from "../contraction-cut.ts";
 import type { Sink } from "../fused.ts";
 import { ceilDiv, registerDType } from "../simd.ts";
+import { BLOCK, forBlocks } from "../sums.ts";
 import { ACROSS, ALONG, isAlongDepth, PANEL_PAD, type ProductTile, threadsOf, type WorkgroupCut, workgroupCut } from "./tile.ts";
 import { allBelow, eachOwn, isWhole, overThreads } from "./workgroup.ts";
 
@@ -25,6 +27,7 @@ export function workgroupContraction(k: KernelBuilder, c: Contraction, sink: Sin
   const product: Product = {
     k, sink, batch, dtype, zero, part, from,
     count: part === null ? c.k : minSize(share, subSize(c.k, from)),
+    most: Math.ceil(Math.min(sizeRange(c.k, name => c.dims?.find(d => d.name === name) ?? { min: 0, max: Infinity }).max, 2 ** 31) / cut.parts),
     multiplyAdd: (x, y, sum) => (isFloatScalar(REGISTER_TYPE[dtype]) ? fma(x, y, sum) : add(mul(x, y), sum)),
   };
   if (cut.by === "tiles") tiles(product, c, cut.tile);
@@ -44,8 +47,13 @@ interface Product {
   /** The first step of k of this part, and how many it has. */
   readonly from: Size;
   readonly count: Size;
+  /** The most that there may be. */
+  readonly most: number;
   multiplyAdd(x: Expr, y: Expr, sum: Expr): Expr;
 }
+
+/** Whether a thread's sums of so many steps are made in blocks: integers need none. */
+const isLong = ({ dtype }: Product, steps: number): boolean => isFloatScalar(REGISTER_TYPE[dtype]) && steps > BLOCK;
 
 const put = ({ k, sink, part, batch }: Product, row: Size, column: Size, value: Expr): void => sink.write(k, [...(part === null ? [] : [part]), ...batch, row, column], value);
 
@@ -72,7 +80,7 @@ function tiles(p: Product, c: Contraction, tile: ProductTile): void {
     for (const side of [a, b]) side.fetch(first);
   };
   fetch(0);
-  k.for_("round", rounds, round => {
+  const multiply = (round: Size): void => {
     const which = k.index("which", index(modSize(round, 2)));
     for (const side of [a, b]) side.put(which);
     k.barrier();
@@ -86,7 +94,18 @@ function tiles(p: Product, c: Contraction, tile: ProductTile): void {
         columns.forEach((y, s) => k.store(acc, [r, s], p.multiplyAdd(x, y, k.load(acc, [r, s]))));
       }
     });
-  });
+  };
+  if (isLong(p, p.most)) {
+    // Touched once a block, so that registers need not be spent on them.
+    const total = k.alloc("total", dtype, [tile.threadRows, tile.threadColumns], "local");
+    eachResult((r, s) => k.store(total, [r, s], p.zero));
+    forBlocks(k, 0, rounds, BLOCK / tile.depth, (from, some) => {
+      eachResult((r, s) => k.store(acc, [r, s], p.zero));
+      k.for_("round", some, round => multiply(addSize(from, round)));
+      eachResult((r, s) => k.store(total, [r, s], add(k.load(total, [r, s]), k.load(acc, [r, s]))));
+    });
+    eachResult((r, s) => k.store(acc, [r, s], k.load(total, [r, s])));
+  } else k.for_("round", rounds, multiply);
   eachResult((r, s) => {
     const row = k.index("row", index(addSize(firstRow, addSize(mulSize(ty, tile.threadRows), r))));
     const column = k.index("column", index(addSize(firstColumn, addSize(tx, mulSize(s, across)))));
@@ -134,15 +153,26 @@ function results(p: Product, c: Contraction, columns: number, exchanged: boolean
   const acc = k.tile("acc", dtype, [columns]);
   const eachColumn = (body: (j: Size) => void): void => k.unroll("j", columns, body);
   eachColumn(j => k.store(acc, [j], p.zero));
-  k.if_(isInside, () => k.for_("i", count, i => {
-    const d = addSize(from, i);
+  const multiply = (d: Size): void => {
     const x = k.let_("x", c.a.read(k, isTurned(c, "a") ? [...p.batch, d, row] : [...p.batch, row, d], 1));
     eachColumn(j => {
       // Beyond the last column, that one again.
       const column = exact ? j : minSize(j, subSize(c.n, 1));
       k.store(acc, [j], p.multiplyAdd(x, c.b.read(k, isTurned(c, "b") ? [...p.batch, column, d] : [...p.batch, d, column], 1), k.load(acc, [j])));
     });
-  }, { from: position, step: share }));
+  };
+  k.if_(isInside, () => {
+    if (isLong(p, p.most / share)) {
+      const total = k.tile("total", dtype, [columns]);
+      eachColumn(j => k.store(total, [j], p.zero));
+      forBlocks(k, from, count, BLOCK * share, (start, some) => {
+        eachColumn(j => k.store(acc, [j], p.zero));
+        k.for_("i", some, i => multiply(addSize(start, i)), { from: position, step: share });
+        eachColumn(j => k.store(total, [j], add(k.load(total, [j]), k.load(acc, [j]))));
+      });
+      eachColumn(j => k.store(acc, [j], k.load(total, [j])));
+    } else k.for_("i", count, i => multiply(addSize(from, i)), { from: position, step: share });
+  });
   const at = (j: Size, of: Size): [Buffer, Size[]] => [sums, [j, own, of]];
   eachColumn(j => k.store(...at(j, position), k.load(acc, [j])));
   overThreads(k, position, share, other => eachColumn(j => k.store(...at(j, position), add(k.load(...at(j, position)), k.load(...at(j, other))))));

@@ -101,7 +101,8 @@ Work launch_of(const Function &function, std::int64_t blocks, int threads, void 
     for (std::size_t i = 0; i < words.size(); i++) {
       places.push_back(const_cast<std::uint64_t *>(&words[i]));
       const bool is_pointer = (entry->pointers >> i & 1) != 0;
-      if (is_pointer && words[i] != 0 && !d.has(words[i], 1, entry->name)) return;
+      // A buffer of no elements may lie at the very end of its memory; what is read or written is watched byte by byte.
+      if (is_pointer && words[i] != 0 && !d.has(words[i], 0, entry->name)) return;
       if (is_pointer && words[i] % 16 != 0) {
         d.fail(716, std::string(entry->name) + " gets an address that is no multiple of 16");
         return;

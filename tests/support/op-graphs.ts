@@ -1,5 +1,5 @@
 // Graphs that together hold every op, in the shapes, dtypes and places that kernels treat differently.
-import type { DType } from "../../compiler/base/dtypes.ts";
+import { type DType, DTYPES } from "../../compiler/base/dtypes.ts";
 import { dimSize, mulSize, type Size, subSize } from "../../compiler/base/sizes.ts";
 import { Build } from "../../compiler/graph/build.ts";
 import { GraphBuilder } from "../../compiler/graph/builder.ts";
@@ -9,9 +9,9 @@ import type { GraphRun, RunGraph } from "./graph-programs.ts";
 const N = dimSize("N");
 
 /** A graph whose result, or results if it is a tuple, are its outputs. */
-function graphOf(make: (g: Build, input: (name: string, dtype: DType, ...shape: Size[]) => NodeId) => NodeId | readonly NodeId[]): Graph {
+export function graphOf(make: (g: Build, input: (name: string, dtype: DType, ...shape: Size[]) => NodeId) => NodeId | readonly NodeId[], min = 1): Graph {
   const b = new GraphBuilder("case");
-  b.declareDim({ name: "N", binding: "call", min: 1, max: 64, multipleOf: 1 });
+  b.declareDim({ name: "N", binding: "call", min, max: 64, multipleOf: 1 });
   const g = new Build(b, null);
   const made = make(g, (name, dtype, ...shape) => b.add("input", [], { name, type: tensorType(dtype, shape) }));
   const results = typeof made === "number" ? [made] : made;
@@ -69,6 +69,24 @@ family("elementwise", () => {
       const x = input("x", from, N, 6);
       return (["f64", "f32", "f16", "bf16", "i32", "u32", "i8", "u8", "i4", "bool"] as const).map(to => g.cast(x, to));
     });
+  }
+  const EDGES = [7, 8, 15, 16, 31, 32].flatMap(bits => [-1, 0, 1].flatMap(by => [2 ** bits + by, -(2 ** bits) + by, 2 ** bits + by / 2]));
+  const SPECIAL = [NaN, Infinity, -Infinity, 0, -0, 0.5, -0.5, 0.999, -0.999, 1.5, -1.5, 300.75, -300.75, 3e4, 7e4, 1e10, -1e10, 3e38, ...EDGES];
+  const specialOf = (dtype: DType, values: readonly number[]) => ({ dtype, shape: [values.length], data: Float64Array.from(values, DTYPES[dtype].round) });
+  for (const from of ["f64", "f32", "f16", "bf16"] as const) {
+    check(`casts from ${from} to integers saturate`, (g, input) => {
+      const x = input("x", from, SPECIAL.length);
+      const value = g.constant([...specialOf(from, SPECIAL).data], tensorType(from, [SPECIAL.length]));
+      return (["i32", "i16", "i8", "i4", "u32", "u16", "u8", "bool"] as const).flatMap(to => [g.cast(x, to), g.cast(value, to), g.cast(g.mul(x, g.fill(1, x)), to)]);
+    }, { dims: { N: 1 }, inputs: { x: specialOf(from, SPECIAL) } });
+  }
+  for (const from of ["i32", "i16", "u32", "u16"] as const) {
+    check(`casts from ${from} to narrower integers wrap`, (g, input) => {
+      const edges = EDGES.filter(x => Number.isInteger(x) && DTYPES[from].round(x) === x);
+      const x = input("x", from, EDGES.length);
+      const value = g.constant(edges, tensorType(from, [edges.length]));
+      return (["i32", "i16", "i8", "i4", "u32", "u16", "u8", "bool"] as const).flatMap(to => [g.cast(x, to), g.cast(value, to)]);
+    }, { dims: { N: 1 }, inputs: { x: specialOf(from, EDGES.map(Math.trunc)) } });
   }
   check("f16 and bf16 round at casts and stores", (g, input) => {
     const x = input("x", "f32", 40);

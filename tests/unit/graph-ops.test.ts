@@ -143,6 +143,12 @@ describe("conversions", () => {
     const cast = (from: NdArray, dtype: DType) => values("cast", [from], { dtype });
     expect(cast(f32(1.9, -1.9, NaN, 1e10, -1e10), "i32")).toEqual([1, -1, 0, 2 ** 31 - 1, -(2 ** 31)]);
     expect(cast(f32(-1, 5e9), "u32")).toEqual([0, 2 ** 32 - 1]);
+    const wide = f32(NaN, 255.9, 256, 300, -1, -Infinity, Infinity, 4e9);
+    expect(cast(wide, "u8")).toEqual([0, 255, 255, 255, 0, 0, 255, 255]);
+    expect(cast(wide, "i8")).toEqual([0, 127, 127, 127, -1, -128, 127, 127]);
+    expect(cast(wide, "i4")).toEqual([0, 7, 7, 7, -1, -8, 7, 7]);
+    expect(cast(f32(65536, -1, 32768, -32769), "u16")).toEqual([65535, 0, 32768, 0]);
+    expect(cast(f32(65536, -1, 32768, -32769), "i16")).toEqual([32767, -1, 32767, -32768]);
     expect(cast(i32(300, -1), "u8")).toEqual([44, 255]);
     expect(cast(i32(200), "i8")).toEqual([-56]);
     expect(cast(i32(9, -9), "i4")).toEqual([-7, 7]);

@@ -1,4 +1,5 @@
-// Reading and writing at positions that are data.
+// Reading and writing at positions that are data. What is gathered is clamped into the axis, and is 0 where the axis has no
+// elements; what is scattered outside of it is dropped.
 import { isInteger } from "../../base/dtypes.ts";
 import { productSize, sameSize } from "../../base/sizes.ts";
 import type { TensorType, ValueType } from "../graph.ts";
@@ -55,7 +56,7 @@ export const indexing: Ungraded<OpRows<"gather" | "scatter">> = {
       const out = newArray(x!.dtype, shape);
       const last = x!.shape[axis]! - 1;
       forEachSlice({ shape: x!.shape, axis, batch, ids: ids! }, (part, id, at) => {
-        out.data[part] = x!.data[at(Math.min(Math.max(id, 0), last))]!;
+        out.data[part] = last < 0 ? 0 : x!.data[at(Math.min(Math.max(id, 0), last))]!;
       });
       return out;
     },

@@ -1,4 +1,6 @@
-// Reductions, scans, sorting and searching along axes.
+// Reductions, scans, sorting and searching along axes. Of an axis without elements the sum is 0, the product 1, the maximum
+// −Infinity (the least integer, or false), the minimum Infinity (the largest integer, or true), and the position of an extreme 0.
+import { type DType, integerRange, isInteger } from "../../base/dtypes.ts";
 import { productSize, subSize } from "../../base/sizes.ts";
 import type { Field, NdArray } from "../field.ts";
 import type { TensorType } from "../graph.ts";
@@ -10,6 +12,13 @@ import { requireAxes, requireAxis, requireKind, requireSameDtype, resized, tenso
 type Kind = "sum" | "prod" | "max" | "min";
 const COMBINE = { sum: "add", prod: "mul", max: "max", min: "min" } as const;
 const elements = (_: unknown, inputs: readonly TensorType[]) => productSize(inputs[0]!.shape);
+
+/** What a reduction of no elements gives: 0, 1, and for the largest and the smallest the other end of what the dtype holds. */
+function ofNothing(field: Field, kind: Kind, dtype: DType): number {
+  if (kind === "sum" || kind === "prod") return field.literal(kind === "sum" ? 0 : 1, dtype);
+  if (isInteger(dtype)) return integerRange(dtype)[kind === "max" ? "low" : "high"];
+  return dtype === "bool" ? (kind === "max" ? 0 : 1) : field.literal(kind === "max" ? -Infinity : Infinity, dtype);
+}
 
 /** Sums and products start from their neutral element; extremes from the first element. */
 const start = (field: Field, kind: Kind, x: NdArray) => (kind === "sum" ? field.literal(0, x.dtype) : kind === "prod" ? field.literal(1, x.dtype) : undefined);
@@ -29,7 +38,7 @@ function sorted(x: NdArray, axis: number, descending: boolean, keep: number): re
     for (let i = 0; i < inner; i++) {
       const at = (k: number) => x.data[(o * n + k) * inner + i]!;
       const order = Array.from({ length: n }, (_, k) => k).sort((p, q) => (precedes(at(p), at(q), descending) ? -1 : precedes(at(q), at(p), descending) ? 1 : p - q));
-      for (let k = 0; k < keep; k++) {
+      for (let k = 0; k < Math.min(keep, n); k++) {
         values.data[(o * keep + k) * inner + i] = at(order[k]!);
         ids.data[(o * keep + k) * inner + i] = order[k]!;
       }
@@ -53,7 +62,7 @@ export const reduction: Ungraded<OpRows<"reduce" | "arg_reduce" | "scan" | "sort
       const strides = stridesOf(out.shape);
       const first = start(field, kind, x!);
       const seen = new Uint8Array(out.data.length);
-      if (first !== undefined) out.data.fill(first);
+      out.data.fill(ofNothing(field, kind, x!.dtype));
       forEachIndex(x!.shape, (p, index) => {
         const at = kept.reduce((sum, a, i) => sum + index[a]! * strides[i]!, 0);
         const fresh = first === undefined && !seen[at];
