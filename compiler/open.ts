@@ -8,11 +8,11 @@ import { containerOf } from "./build.ts";
 import { traceProgram } from "./dsl/program.ts";
 import type { Program as TracedProgram } from "./graph/graph.ts";
 import type { OpenedProgram } from "./opened.ts";
-import { compileFor, compiledAs, type CompileOptions, runBy, type TargetText } from "./targets.ts";
+import { compileFor, compiledAs, type CompileOptions, type InterpretText, isInterpreted, runBy, type TargetText } from "./targets.ts";
 
 export interface OpenOptions extends Omit<LoadOptions, "target" | "trust">, CompileOptions {
-  /** wasm is the default. cpu: native code for this machine, or for a level below it. vulkan, cuda: the GPUs that are here. interpret: the reference interpreter in float64, for tests and for comparison. */
-  readonly target?: TargetText | "interpret";
+  /** wasm is the default. cpu: native code for this machine, or for a level below it. vulkan, cuda: the GPUs that are here. interpret: the reference interpreter in float64, for tests and for comparison; interpret:f32 rounds the result of each op to its dtype, as targets do. */
+  readonly target?: TargetText | InterpretText;
   /** For messages and traces. */
   readonly name?: string;
 }
@@ -30,7 +30,7 @@ export function open(source: Openable, options?: OpenOptions): Promise<Program>;
 export async function open(source: Openable, options: OpenOptions = {}): Promise<Program> {
   const { target = "wasm", name = "program", cc, nvcc, cache, fusion, ...rest } = options;
   const program = traced(source, name);
-  if (target === "interpret") return interpreted(program, rest);
+  if (isInterpreted(target)) return interpreted(program, target === "interpret" ? "float64" : "f32", rest);
   const { load } = await import("../runtime/index.ts");
   if (target !== "wasm") return load(await containerOf(program, compiledAs(target), { cc, nvcc, cache, fusion }), { ...rest, target: runBy(target), trust: true });
   const { engineFeatures } = await import("../runtime/wasm/features.ts");
@@ -40,7 +40,7 @@ export async function open(source: Openable, options: OpenOptions = {}): Promise
   return load(await compileFor(program, [{ kind: "wasm", variants: [{ relaxed: features.relaxedSimd, shared: features.threads && threads > 1 }] }], { fusion }), rest);
 }
 
-async function interpreted(program: TracedProgram, options: LoadOptions): Promise<Program> {
+async function interpreted(program: TracedProgram, field: "float64" | "f32", options: LoadOptions): Promise<Program> {
   if (options.trace) throw new SluiceError({ code: "RECORD002", message: "the reference interpreter launches no kernels and records no trace", found: "interpret", expected: "wasm or cpu" });
   const { infoOfProgram, startInterpreter } = await import("../runtime/interpret/backend.ts");
   const { effectsOver } = await import("../runtime/io/effects.ts");
@@ -49,7 +49,7 @@ async function interpreted(program: TracedProgram, options: LoadOptions): Promis
   if (options.validate) requireVulkan("interpret");
   const info = infoOfProgram(program);
   const dims = instanceDims(info, options.dims ?? {});
-  const backend = startInterpreter({ program, dims, checkNan: options.check === "nan", perform: effectsOver(nodeFiles), print: options.print ?? (text => process.stdout.write(`${text}\n`)) });
+  const backend = startInterpreter({ program, dims, field, checkNan: options.check === "nan", perform: effectsOver(nodeFiles), print: options.print ?? (text => process.stdout.write(`${text}\n`)) });
   const opened = new Program(info, backend, dims);
   if (options.seed !== undefined) await opened.seed(options.seed);
   return opened;

@@ -26,13 +26,17 @@ export type Target =
  */
 export type TargetText = "wasm" | "cpu" | `cpu:${string}` | "vulkan" | `vulkan:${string}` | "cuda" | `cuda:${string}`;
 
+/** The reference interpreter: in float64, or with every op's result rounded to its dtype. */
+export type InterpretText = "interpret" | "interpret:f32";
+export const isInterpreted = (target: TargetText | InterpretText): target is InterpretText => target === "interpret" || target === "interpret:f32";
+
 export const EVERY_ENGINE: readonly WasmVariant[] = [true, false].flatMap(shared => [true, false].map(relaxed => ({ relaxed, shared })));
 
 export const noTarget = (text: string): SluiceError => new SluiceError({ code: "TARGET001", message: `there is no target ${text}`, found: text, expected: "wasm; cpu, with levels if not this machine's, as cpu:v3,v4+vnni; vulkan; cuda, with architectures if not this machine's, as cuda:sm_80,sm_90" });
 
 /** What `open` and `run` take. Throws SluiceError. */
-export function runnable(text: string): TargetText | "interpret" {
-  if (/^(interpret|wasm|(cpu|vulkan|cuda)(:.+)?)$/.test(text)) return text as TargetText;
+export function runnable(text: string): TargetText | InterpretText {
+  if (/^(interpret(:f32)?|wasm|(cpu|vulkan|cuda)(:.+)?)$/.test(text)) return text as TargetText;
   throw noTarget(text);
 }
 

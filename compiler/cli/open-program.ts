@@ -5,7 +5,7 @@ import type { Program } from "../../runtime/load.ts";
 import { SluiceError } from "../base/diagnostics.ts";
 import type { DimDecl, DimValues } from "../base/sizes.ts";
 import { readContainer } from "../container/read.ts";
-import { compiledAs, type CompileOptions, machineOf, modulesOf, parseTargets, runBy, runnable, type Target } from "../targets.ts";
+import { compiledAs, type CompileOptions, isInterpreted, machineOf, modulesOf, parseTargets, runBy, runnable, type Target } from "../targets.ts";
 import { assignment, numberOf, type ProgramOptions, settingsOf } from "./options.ts";
 import { isContainer, refuseSettings } from "./program-container.ts";
 import { importProgram } from "./program-module.ts";
@@ -28,7 +28,7 @@ export async function openForCommand(path: string, options: ProgramOptions): Pro
   const { cc, nvcc, cache, fusion } = options;
   const target = runnable(options.target ?? "wasm");
   if (isContainer(path)) {
-    if (target === "interpret") throw new SluiceError({ code: "CLI006", message: "a container has no graph to interpret", found: path, hint: "name the program's module, or leave --target out" });
+    if (isInterpreted(target)) throw new SluiceError({ code: "CLI006", message: "a container has no graph to interpret", found: path, hint: "name the program's module, or leave --target out" });
     refuseSettings(path, options);
     const bytes = await nodeFiles.read(path);
     const { dims, sizes } = whenBound(given, readContainer(bytes).program.dims);

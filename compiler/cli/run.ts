@@ -25,7 +25,7 @@ export function addRun(program: Command): void {
     .option("--partial", "a part of a module's states is meant")
     .option("--out <dir>", "where outputs go: pictures as .png, other tensors as .npy")
     .option("--dim <name=value>", "a dim that is bound when the program is loaded, or one of an entry that no input has", collect, [])
-    .option("--target <target>", "what runs it: wasm (the default), cpu, cpu:v3, cpu:v4, …, vulkan, cuda, vulkan:<number or name of a device>, cuda:<the same, or sm_90>, or interpret")
+    .option("--target <target>", "what runs it: wasm (the default), cpu, cpu:v3, cpu:v4, …, vulkan, cuda, vulkan:<number or name of a device>, cuda:<the same, or sm_90>, interpret, or interpret:f32")
     .option("--trust", "run the native code that a container brings, instead of compiling its kernels anew")
     .option("--threads <n>", "at most as many as the machine runs at once by default")
     .addOption(new Option("--check <what>", "stop at the first NaN and name its line").choices(["nan"]))

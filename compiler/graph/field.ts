@@ -1,7 +1,8 @@
-// The number field that the reference interpreter computes in, as a parameter: float64, where floats are what they are,
-// or a prime field, where two graphs related by an algebraic rewrite agree exactly and transcendentals are keyed
-// uninterpreted functions. Integers and bools are ordinary in both.
-import { type DType, DTYPES, isFloat, isInteger, saturated } from "../base/dtypes.ts";
+// The number field that the reference interpreter computes in, as a parameter: float64, where floats are what they are;
+// f32, where the result of each op is rounded to its dtype as a target holds it; or a prime field, where two graphs related by
+// an algebraic rewrite agree exactly and transcendentals are keyed uninterpreted functions. Integers and bools are ordinary in
+// all of them.
+import { type DType, DTYPES, type FloatType, isFloat, isInteger, saturated } from "../base/dtypes.ts";
 import type { BinaryOp, UnaryOp } from "./graph.ts";
 
 /** Row-major, one float64 an element whatever the dtype. */
@@ -12,7 +13,9 @@ export interface NdArray {
 }
 
 export interface Field {
-  readonly name: "float64" | "prime";
+  readonly name: "float64" | "f32" | "prime";
+  /** What is kept of an element of an op's result, where that is not all of it. */
+  readonly kept?: (x: number, dtype: FloatType) => number;
   /** A literal as an element: a rational's residue in the prime field. */
   literal(x: number, dtype: DType): number;
   unary(op: UnaryOp, x: number, dtype: DType): number;
@@ -123,6 +126,12 @@ export const float64: Field = {
     return to === "f32" && isFloat(from) ? x : DTYPES[to].round(x);
   },
 };
+
+/**
+ * float64 in which each op's result, and what is given to a graph, is rounded to its dtype: f32, f16 and bf16 as targets store
+ * them, f64 not at all. A sum or a product of many is one op: it is made in float64 and rounded once.
+ */
+export const f32Field: Field = { ...float64, name: "f32", kept: (x, dtype) => DTYPES[dtype].round(x) };
 
 /** A prime below 2^26: products of residues are exact in float64. */
 export const PRIME = 67108859;

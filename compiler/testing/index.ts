@@ -7,6 +7,8 @@ export { NetworkError, type NetworkRunOptions, runsAsReference } from "./network
 export type { NetworkTarget } from "./networks/run.ts";
 export { type NetworkOptions, networks } from "./networks.ts";
 export { drawValues, type Values } from "./values.ts";
+export { type Field, f32Field, float64, type NdArray, prime } from "../graph/field.ts";
+export { interpret, type Interpreted, type InterpretOptions } from "../graph/interpret.ts";
 export { graphText } from "../graph/text.ts";
 export { parseGraph } from "../graph/parse.ts";
 export { verifyGraph } from "../graph/verify.ts";

@@ -1,8 +1,8 @@
-// The reference interpreter as a backend: the traced program itself, run node by node in float64 on the caller's thread.
+// The reference interpreter as a backend: the traced program itself, run node by node in float64, or rounded as targets round, on the caller's thread.
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import type { DType } from "../../compiler/base/dtypes.ts";
 import { type DimValues, evaluateSize, sizeText } from "../../compiler/base/sizes.ts";
-import type { NdArray } from "../../compiler/graph/field.ts";
+import { f32Field, float64, type NdArray } from "../../compiler/graph/field.ts";
 import { type Graph, inputsOf, isTuple, type Node, type Program } from "../../compiler/graph/graph.ts";
 import { interpret, type InterpretOptions } from "../../compiler/graph/interpret.ts";
 import { checkDims, named } from "../arguments.ts";
@@ -17,6 +17,8 @@ export interface InterpretSettings {
   /** Instance dims. */
   readonly dims: DimValues;
   readonly checkNan: boolean;
+  /** float64; or f32, in which each op's result is rounded to its dtype. */
+  readonly field: "float64" | "f32";
   perform: PerformEffect;
   print(text: string): void;
 }
@@ -73,7 +75,7 @@ class InterpretMachine implements Machine<NdArray> {
     checkDims(graph.name, graph.dims, dims);
     const read = new Set(graph.nodes.flatMap(n => (n.op === "state" ? [n.attrs.name] : [])));
     for (const name of read) this.prepare(name, graph.name);
-    const options: InterpretOptions = { inputs, dims, states: Object.fromEntries(this.#values), onEffect: (kind, text, value, node) => this.#perform(kind, text, value, node) };
+    const options: InterpretOptions = { inputs, dims, field: this.#o.field === "f32" ? f32Field : float64, states: Object.fromEntries(this.#values), onEffect: (kind, text, value, node) => this.#perform(kind, text, value, node) };
     try {
       const { outputs, updates } = interpret(graph, options);
       if (this.#o.checkNan && [...Object.values(outputs), ...Object.values(updates)].some(hasNan)) refuseNan(graph, options);
@@ -140,7 +142,7 @@ export function startInterpreter(settings: InterpretSettings): Backend {
   const entries = new Map(settings.program.entries.map(g => [g.name, g]));
   const procedures = new Map(settings.program.procedures.map(p => [p.name, p]));
   return {
-    description: "reference interpreter, float64",
+    description: `reference interpreter, ${settings.field}`,
     async call(entry, inputs, dims) {
       const outputs = machine.run(named("entry", "ENTRY001", entry, entries), Object.fromEntries([...inputs].map(([name, t]) => [name, toArray(t)])), dims);
       return new Map(Object.entries(outputs).map(([name, value]) => [name, fromArray(value)]));

@@ -118,7 +118,7 @@ export const conversions: Ungraded<OpRows<"cast" | "bitcast">> = {
     evaluate({ attrs }, [x], { field }) {
       const out = newArray(attrs.dtype, x!.shape);
       for (let i = 0; i < out.data.length; i++) {
-        out.data[i] = field.name === "float64" ? reinterpret(x!.data[i]!, x!.dtype, attrs.dtype) : field.cast(x!.data[i]!, x!.dtype, attrs.dtype);
+        out.data[i] = field.name !== "prime" ? reinterpret(x!.data[i]!, x!.dtype, attrs.dtype) : field.cast(x!.data[i]!, x!.dtype, attrs.dtype);
       }
       return out;
     },
