@@ -1,6 +1,6 @@
 // Matrix products for simd machines, batched: c[…, m, n] = Σ a[…, m, k]·b[…, k, n]. A task makes one block of c from panels
 // of a and b that it packs in local memory, with a register tile of some rows by 2 vectors; few rows, or few columns, are
-// made without packing. Floats accumulate by fma in the order of k, over blocks of at most BLOCK steps whose sums are added in
+// made without packing. Floats accumulate by fma in the order of k, over blocks of at most PRODUCTS steps whose sums are added in
 // their order; where columns are few, in as many partial sums as a vector has lanes. The order follows from shapes alone.
 import { addSize, floorDivSize, maxSize, minSize, mulSize, type Size, sizeRange, subSize } from "../compiler/base/sizes.ts";
 import { add, constant, eq, fma, ge, horizontal, index, lane, le, lt, mul, shuffle, splat } from "../compiler/kernel/expr.ts";
@@ -10,10 +10,10 @@ import type { KernelBuilder } from "./builder.ts";
 import { columnTile, type Contraction, contractionGrid, type Cut, cutOf, exchange, isTurned, roundUp, TILE_ROWS } from "./contraction-cut.ts";
 import type { Sink } from "./fused.ts";
 import { ceilDiv, lanesOf, registerDType } from "./simd.ts";
-import { BLOCK, forBlocks } from "./sums.ts";
+import { forBlocks, PRODUCTS } from "./sums.ts";
 
 /** Steps of k whose panels stay in the cache nearest to the registers. */
-const DEPTH = 512;
+const DEPTH = PRODUCTS;
 
 /** Elements between panels, so that the same row of many does not fall on the same lines of a cache. */
 const PANEL_GAP = 64;
@@ -100,7 +100,7 @@ class Product {
   /** Whether a float sum over so much of k is made in blocks. */
   #isLong(depth: Size, lanes = 1): boolean {
     if (!isFloatScalar(REGISTER_TYPE[this.#dtype])) return false;
-    return sizeRange(depth, name => this.#c.dims?.find(d => d.name === name) ?? { min: 0, max: Infinity }).max > BLOCK * lanes;
+    return sizeRange(depth, name => this.#c.dims?.find(d => d.name === name) ?? { min: 0, max: Infinity }).max > PRODUCTS * lanes;
   }
 
   /** How much of the count goes in whole steps, and whether some is left. */
@@ -308,7 +308,7 @@ class Product {
       if (deep.rest) k.for_("i", most, i => multiply(addSize(from, i), 1), { from: deep.whole });
     };
     if (isBlocked) {
-      forBlocks(k, 0, depth, BLOCK, (from, most) => {
+      forBlocks(k, 0, depth, PRODUCTS, (from, most) => {
         clear(own);
         steps(from, most);
         k.for_("r", rows, r => k.for_("j", columns, j => k.store(sums, [r, j], add(k.load(sums, [r, j], this.#lanes), k.load(own, [r, j], this.#lanes))), { step: this.#lanes }));
@@ -351,7 +351,7 @@ class Product {
         // Lanes are summed in blocks of their own, each as long as a block of one lane.
         const total = k.tile("total", this.#dtype, [rows, columns], this.#lanes);
         each((r, j) => k.store(total, [r, j], 0));
-        forBlocks(k, 0, floorDivSize(depth, this.#lanes), BLOCK, (from, count) => {
+        forBlocks(k, 0, floorDivSize(depth, this.#lanes), PRODUCTS, (from, count) => {
           each((r, j) => k.store(acc, [r, j], 0));
           k.for_("i", count, i => multiply(acc, mulSize(addSize(from, i), this.#lanes), this.#lanes));
           each((r, j) => k.store(total, [r, j], add(k.load(total, [r, j]), k.load(acc, [r, j]))));

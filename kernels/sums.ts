@@ -1,12 +1,16 @@
-// How long sums of floats are made: a running sum adds BLOCK elements at most, from 0 on; the sums of blocks are added in their
+// How long sums of floats are made: a running sum adds BLOCK values at most, from 0 on; the sums of blocks are added in their
 // order, BLOCK of them at most to a sum of theirs, and so on. So the error of a sum of n elements grows with BLOCK and with the
 // logarithm of n, not with n. It follows from shapes and from the bounds of dims which loops have a sum of their own.
+// Sums of products have two levels: blocks of PRODUCTS, and their sums in their order. Not in blocks are running sums (scan),
+// scatter-add, which goes by the order of its ids, and the sums of convolutions, which are as long as a filter is large.
 import { addSize, maxSize, minSize, mulSize, type Size, subSize } from "../compiler/base/sizes.ts";
 import type { KernelBuilder } from "./builder.ts";
 import { ceilDiv } from "./simd.ts";
 
-/** Elements that one running sum of floats adds, at most. */
-export const BLOCK = 1024;
+/** Values that one running sum of floats adds, at most: elements, or vectors of them whose lanes are summed at the end. */
+export const BLOCK = 256;
+/** Steps of k that one running sum of products has, at most. */
+export const PRODUCTS = 512;
 
 /** A loop over an axis in rounds of `step` elements; a loop that is fresh adds up on its own, and its sum is added as one. */
 export interface SumLevel {
@@ -16,7 +20,7 @@ export interface SumLevel {
   readonly fresh: boolean;
 }
 
-/** Loops over axes of at most so many elements, the outermost first. */
+/** Loops over axes of at most so many values, the outermost first. */
 export function sumLevels(most: readonly number[]): SumLevel[] {
   const levels: SumLevel[] = [];
   const startAnew = (): void => void (levels[0] = { ...levels[0]!, fresh: true });

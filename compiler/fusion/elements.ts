@@ -346,12 +346,13 @@ export class Elements {
     });
     const range = reduced.map((axis): SumRange => (part && axis === splitAxis(shape, axes) ? part : { from: 0, count: shape[axis]!, most: this.#most(shape[axis]!) }));
     const isBlocked = nodes.some(n => n.attrs.kind === "sum" && isFloat(this.type(n.inputs[0]!).dtype));
-    const levels = isBlocked ? sumLevels(range.map(r => r.most)) : reduced.map((_, axis) => ({ axis, step: 1, fresh: false }));
+    const levels = isBlocked ? sumLevels(range.map((r, axis) => (acrossLanes && axis === reduced.length - 1 ? Math.ceil(r.most / width) : r.most))) : reduced.map((_, axis) => ({ axis, step: 1, fresh: false }));
     const loop = (number: number, ranges: readonly SumRange[], outer: Totals): void => {
       const { axis, step, fresh } = levels[number]!;
       const { from, count } = ranges[axis]!;
       const own = fresh ? neutrals.map(x => k.mutable("block", e.splat(x, width))) : outer;
-      if (step > 1) forBlocks(k, from, count, step, (start, size) => loop(number + 1, ranges.with(axis, { from: start, count: size, most: step }), own));
+      const elements = acrossLanes && reduced[axis] === inner ? step * width : step;
+      if (step > 1) forBlocks(k, from, count, elements, (start, size) => loop(number + 1, ranges.with(axis, { from: start, count: size, most: elements }), own));
       else if (number < levels.length - 1) {
         k.for_("r", count, r => {
           index[reduced[axis]!] = addSize(from, r);

@@ -126,7 +126,8 @@ export function partialKernel(scope: KernelScope, roots: readonly NodeId[], part
   const part = k.grid("part", PARTIALS);
   const share = floorDivSize(addSize(extent, PARTIALS - 1), PARTIALS);
   const from = minSize(mulSize(part, share), extent);
-  const count = subSize(minSize(mulSize(addSize(part, 1), share), extent), from);
+  // The maximum changes nothing, but shows the verifier that a loop over what is left starts at 0 or later.
+  const count = maxSize(0, subSize(minSize(mulSize(addSize(part, 1), share), extent), from));
   const each = (at: readonly Size[], lanes: number): void => {
     const values: ReturnType<typeof scope.elements.reduced> = [];
     scope.elements.scoped(() => values.push(...scope.elements.reduced(roots, at, lanes, { from, count, most: Math.ceil(upperBound(scope, extent) / PARTIALS) })));

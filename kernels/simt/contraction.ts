@@ -1,7 +1,7 @@
 // Matrix products for workgroups, batched: c[…, m, n] = Σ a[…, m, k]·b[…, k, n]. Threads fetch panels of a and b into shared
 // memory, the next while the present one is multiplied, and hold a tile of results each; of thin products, threads divide
 // the depth of a result and add up in shared memory. The depth may be divided among workgroups as well: then each leaves a
-// part, and adding the parts is left to a second kernel. Floats accumulate by fma, over blocks of at most BLOCK steps whose sums
+// part, and adding the parts is left to a second kernel. Floats accumulate by fma, over blocks of at most PRODUCTS steps whose sums
 // are added in their order; the order follows from shapes alone.
 import { addSize, floorDivSize, minSize, modSize, mulSize, type Size, sizeRange, subSize } from "../../compiler/base/sizes.ts";
 import { add, constant, eq, fma, index, lane, lt, mul } from "../../compiler/kernel/expr.ts";
@@ -11,7 +11,7 @@ import type { KernelBuilder } from "../builder.ts";
 import { type Contraction, exchange, isTurned } from "../contraction-cut.ts";
 import type { Sink } from "../fused.ts";
 import { ceilDiv, registerDType } from "../simd.ts";
-import { BLOCK, forBlocks } from "../sums.ts";
+import { forBlocks, PRODUCTS } from "../sums.ts";
 import { ACROSS, ALONG, isAlongDepth, PANEL_PAD, type ProductTile, threadsOf, type WorkgroupCut, workgroupCut } from "./tile.ts";
 import { allBelow, eachOwn, isWhole, overThreads } from "./workgroup.ts";
 
@@ -53,7 +53,7 @@ interface Product {
 }
 
 /** Whether a thread's sums of so many steps are made in blocks: integers need none. */
-const isLong = ({ dtype }: Product, steps: number): boolean => isFloatScalar(REGISTER_TYPE[dtype]) && steps > BLOCK;
+const isLong = ({ dtype }: Product, steps: number): boolean => isFloatScalar(REGISTER_TYPE[dtype]) && steps > PRODUCTS;
 
 const put = ({ k, sink, part, batch }: Product, row: Size, column: Size, value: Expr): void => sink.write(k, [...(part === null ? [] : [part]), ...batch, row, column], value);
 
@@ -99,7 +99,7 @@ function tiles(p: Product, c: Contraction, tile: ProductTile): void {
     // Touched once a block, so that registers need not be spent on them.
     const total = k.alloc("total", dtype, [tile.threadRows, tile.threadColumns], "local");
     eachResult((r, s) => k.store(total, [r, s], p.zero));
-    forBlocks(k, 0, rounds, BLOCK / tile.depth, (from, some) => {
+    forBlocks(k, 0, rounds, PRODUCTS / tile.depth, (from, some) => {
       eachResult((r, s) => k.store(acc, [r, s], p.zero));
       k.for_("round", some, round => multiply(addSize(from, round)));
       eachResult((r, s) => k.store(total, [r, s], add(k.load(total, [r, s]), k.load(acc, [r, s]))));
@@ -165,7 +165,7 @@ function results(p: Product, c: Contraction, columns: number, exchanged: boolean
     if (isLong(p, p.most / share)) {
       const total = k.tile("total", dtype, [columns]);
       eachColumn(j => k.store(total, [j], p.zero));
-      forBlocks(k, from, count, BLOCK * share, (start, some) => {
+      forBlocks(k, from, count, PRODUCTS * share, (start, some) => {
         eachColumn(j => k.store(acc, [j], p.zero));
         k.for_("i", some, i => multiply(addSize(start, i)), { from: position, step: share });
         eachColumn(j => k.store(total, [j], add(k.load(total, [j]), k.load(acc, [j]))));
