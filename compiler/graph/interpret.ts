@@ -106,7 +106,7 @@ export function interpret(graph: Graph, { inputs = {}, states = {}, dims = {}, f
       if (!x || !("data" in x)) throw new InternalError(`node ${id} of ${body.name} is not a tensor`);
       return x;
     };
-    const valueOf = (node: NodeOf<OpName>, id: number): Value => {
+    const resultOf = (node: NodeOf<OpName>, id: number): Value => {
       if (node.op === "input") return bound.get(id) ?? given("input", (node as NodeOf<"input">).attrs.name, inputs, (node as NodeOf<"input">).attrs.type);
       if (node.op === "state") return given("state", (node as NodeOf<"state">).attrs.name, states, (node as NodeOf<"state">).attrs.type);
       if (node.op === "item") return (results.get(node.inputs[0]!) as readonly NdArray[])[(node as NodeOf<"item">).attrs.index]!;
@@ -118,7 +118,7 @@ export function interpret(graph: Graph, { inputs = {}, states = {}, dims = {}, f
       results.delete(id);
     };
     body.nodes.forEach((node, id) => {
-      const value = valueOf(node, id);
+      const value = resultOf(node, id);
       results.set(id, value);
       if (!isGiven(id)) for (const x of arraysOf(value)) held.add(x);
       for (const i of new Set([...node.inputs, id])) if (last[i] === id) release(i);

@@ -17,8 +17,8 @@ export interface InterpretSettings {
   /** Instance dims. */
   readonly dims: DimValues;
   readonly checkNan: boolean;
-  /** float64; or f32, in which each op's result is rounded to its dtype. */
-  readonly field: "float64" | "f32";
+  /** float64 by default; in f32 each op's result is rounded to its dtype. */
+  readonly field?: "float64" | "f32";
   perform: PerformEffect;
   print(text: string): void;
 }
@@ -142,7 +142,7 @@ export function startInterpreter(settings: InterpretSettings): Backend {
   const entries = new Map(settings.program.entries.map(g => [g.name, g]));
   const procedures = new Map(settings.program.procedures.map(p => [p.name, p]));
   return {
-    description: `reference interpreter, ${settings.field}`,
+    description: `reference interpreter, ${settings.field ?? "float64"}`,
     async call(entry, inputs, dims) {
       const outputs = machine.run(named("entry", "ENTRY001", entry, entries), Object.fromEntries([...inputs].map(([name, t]) => [name, toArray(t)])), dims);
       return new Map(Object.entries(outputs).map(([name, value]) => [name, fromArray(value)]));

@@ -14,7 +14,7 @@ let folder = "";
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "sluice-errors-"));
   const traced = await importProgram("tests/errors/programs/running.ts");
-  program = new Program(infoOfProgram(traced), startInterpreter({ program: traced, dims: {}, field: "float64", checkNan: true, perform: effectsOver(nodeFiles), print: () => undefined }), {});
+  program = new Program(infoOfProgram(traced), startInterpreter({ program: traced, dims: {}, checkNan: true, perform: effectsOver(nodeFiles), print: () => undefined }), {});
 });
 afterAll(async () => {
   await program.close();

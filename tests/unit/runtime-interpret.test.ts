@@ -41,7 +41,7 @@ const traced: Traced = {
     ],
   }],
 };
-const open = (checkNan = false) => new Program(infoOfProgram(traced), startInterpreter({ program: traced, dims: {}, field: "float64", checkNan, perform: async () => undefined, print: () => {} }), {});
+const open = (checkNan = false) => new Program(infoOfProgram(traced), startInterpreter({ program: traced, dims: {}, checkNan, perform: async () => undefined, print: () => {} }), {});
 
 test("entries, states and procedures run", async () => {
   const program = open();
