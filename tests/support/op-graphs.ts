@@ -1,5 +1,5 @@
 // Graphs that together hold every op, in the shapes, dtypes and places that kernels treat differently.
-import { type DType, DTYPES } from "../../compiler/base/dtypes.ts";
+import { type DType, DTYPES, isFloat } from "../../compiler/base/dtypes.ts";
 import { dimSize, mulSize, type Size, subSize } from "../../compiler/base/sizes.ts";
 import { Build } from "../../compiler/graph/build.ts";
 import { GraphBuilder } from "../../compiler/graph/builder.ts";
@@ -87,6 +87,28 @@ family("elementwise", () => {
       const value = g.constant(edges, tensorType(from, [edges.length]));
       return (["i32", "i16", "i8", "i4", "u32", "u16", "u8", "bool"] as const).flatMap(to => [g.cast(x, to), g.cast(value, to)]);
     }, { dims: { N: 1 }, inputs: { x: specialOf(from, EDGES.map(Math.trunc)) } });
+  }
+  const DIVISORS = [0, -0, 1, -1, 2, 0, 3, -0, 0];
+  const DIVIDENDS = [1, 1, -1, 0, -0, 0, 5, -7, -(2 ** 31)];
+  for (const dtype of ["f64", "f32", "f16", "bf16", "i32", "i16", "i8", "i4", "u32", "u16", "u8"] as const) {
+    check(`division of ${dtype} by zeros, constant and not`, (g, input) => {
+      const [a, b] = [input("a", dtype, DIVIDENDS.length), input("b", dtype, DIVIDENDS.length)];
+      const zeros = isFloat(dtype) ? [0, -0] : [0];
+      const list = (values: readonly number[]): NodeId => g.constant(values.map(DTYPES[dtype].round), tensorType(dtype, [values.length]));
+      return (["div", "mod"] as const).flatMap(op => [
+        g.binary(op, a, b), ...zeros.flatMap(z => [g.binary(op, a, g.fill(z, a)), g.binary(op, g.fill(z, a), b), g.binary(op, g.fill(1, a), g.fill(z, a))]),
+        g.binary(op, list(DIVIDENDS), list(DIVISORS)), g.binary(op, a, list(DIVISORS)), g.binary(op, list(DIVIDENDS), b),
+      ]);
+    }, { dims: { N: 1 }, inputs: { a: specialOf(dtype, DIVIDENDS), b: specialOf(dtype, DIVISORS) } });
+  }
+  for (const dtype of ["f64", "f32", "f16"] as const) {
+    check(`what ${dtype} makes of constants with NaN, infinities and zeros`, (g, input) => {
+      const x = input("x", dtype, 9);
+      const constants = [0, -0, 1, -1, Infinity, -Infinity, NaN].map(c => g.fill(c, x));
+      const found = (["add", "sub", "mul", "div", "mod", "max", "min"] as const).flatMap(op => [...constants.flatMap(c => [g.binary(op, x, c), g.binary(op, c, x)]), g.binary(op, x, x)]);
+      // The sign of a zero shows in its reciprocal.
+      return [...found, ...found.map(y => g.div(g.fill(1, y), y))];
+    }, { dims: { N: 1 }, inputs: { x: specialOf(dtype, [NaN, Infinity, -Infinity, 0, -0, 0.5, -0.5, 1.5, -1.5]) } });
   }
   check("f16 and bf16 round at casts and stores", (g, input) => {
     const x = input("x", "f32", 40);

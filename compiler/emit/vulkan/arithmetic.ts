@@ -1,7 +1,7 @@
 // Arithmetic on one scalar. Integers of 32 bits have no sign of their own; bools are SPIR-V's; f16 in registers is an f32
 // that is rounded after each operation. Sums and products are marked so that no driver fuses them.
 import { InternalError } from "../../base/diagnostics.ts";
-import type { BinaryOp, ScalarType, UnaryOp } from "../../kernel/ir.ts";
+import { type BinaryOp, type Expr, type ScalarType, typeOf, type UnaryOp } from "../../kernel/ir.ts";
 import { isFloatScalar } from "../../kernel/scalar.ts";
 import { type Assembler, DECORATION, EXTENDED, type Id, OP } from "./assembler.ts";
 import { floatOfHalf, halfOfFloat } from "./halves.ts";
@@ -100,6 +100,53 @@ export function binary(m: Assembler, op: BinaryOp, s: ScalarType, a: Id, b: Id):
       return m.value(OP.Select, type, isMinusOne, op === "div" ? m.value(OP.SNegate, type, a) : m.constantInt(32, 0), quotient);
     }
     default: throw new InternalError(`${op} of ${s}`);
+  }
+}
+
+/** What is known of an operand when code is emitted. */
+type Known = { readonly kind: "constant"; readonly value: number } | { readonly kind: "name"; readonly name: string } | null;
+const knownOf = (x: Expr): Known =>
+  x.kind === "const" ? { kind: "constant", value: x.value } : x.kind === "splat" ? knownOf(x.x) : x.kind === "var" ? { kind: "name", name: x.name } : null;
+const isZero = (x: Known): x is Known & { kind: "constant" } => x?.kind === "constant" && x.value === 0;
+
+/**
+ * A float operation that Mesa's lavapipe simplifies though NaN, infinities and signs of zero are not kept so: with a constant zero,
+ * x / 0 is whatever lies in a register, 0 / x and 0 · x are 0, x + 0 is x, and 0 - x is -x; x - x is 0. Undefined for any other, which `binary` does.
+ */
+export function unsimplified(m: Assembler, op: BinaryOp, x: Expr, y: Expr): ((a: Id, b: Id) => Id) | undefined {
+  const s = typeOf(x).scalar;
+  if (!isFloatScalar(s)) return undefined;
+  const [left, right] = [knownOf(x), knownOf(y)];
+  const type = typeOfScalar(m, s);
+  const constant = (value: number): Id => constantOf(m, s, value);
+  const isFinite = (a: Id): Id => m.value(OP.FOrdLessThan, m.bool(), m.extended(EXTENDED.FAbs, type, a), constant(Infinity));
+  const where = (condition: Id, yes: Id, no: Id): Id => m.value(OP.Select, type, condition, yes, no);
+  const bits = s === "f64" ? 64 : 32;
+  const word = m.int(bits);
+  /** The zero with the sign that a product with x, or a quotient, has. */
+  const signedBy = (zero: number, a: Id): Id => {
+    const sign = m.value(OP.BitwiseAnd, word, m.value(OP.Bitcast, word, a), m.constantInt(bits, bits === 64 ? -(2 ** 63) : -(2 ** 31)));
+    const zeroBits = m.value(OP.Bitcast, word, constant(zero));
+    return m.value(OP.Bitcast, type, m.value(OP.BitwiseXor, word, sign, zeroBits));
+  };
+  switch (op) {
+    case "div":
+      if (isZero(right)) return a => exact(m, OP.FMul, type, a, constant(1 / right.value));
+      if (isZero(left)) return (_, b) => where(m.value(OP.FOrdNotEqual, m.bool(), b, constant(0)), signedBy(left.value, b), constant(NaN));
+      return undefined;
+    case "mul":
+      if (isZero(right)) return a => where(isFinite(a), signedBy(right.value, a), constant(NaN));
+      if (isZero(left)) return (_, b) => where(isFinite(b), signedBy(left.value, b), constant(NaN));
+      return undefined;
+    case "add":
+      if (isZero(right) && Object.is(right.value, 0)) return a => where(m.value(OP.FOrdEqual, m.bool(), a, constant(0)), constant(0), a);
+      if (isZero(left) && Object.is(left.value, 0)) return (_, b) => where(m.value(OP.FOrdEqual, m.bool(), b, constant(0)), constant(0), b);
+      return undefined;
+    case "sub":
+      if (isZero(right) && Object.is(right.value, -0)) return a => where(m.value(OP.FOrdEqual, m.bool(), a, constant(0)), constant(0), a);
+      if (isZero(left) && Object.is(left.value, 0)) return (_, b) => where(m.value(OP.FOrdEqual, m.bool(), b, constant(0)), constant(0), m.value(OP.FNegate, type, b));
+      return left?.kind === "name" && right?.kind === "name" && left.name === right.name ? a => where(isFinite(a), constant(0), constant(NaN)) : undefined;
+    default: return undefined;
   }
 }
 

@@ -13,7 +13,7 @@ export const OP = {
   SNegate: 126, FNegate: 127, IAdd: 128, FAdd: 129, ISub: 130, FSub: 131, IMul: 132, FMul: 133, UDiv: 134, SDiv: 135, FDiv: 136, UMod: 137, SRem: 138,
   UMulExtended: 151, SMulExtended: 152, IsNan: 156, LogicalEqual: 164, LogicalNotEqual: 165, LogicalOr: 166, LogicalAnd: 167, LogicalNot: 168, Select: 169,
   IEqual: 170, INotEqual: 171, UGreaterThan: 172, SGreaterThan: 173, UGreaterThanEqual: 174, SGreaterThanEqual: 175, ULessThan: 176, SLessThan: 177, ULessThanEqual: 178, SLessThanEqual: 179,
-  FOrdEqual: 180, FUnordNotEqual: 183, FOrdLessThan: 184, FOrdGreaterThan: 186, FOrdLessThanEqual: 188, FOrdGreaterThanEqual: 190,
+  FOrdEqual: 180, FOrdNotEqual: 182, FUnordNotEqual: 183, FOrdLessThan: 184, FOrdGreaterThan: 186, FOrdLessThanEqual: 188, FOrdGreaterThanEqual: 190,
   ShiftRightLogical: 194, ShiftRightArithmetic: 195, ShiftLeftLogical: 196, BitwiseOr: 197, BitwiseXor: 198, BitwiseAnd: 199, Not: 200,
   ControlBarrier: 224, GroupNonUniformShuffleXor: 346, SDotKHR: 4450, AtomicFAddEXT: 6035,
   TypeCooperativeMatrixKHR: 4456, CooperativeMatrixLoadKHR: 4457, CooperativeMatrixStoreKHR: 4458, CooperativeMatrixMulAddKHR: 4459,

@@ -5,7 +5,7 @@ import { indexSize } from "../../kernel/indices.ts";
 import { type Buffer, type Expr, REGISTER_TYPE, type ScalarType, typeOf } from "../../kernel/ir.ts";
 import { mapOperands } from "../../kernel/share.ts";
 import { registerElement } from "../names.ts";
-import { binary, bitcast, cast, constantOf, multiplyAdd, typeOfScalar, unary } from "./arithmetic.ts";
+import { binary, bitcast, cast, constantOf, multiplyAdd, typeOfScalar, unary, unsimplified } from "./arithmetic.ts";
 import { type Assembler, CAPABILITY, type Id, OP } from "./assembler.ts";
 import type { Features } from "./features.ts";
 import { type Home, load } from "./memory.ts";
@@ -67,7 +67,7 @@ export class Expressions {
       case "unary": return this.lanes(e.x).map(x => unary(m, e.op, scalar, x));
       case "binary": {
         const own = typeOf(e.a).scalar;
-        return zip(this.lanes(e.a), this.lanes(e.b), (a, b) => binary(m, e.op, own, a, b));
+        return zip(this.lanes(e.a), this.lanes(e.b), unsimplified(m, e.op, e.a, e.b) ?? ((a, b) => binary(m, e.op, own, a, b)));
       }
       case "fma": {
         const [a, b, c] = [this.lanes(e.a), this.lanes(e.b), this.lanes(e.c)];
