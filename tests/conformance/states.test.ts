@@ -2,7 +2,7 @@
 // fused and not, after two calls, beside the reference interpreter.
 import { beforeAll, describe, expect, test } from "vitest";
 import { concat, entry, f32, i32, open, span, state, type Tensor } from "sluice";
-import type { TargetText } from "../../compiler/targets.ts";
+import type { InterpretText, TargetText } from "../../compiler/targets.ts";
 import { countedOn } from "../support/conformance.ts";
 import { numbersOf, values } from "../support/programs.ts";
 import { TARGETS, type TargetRow } from "../support/targets.ts";
@@ -116,7 +116,7 @@ interface Outcome {
   readonly [value: string]: number[];
 }
 /** Outputs of the second call, and the states after it. */
-async function outcomesOn(target: TargetText | "interpret", options: TargetRow["options"]): Promise<Map<string, Outcome>> {
+async function outcomesOn(target: TargetText | InterpretText, options: TargetRow["options"]): Promise<Map<string, Outcome>> {
   const program = await open(exports, { ...options, target });
   try {
     const outcomes = new Map<string, Outcome>();

@@ -6,7 +6,7 @@ import type { NdArray } from "../../graph/field.ts";
 import type { Graph } from "../../graph/graph.ts";
 import type { MachineName } from "../../kernel/machines.ts";
 import { open, type OpenOptions } from "../../open.ts";
-import { compiledAs, machineOf, parseTargets } from "../../targets.ts";
+import { compiledAs, isInterpreted, machineOf, parseTargets } from "../../targets.ts";
 import { elementAt, elementCount, type HostTensor, tensorOfNumbers } from "../../../runtime/tensor.ts";
 import type { Program } from "../../../runtime/load.ts";
 import type { Network } from "./description.ts";
@@ -65,7 +65,7 @@ function refusal(network: Network, machines: readonly MachineName[]): string | n
 }
 
 const machinesOf = ({ options: { target = "wasm" }, machines = [] }: NetworkTarget): MachineName[] =>
-  [...new Set([...(target === "interpret" ? [] : parseTargets(compiledAs(target)).map(machineOf)), ...machines])];
+  [...new Set([...(isInterpreted(target) ? [] : parseTargets(compiledAs(target)).map(machineOf)), ...machines])];
 
 /** The networks as one program, opened once. */
 async function ranTogether({ options, machines = [] }: NetworkTarget, networks: readonly Network[]): Promise<(string | null)[]> {
