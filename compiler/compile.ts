@@ -1,13 +1,14 @@
 // A traced program becomes a compiled one: graphs are optimised, fused into kernels, and given places and an order.
 import { InternalError } from "./base/diagnostics.ts";
-import { sizeText } from "./base/sizes.ts";
+import { productSize, type Size, sizeRange, sizeText } from "./base/sizes.ts";
+import type { Span } from "./base/span.ts";
 import { type Graph, inputsOf, isTuple, type Program, type TensorType } from "./graph/graph.ts";
 import type { Kernel } from "./kernel/ir.ts";
 import { type MachineName, MACHINES, type SimdMachine } from "./kernel/machines.ts";
 import { kernelText } from "./kernel/text.ts";
 import { verifyKernel } from "./kernel/verify.ts";
 import { placeArena } from "./plan/arena.ts";
-import type { BufferId, CompiledProgram, Constant, Lowering, Schedule, ScheduleBuffer } from "./plan/schedule.ts";
+import { type BufferId, type CompiledProgram, type Constant, type Lowering, MOST_COUNTED, type Schedule, type ScheduleBuffer } from "./plan/schedule.ts";
 import { planGraph, type Target } from "./plan/steps.ts";
 import { isImageMoments } from "./fusion/moments.ts";
 import { optimize } from "./pipeline.ts";
@@ -103,8 +104,22 @@ function scheduleOf(graph: Graph, machine: SimdMachine, fusion: boolean, kernels
     entry: graph.name, dims: graph.dims, inputs, outputs: outputs.map(({ name, type, buffer }) => ({ name, type, buffer })),
     reads: [...nodeOfState.keys()], writes: graph.updates.map(u => u.name),
     buffers: buffers.map(({ dtype, shape, place }, i) => ({ dtype, shape, place: place ?? { kind: "arena", offset: offsets.get(i) ?? 0 } })),
-    steps, arena, span,
+    steps, arena, span, ...countsOf(graph),
   };
+}
+
+/** Of tensors that may have more elements, how many. */
+function countsOf(graph: Graph): Pick<Schedule, "counts"> {
+  const counts = new Map<string, { readonly elements: Size; readonly span: Span | null }>();
+  const visit = ({ nodes, dims }: Graph): void => nodes.forEach(n => {
+    for (const { shape } of isTuple(n.type) ? n.type.items : [n.type]) {
+      const elements = productSize(shape);
+      if (sizeRange(elements, name => dims.find(d => d.name === name)).max > MOST_COUNTED) counts.set(sizeText(elements), { elements, span: n.span });
+    }
+    if (n.op === "loop") visit(n.attrs.body);
+  });
+  visit(graph);
+  return counts.size === 0 ? {} : { counts: [...counts.values()] };
 }
 
 export interface LoweringOptions {

@@ -45,6 +45,7 @@ export const schedule = (kernels: number): Decoder<Schedule> => (value, at) => {
   return record<Schedule>({
     entry: text, dims: list(dim), inputs: list(port), outputs: list(port), reads: list(text), writes: list(text),
     buffers: list(buffer), steps: stepsOf(buffers.length, kernels), arena: size, span: traced,
+    counts: optional(list(record({ elements: size, span: nullable(span) }))),
   })(value, at);
 };
 

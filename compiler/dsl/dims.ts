@@ -102,16 +102,24 @@ export interface Bounds {
   readonly bind?: "call" | "load";
 }
 
-/** A size with a name: one value, or every value within bounds. Throws SluiceError DIM001 on bounds that hold nothing. */
+/** The longest axis: its positions are i32. */
+const LONGEST = 2 ** 31 - 1;
+function requireCounted(name: string, most: number): void {
+  if (most > LONGEST) throw new SluiceError({ code: "DIM001", message: `dim ${name} is longer than an axis may be`, span: userSpan(), found: String(most), expected: `at most ${LONGEST}`, hint: "make it two axes" });
+}
+
+/** A size with a name: one value, or every value within bounds, at most 2³¹ − 1. Throws SluiceError DIM001 on bounds that hold nothing. */
 export function dim<const N extends string>(name: N, size: number | Bounds): Dim<N> {
   if (typeof size !== "object" || size === null) {
     if (!Number.isSafeInteger(size) || size < 0) throw new SluiceError({ code: "DIM001", message: `dim ${name} has no valid size`, span: userSpan(), found: foundText(size), expected: "a whole number, 0 or more, or bounds" });
+    requireCounted(name, size);
     return new Dim<N>(name, size, []);
   }
   const { min = 1, max, multipleOf = 1, bind = "call" } = size;
   if (![min, max, multipleOf].every(Number.isSafeInteger) || !(min >= 0 && max >= min && multipleOf >= 1 && Math.floor(max / multipleOf) * multipleOf >= min)) {
     throw new SluiceError({ code: "DIM001", message: `no size lies within the bounds of dim ${name}`, span: userSpan(), found: `min ${min}, max ${max}, multipleOf ${multipleOf}`, expected: "whole numbers, 0 ≤ min ≤ max with a multiple between them" });
   }
+  requireCounted(name, max);
   return new Dim<N>(name, dimSize(name), [{ name, binding: bind === "load" ? "instance" : "call", min, max, multipleOf }]);
 }
 

@@ -14,6 +14,9 @@ import type { Procedure } from "./procedure.ts";
 
 export type BufferId = number;
 
+/** What indices of 32 bits count: they have a sign, and run a little beyond the elements where a loop goes in blocks. */
+export const MOST_COUNTED = 2 ** 31 - 2 ** 16;
+
 export interface ScheduleBuffer {
   readonly dtype: DType;
   readonly shape: readonly Size[];
@@ -43,6 +46,8 @@ export interface Schedule {
   readonly writes: readonly string[];
   readonly buffers: readonly ScheduleBuffer[];
   readonly steps: readonly Step[];
+  /** Element counts of tensors, be they stored or not, that the bounds of dims let grow beyond what indices of 32 bits count, with the lines that ask for them. */
+  readonly counts?: readonly { readonly elements: Size; readonly span: Span | null }[];
   /** Bytes of the arena; all offsets are multiples of 64. */
   readonly arena: Size;
   /** The entry's own place, or that of the state whose first value it makes. */

@@ -6,7 +6,7 @@ import { byteLength, type DType } from "../../compiler/base/dtypes.ts";
 import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import { type DimValues, dimSize, exactSize, type Size } from "../../compiler/base/sizes.ts";
 import type { Span } from "../../compiler/base/span.ts";
-import type { Schedule, Step } from "../../compiler/plan/schedule.ts";
+import { MOST_COUNTED, type Schedule, type Step } from "../../compiler/plan/schedule.ts";
 import type { LoweredProgram, WasmCode } from "../program.ts";
 import type { TraceLabel } from "../trace.ts";
 import { COPY, EFFECT, LAUNCH, LOOP } from "./crew.ts";
@@ -59,6 +59,17 @@ const TRIP_LIMIT = 2 ** 31 - 1;
 export const misfit = (entry: string, message: string): SluiceError =>
   new SluiceError({ code: "PLAN001", message: `the schedule of \`${entry}\` is malformed: ${message}`, hint: "build the program again" });
 
+/** A launch's tasks are counted in words that the crew adds to. */
+const MOST_TASKS = 2 ** 30;
+
+function tooMany(entry: string, message: string, found: number, most: number, span: Span | null, dims: DimValues): SluiceError {
+  const values = Object.entries(dims).map(([name, value]) => `${name} = ${value}`).join(", ");
+  return new SluiceError({
+    code: "WASM002", message: `\`${entry}\` is too large for WebAssembly, whose indices have 32 bits: ${message}`, span,
+    found: `${found}${values === "" ? "" : ` with ${values}`}`, expected: `at most ${most}`, hint: "use target: \"cpu\", or smaller sizes",
+  });
+}
+
 export interface BindOptions {
   readonly program: LoweredProgram;
   readonly schedule: Schedule;
@@ -85,6 +96,10 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
     const elements = shape.reduce((n, extent) => n * extent, 1);
     return Number.isSafeInteger(elements) ? byteLength(dtype, elements) : Number.NaN;
   };
+  for (const { elements, span } of schedule.counts ?? []) {
+    const found = size(elements);
+    if (found > MOST_COUNTED) throw tooMany(schedule.entry, "a tensor has more elements", found, MOST_COUNTED, span, dims);
+  }
   const buffers = schedule.buffers.map((b, i): Placed => {
     const shape = b.shape.map(size);
     const bytes = bytesOf(b.dtype, shape);
@@ -121,7 +136,7 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
     const tasks = size(extent);
     size(options.scratch[kernel] ?? 0);
     if (tasks === 0) return;
-    if (tasks >= 2 ** 30) throw misfit(schedule.entry, `a launch of ${info.name} has ${tasks} tasks`);
+    if (tasks >= MOST_TASKS) throw tooMany(schedule.entry, `a launch of ${info.name} has ${tasks} tasks`, tasks, MOST_TASKS - 1, span ?? info.spans[0] ?? null, dims);
     const operands = ids.map((id, i) => {
       const param = info.params[i]!;
       const placed = param.access === "read" ? at(id) : written(id);

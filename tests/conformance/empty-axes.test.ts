@@ -54,14 +54,15 @@ const products: Asked = (g, input, n, of) => {
 
 const images = (stride: number): Asked => (g, input, n, of) => {
   const attrs = { stride: [stride, stride], padding: [[2, 2], [1, 1]], dilation: [1, 1], groups: 1 } as const;
-  const [x, filter] = [input(`image${of}`, "f32", 1, n, 4, 2), input(`filter${of}`, "f32", 3, 3, 2, 5)];
+  const [x, filter] = [input(`image${of}`, "f32", 1, n, 3, 2), input(`filter${of}`, "f32", 3, 3, 2, 4)];
   const y = g.node("conv", [x, filter], attrs);
-  return [g.unary("tanh", y), g.node("conv_input", [y, filter], { ...attrs, size: [n, 4] }), g.node("conv_filter", [x, y], { ...attrs, size: [3, 3] })];
+  return [g.unary("tanh", y), g.node("conv_input", [y, filter], { ...attrs, size: [n, 3] }), g.node("conv_filter", [x, y], { ...attrs, size: [3, 3] })];
 };
 
 const N = dimSize("N");
 describe.each([["reductions", reductions], ["orders", orders], ["positions", positions], ["movement", movement], ["products", products], ["images", images(1)], ["images in strides", images(2)]] as const)("%s", (_, asked) => {
-  test.each([0, 3])("of a dim that may be 0 and is %i, and of an axis that is always empty", n => {
+  // Each is compiled for every target, by two compilers of C++ among others.
+  test.each([0, 3])("of a dim that may be 0 and is %i, and of an axis that is always empty", { timeout: 900_000 }, n => {
     const graph = graphOf((g, input) => [...asked(g, input, N, ""), ...asked(g, input, 0, "_of_none")], 0);
     return expectCompiled({ graph, dims: { N: n } });
   });

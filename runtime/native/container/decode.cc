@@ -161,7 +161,13 @@ class Decoder {
     });
   }
   Schedule schedule(const Cursor& c) {
-    c.record({"entry", "dims", "inputs", "outputs", "reads", "writes", "buffers", "steps", "arena"}, {"span"});
+    c.record({"entry", "dims", "inputs", "outputs", "reads", "writes", "buffers", "steps", "arena"}, {"span", "counts"});
+    // Indices have 64 bits where they need them: only WebAssembly asks how many elements there are.
+    if (c.has("counts")) c["counts"].list([&](const Cursor& count) {
+      count.record({"elements", "span"});
+      size(count["elements"]);
+      return spanOrNull(count["span"]);
+    });
     Schedule s;
     s.buffers = c["buffers"].list([&](const Cursor& b) { return buffer(b); });
     buffers_ = static_cast<int64_t>(s.buffers.size());
