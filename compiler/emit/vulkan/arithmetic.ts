@@ -119,7 +119,7 @@ export function unsimplified(m: Assembler, op: BinaryOp, x: Expr, y: Expr): ((a:
   const [left, right] = [knownOf(x), knownOf(y)];
   const type = typeOfScalar(m, s);
   const constant = (value: number): Id => constantOf(m, s, value);
-  const isFinite = (a: Id): Id => m.value(OP.FOrdLessThan, m.bool(), m.extended(EXTENDED.FAbs, type, a), constant(Infinity));
+  const hasValue = (a: Id): Id => m.value(OP.FOrdLessThan, m.bool(), m.extended(EXTENDED.FAbs, type, a), constant(Infinity));
   const where = (condition: Id, yes: Id, no: Id): Id => m.value(OP.Select, type, condition, yes, no);
   const bits = s === "f64" ? 64 : 32;
   const word = m.int(bits);
@@ -135,8 +135,8 @@ export function unsimplified(m: Assembler, op: BinaryOp, x: Expr, y: Expr): ((a:
       if (isZero(left)) return (_, b) => where(m.value(OP.FOrdNotEqual, m.bool(), b, constant(0)), signedBy(left.value, b), constant(NaN));
       return undefined;
     case "mul":
-      if (isZero(right)) return a => where(isFinite(a), signedBy(right.value, a), constant(NaN));
-      if (isZero(left)) return (_, b) => where(isFinite(b), signedBy(left.value, b), constant(NaN));
+      if (isZero(right)) return a => where(hasValue(a), signedBy(right.value, a), constant(NaN));
+      if (isZero(left)) return (_, b) => where(hasValue(b), signedBy(left.value, b), constant(NaN));
       return undefined;
     case "add":
       if (isZero(right) && Object.is(right.value, 0)) return a => where(m.value(OP.FOrdEqual, m.bool(), a, constant(0)), constant(0), a);
@@ -145,7 +145,7 @@ export function unsimplified(m: Assembler, op: BinaryOp, x: Expr, y: Expr): ((a:
     case "sub":
       if (isZero(right) && Object.is(right.value, -0)) return a => where(m.value(OP.FOrdEqual, m.bool(), a, constant(0)), constant(0), a);
       if (isZero(left) && Object.is(left.value, 0)) return (_, b) => where(m.value(OP.FOrdEqual, m.bool(), b, constant(0)), constant(0), m.value(OP.FNegate, type, b));
-      return left?.kind === "name" && right?.kind === "name" && left.name === right.name ? a => where(isFinite(a), constant(0), constant(NaN)) : undefined;
+      return left?.kind === "name" && right?.kind === "name" && left.name === right.name ? a => where(hasValue(a), constant(0), constant(NaN)) : undefined;
     default: return undefined;
   }
 }
