@@ -41,6 +41,7 @@ uint16_t halfBits(double x, int mantissa, int bias) {
   const int top = (1 << (15 - mantissa)) - 1;
   if (std::isnan(x)) return static_cast<uint16_t>((top << mantissa) | (1 << (mantissa - 1)));
   const double size = std::fabs(x);
+  if (std::isinf(size)) return static_cast<uint16_t>(sign | (top << mantissa));
   int exponent = 0;
   std::frexp(size, &exponent);
   exponent = std::max(exponent - 1, 1 - bias);
@@ -52,7 +53,7 @@ uint16_t halfBits(double x, int mantissa, int bias) {
     if (exponent > bias) return static_cast<uint16_t>(sign | (top << mantissa));
     return static_cast<uint16_t>(sign | ((exponent + bias) << mantissa));
   }
-  if (size > 0 && (std::isinf(size) || exponent > bias)) return static_cast<uint16_t>(sign | (top << mantissa));
+  if (exponent > bias) return static_cast<uint16_t>(sign | (top << mantissa));
   const auto whole = static_cast<int>(units);
   const int one = 1 << mantissa;
   return static_cast<uint16_t>(sign | (whole < one ? whole : ((exponent + bias) << mantissa) | (whole - one)));

@@ -178,6 +178,13 @@ TEST_CASE_TEMPLATE("an .npy of any integers and floats, in either order of bytes
   }
 }
 
+TEST_CASE("infinities stay what they are in 16 bits") {
+  for (const DType dtype : {DType::f16, DType::bf16}) {
+    const std::vector<double> read = numbersOf(readNpy("x", bytesOf(numpyOf<double>("<f8", "(3,)", {INFINITY, -INFINITY, 0})), dtype));
+    CHECK(read == std::vector<double>{INFINITY, -INFINITY, 0});
+  }
+}
+
 TEST_CASE("a number that does not fit is refused with its place; a fraction is rounded") {
   const auto error = [](const std::string& file, DType wanted) { return refusal([&] { readNpy("x.npy", bytesOf(file), wanted); }); };
   CHECK(error(numpyOf<int64_t>("<i8", "(2,)", {1, -1}), DType::u8) == "error NPY002: x.npy: a number does not fit u8\n  found:    -1 at [1]\n  expected: integers from 0 to 255");
