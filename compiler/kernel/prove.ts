@@ -252,8 +252,7 @@ export class Knowledge {
           yield one(subSize(atom.b, gcd(this.#multiple(atom.a), this.#multiple(atom.b))));
           if (this.#prove(atom.a, fuel, [])) yield one(atom.a);
         }
-        const digit = quotientOf(atom);
-        if (digit) yield this.#unrounded(digit, side);
+        for (const quotient of quotientsOf(atom)) yield this.#unrounded(quotient, side);
         return;
       }
       case "floordiv": {
@@ -321,8 +320,7 @@ export class Knowledge {
     const sign = split && this.#sign(split.coefficient, fuel);
     if (sign === undefined) return false;
     const { coefficient, rest } = split!;
-    const alone = this.#withoutQuotient(atom!, mulSize(coefficient, sign), sign, rest, fuel);
-    if (alone !== undefined && this.#prove(alone, fuel, used)) return true;
+    for (const alone of this.#withoutQuotient(atom!, mulSize(coefficient, sign), sign, rest, fuel)) if (this.#prove(alone, fuel, used)) return true;
     // A whole number is at least 0 already if it is more than -1.
     const proves = ({ value, divisor }: Bound, also: readonly Size[]): boolean => this.#prove(subSize(addSize(mulSize(coefficient, value), mulSize(addSize(rest, 1), divisor)), 1), fuel, also);
     const side = sign > 0 ? "lower" : "upper";
@@ -340,12 +338,11 @@ export class Knowledge {
     return false;
   }
   /** What is at least 0 exactly if rest ± factor·⌊a/b⌋ is, where the factor divides the rest or leaves a number: ⌊a/b⌋ ≤ n exactly if a < (n + 1)·b, and likewise from below. */
-  #withoutQuotient(atom: Atom, factor: Size, sign: 1 | -1, rest: Size, fuel: Attempt): Size | undefined {
-    const quotient = quotientOf(atom);
-    if (!quotient || typeof modSize(rest, factor) !== "number" || !this.#isPositive(factor, fuel) || !this.#isPositive(quotient.b, fuel)) return undefined;
-    const { a, b } = quotient;
+  #withoutQuotient(atom: Atom, factor: Size, sign: 1 | -1, rest: Size, fuel: Attempt): Size[] {
+    const quotients = quotientsOf(atom);
+    if (quotients.length === 0 || typeof modSize(rest, factor) !== "number" || !this.#isPositive(factor, fuel)) return [];
     const n = floorDivSize(rest, factor);
-    return sign > 0 ? addSize(a, mulSize(n, b)) : subSize(subSize(mulSize(addSize(n, 1), b), 1), a);
+    return quotients.filter(({ b }) => this.#isPositive(b, fuel)).map(({ a, b }) => (sign > 0 ? addSize(a, mulSize(n, b)) : subSize(subSize(mulSize(addSize(n, 1), b), 1), a)));
   }
 }
 
@@ -353,15 +350,16 @@ interface Quotient {
   readonly a: Size;
   readonly b: Size;
 }
-/** What the atom is the quotient of: a digit ⌊x/m⌋ mod n is that of x mod m·n by m. */
-function quotientOf(atom: Atom): Quotient | undefined {
-  if (atom.kind === "floordiv") return atom;
-  const inner = atom.kind === "mod" ? loneQuotient(atom.a) : undefined;
-  if (atom.kind !== "mod" || !inner) return undefined;
-  // ⌊⌊x/l⌋/m⌋ is ⌊x/(l·m)⌋.
-  let { a, b } = inner;
-  for (let next = loneQuotient(a); next; next = loneQuotient(a)) [a, b] = [next.a, mulSize(b, next.b)];
-  return { a: modSize(a, mulSize(b, atom.b)), b };
+/** What the atom is the quotient of: a digit ⌊x/m⌋ mod n is that of x mod m·n by m, and where x is ⌊y/l⌋, that of y mod l·m·n by l·m too. */
+function quotientsOf(atom: Atom): Quotient[] {
+  if (atom.kind === "floordiv") return [atom];
+  const found: Quotient[] = [];
+  let divisor: Size = 1;
+  for (let inner = atom.kind === "mod" ? loneQuotient(atom.a) : undefined; atom.kind === "mod" && inner; inner = loneQuotient(inner.a)) {
+    divisor = mulSize(divisor, inner.b);
+    found.push({ a: modSize(inner.a, mulSize(divisor, atom.b)), b: divisor });
+  }
+  return found;
 }
 function loneQuotient(s: Size): Quotient | undefined {
   const [atom] = typeof s === "number" ? [] : s.terms[0]!.atoms;

@@ -88,6 +88,10 @@ describe("convolutions beside an upsampling", () => {
     const net = { first: conv2d(3, 4, [3, 3], { stride: 2 }), second: conv2d(4, 4, [3, 3], { stride: 2 }) };
     expectLowered(graphOf({ net, f: entry({ x: f32(2, H, W, 3) }, ({ x }) => ({ y: doubled(net.second(net.first(x)).tanh()) })) }));
   });
+  it("find their pixels under a dilated window", () => {
+    const layer = conv2d(8, 8, [3, 3], { dilation: 2 });
+    expectLowered(graphOf({ layer, f: entry({ x: f32(1, H, W, 8) }, ({ x }) => ({ y: layer(x.rearrange("n h w c -> n (h u) (w v) c", { u: 3, v: 2 }) as never) })) }));
+  });
   it("find their pixels where channels become pixels, forward and backward", () => {
     const net = { first: conv2d(5, 8, [3, 3], { dilation: 2 }), second: conv2d(2, 5, [5, 3]) };
     const optimizer = sgd(net, { rate: 0.1 });
