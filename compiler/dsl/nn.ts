@@ -211,8 +211,10 @@ export function standardize<T extends Tensor>(x: T, over: readonly (string | num
 export function dropout<T extends Tensor>(x: T, p: number, rng?: Random): T {
   if (!(p >= 0 && p < 1)) throw new SluiceError({ code: "NN001", message: "dropout: the probability is out of range", span: userSpan(), found: String(p), expected: "0 or more, and less than 1" });
   if (!rng || p === 0) return x;
-  const dims = typeOf(x).shape.map((s, i) => new Dim(typeOf(x).axes[i] ?? String(s), s, []));
-  const keep = rng.uniform(specOf("f32", dims)).ge(p);
+  // The axes of x keep their names, and those without one get none.
+  const { shape, axes } = typeOf(x);
+  const drawn = rng.uniform(specOf("f32", shape.map((s, i) => new Dim(axes[i] ?? "drawn", s, []))));
+  const keep = wrap(build().reshape(tensorNode(drawn), shape, axes)).ge(p);
   return keep.where(x.mul(1 / (1 - p)), 0) as T;
 }
 

@@ -153,11 +153,12 @@ export function joined(op: string, operands: readonly Operand[]): NodeId[] {
 
 /** An axis by name or number, as its position. */
 export function axisOf(op: string, t: TensorType, axis: string | number): number {
-  const at = typeof axis === "string" && !/^-?\d+$/.test(axis) ? t.axes.indexOf(axis) : Number(axis) < 0 ? Number(axis) + t.shape.length : Number(axis);
+  const isName = typeof axis === "string" && !/^-?\d+$/.test(axis);
+  const at = isName ? t.axes.indexOf(axis) : Number(axis) < 0 ? Number(axis) + t.shape.length : Number(axis);
   if (!Number.isInteger(at) || at < 0 || at >= t.shape.length) {
     throw new SluiceError({ code: "AXIS001", message: `${op}: there is no axis ${axis}`, span: userSpan(), found: shapeText(t), expected: `one of ${t.axes.map((n, i) => n ?? String(i)).join(", ") || "no axis: it is a scalar"}` });
   }
-  if (typeof axis === "string" && t.axes.lastIndexOf(axis) !== t.axes.indexOf(axis) && t.axes.includes(axis)) {
+  if (isName && t.axes.lastIndexOf(axis) !== at) {
     throw new SluiceError({ code: "AXIS002", message: `${op}: two axes are called ${axis}`, span: userSpan(), found: shapeText(t), expected: "a name that stands once", hint: "give the axis by number" });
   }
   return at;

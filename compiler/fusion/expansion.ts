@@ -103,6 +103,12 @@ export class Expansion {
         this.#visit(from, [...own.slice(0, axis), dimSize(`row${id} ${ownId.map(sizeText).join()}`), ...own.slice(axis + picked)], often);
         return;
       }
+      case "reduce": {
+        const [from] = node.inputs as [NodeId];
+        const kept = at.values();
+        this.#visit(from, this.#shape(from).map((_, axis): Size => (node.attrs.axes.includes(axis) ? dimSize(`sum${id}.${axis}`) : kept.next().value ?? 0)), times);
+        return;
+      }
       case "random":
         for (const i of [0, 1]) this.#visit(node.inputs[0]!, [i], times);
         return;

@@ -19,6 +19,8 @@ const FOUND: { readonly [name: string]: Network } = {
   "gates of an LSTM, whose input only the loop reads": network([5, 1], [{ kind: "recur", cell: "lstm", hidden: 2, gives: "mean" }]),
   "the filter's gradient of groups of one input channel": network([5, 1, 2], [conv({ to: 12, groups: 2 })]),
   "rows as wide as a sum, in an image of one row": network([1, { dim: "B", times: 1, plus: 1 }, 8], [conv({})], { dims: [B] }),
+  "the gradient of a softmax, whose largest is sought where the sums are": network([2, 2], [{ kind: "softmax", axis: 2, log: false }], { loss: "sum" }),
+  "a part by the number of its axis, after a dropout": network([1, 1], [{ kind: "dropout", p: 0.5 }, { kind: "cut", axis: 1, other: 0 }]),
   "attention over fewer positions than a dim has": network([{ dim: "S", times: 1, plus: 0 }, 2], [
     { kind: "cut", axis: 0, other: 2 }, { kind: "attention", heads: 1, width: 2, causal: true, reach: -1, bias: false, rope: false, keys: 0 },
   ], { dims: [S] }),
