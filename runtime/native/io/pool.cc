@@ -3,6 +3,7 @@
 #include <deque>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "io/transport.h"
 
@@ -64,9 +65,14 @@ class Pool : public Transport {
       const Transfer t = waiting_.front();
       waiting_.pop_front();
       lock.unlock();
-      const ssize_t result = t.isWrite ? disk_.write(file_, t.memory, t.bytes, t.offset) : disk_.read(file_, t.memory, t.bytes, t.offset);
+      Transferred done{.id = t.id, .result = 0, .failure = nullptr};
+      try {
+        done.result = t.isWrite ? disk_.write(file_, t.memory, t.bytes, t.offset) : disk_.read(file_, t.memory, t.bytes, t.offset);
+      } catch (...) {
+        done.failure = std::current_exception();
+      }
       lock.lock();
-      finished_.push_back({t.id, result});
+      finished_.push_back(std::move(done));
       ended_.notify_one();
     }
   }

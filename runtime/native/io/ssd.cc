@@ -1,7 +1,10 @@
 #include "io/ssd.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -32,14 +35,21 @@ std::string hex(uint32_t sum) {
 }
 std::string refusalText(const std::string& what, int number) { return what + " is refused (" + strerrorname_np(number) + ")"; }
 
-/** The errno with which the file system refuses transfers past the page cache; 0 if it does not, or if nothing can be written at all. */
-int directRefusal(Disk& disk, const std::string& path) {
-  const int file = disk.open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_DIRECT, 0666);
-  if (file < 0) return file == -EINVAL ? EINVAL : 0;
+/** Whether transfers get past the page cache; where they do not, the errno is in `refusal`. Whatever else fails is said when the tier is used. */
+bool takesDirect(Disk& disk, const File& file, int& refusal) {
   alignas(Ssd::BLOCK) std::byte block[Ssd::BLOCK]{};
-  const bool isRefused = disk.write(file, block, sizeof block, 0) == -EINVAL || disk.read(file, block, sizeof block, 0) == -EINVAL;
-  disk.close(file);
-  return isRefused ? EINVAL : 0;
+  const bool isRefused = disk.write(file.descriptor(), block, sizeof block, 0) == -EINVAL || disk.read(file.descriptor(), block, sizeof block, 0) == -EINVAL;
+  if (isRefused) refusal = EINVAL;
+  return !isRefused;
+}
+
+/** Of a file that stands where the tier's own was to be made. */
+Error alreadyThere(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const bool isInUse = file >= 0 && ::flock(file, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+  if (file >= 0) ::close(file);
+  return Error({.code = "SSD003", .message = path + (isInUse ? ": another run keeps its tier in this file" : ": there is a file already, and a tier makes its own"),
+      .expected = "a path at which there is no file", .hint = isInUse ? "name another path, or wait until it has ended" : "name another path, or remove the file if nothing needs it: a run that was killed leaves its own"});
 }
 
 void requireAligned(bool aligned, const char* what) {
@@ -60,17 +70,18 @@ Ssd::Ssd(const std::string& path, SsdOptions options, Disk& disk) : path_(path),
     ::madvise(memory_.data(), bytes, MADV_HUGEPAGE);
   }
   try {
+    create();
     open(options);
+    const auto blocks = static_cast<size_t>(options.capacity / BLOCK);
+    sums_.resize(blocks);
+    isWritten_.resize(blocks);
+    parts_.resize(2 * depth_);
+    for (size_t slot = parts_.size(); slot > 0; slot--) free_.push_back(static_cast<uint32_t>(slot - 1));
+    thread_ = std::thread([this] { run(); });
   } catch (...) {
-    unmap();
+    close();
     throw;
   }
-  const auto blocks = static_cast<size_t>(options.capacity / BLOCK);
-  sums_.resize(blocks);
-  isWritten_.resize(blocks);
-  parts_.resize(2 * depth_);
-  for (size_t slot = parts_.size(); slot > 0; slot--) free_.push_back(static_cast<uint32_t>(slot - 1));
-  thread_ = std::thread([this] { run(); });
 }
 
 Ssd::~Ssd() {
@@ -81,38 +92,55 @@ Ssd::~Ssd() {
   asked_.notify_one();
   transport_->wake();
   thread_.join();
-  transport_.reset();
-  disk_.remove(path_.c_str());
-  unmap();
+  close();
 }
 
-void Ssd::unmap() {
+void Ssd::close() {
+  transport_.reset();
+  if (owned_) {
+    // Whoever put another file in its place keeps that.
+    struct stat own {}, there {};
+    const bool isOwn = ::fstat(owned_->descriptor(), &own) == 0 && ::stat(path_.c_str(), &there) == 0 && own.st_dev == there.st_dev && own.st_ino == there.st_ino;
+    if (isOwn) disk_.remove(path_.c_str());
+  }
   if (!mapping_.empty()) ::munmap(mapping_.data(), mapping_.size());
 }
 
-void Ssd::open(const SsdOptions& options) {
-  constexpr int FLAGS = O_RDWR | O_CREAT | O_TRUNC;
-  std::vector<std::string> refusals;
-  bool isDirect = options.direct;
-  if (isDirect) {
-    const int refusal = directRefusal(disk_, path_);
-    isDirect = refusal == 0;
-    if (!isDirect) refusals.push_back(refusalText("O_DIRECT", refusal));
-  }
-  file_ = std::make_unique<File>(disk_, path_, isDirect ? FLAGS | O_DIRECT : FLAGS);
+/** Makes the file, which must not be there, and locks it. */
+void Ssd::create() {
   try {
-    file_->reserve(options.capacity);
-  } catch (...) {
-    disk_.remove(path_.c_str());
+    owned_ = std::make_unique<File>(disk_, path_, O_RDWR | O_CREAT | O_EXCL);
+  } catch (const Error& error) {
+    if (error.diagnostic.found == "EEXIST") throw alreadyThere(path_);
     throw;
   }
-  if (options.ring) {
+  // Only those who ask whose it is hold it too, for a moment. Where the file system has no locks, it is still exclusive.
+  while (::flock(owned_->descriptor(), LOCK_EX) < 0 && errno == EINTR) continue;
+}
+
+void Ssd::open(const SsdOptions& options) {
+  std::vector<std::string> refusals;
+  if (options.direct) {
     int refusal = 0;
-    transport_ = ringTransport(file_->descriptor(), 2 * options.depth, memory_, refusal);
+    try {
+      direct_ = std::make_unique<File>(disk_, path_, O_RDWR | O_DIRECT);
+      if (!takesDirect(disk_, *direct_, refusal)) direct_.reset();
+    } catch (const Error& error) {
+      if (error.diagnostic.found != "EINVAL") throw;
+      refusal = EINVAL;
+    }
+    if (!direct_) refusals.push_back(refusalText("O_DIRECT", refusal));
+  }
+  owned_->reserve(options.capacity);
+  const int file = (direct_ ? *direct_ : *owned_).descriptor();
+  if (options.transport) transport_ = options.transport(file);
+  else if (options.ring) {
+    int refusal = 0;
+    transport_ = ringTransport(file, 2 * options.depth, memory_, refusal);
     if (!transport_) refusals.push_back(refusalText("io_uring", refusal));
   }
-  if (!transport_) transport_ = poolTransport(disk_, file_->descriptor(), options.depth);
-  description_ = transport_->description() + (isDirect ? ", past the page cache" : ", through the page cache");
+  if (!transport_) transport_ = poolTransport(disk_, file, options.depth);
+  description_ = transport_->description() + (direct_ ? ", past the page cache" : ", through the page cache");
   if (!refusals.empty()) description_ += "; " + joined(refusals);
 }
 
@@ -127,6 +155,10 @@ Ssd::Ticket Ssd::enqueue(bool isWrite, int64_t offset, std::byte* memory, size_t
   auto request = std::make_shared<Request>();
   {
     const std::lock_guard lock(mutex_);
+    if (failure_) {
+      request->error = failure_;
+      return request;
+    }
     for (int64_t at = 0; at < length; at += transfer_) {
       request->partsLeft++;
       waiting_.push_back({.request = request, .isWrite = isWrite, .offset = offset + at, .memory = memory + at, .bytes = std::min(transfer_, length - at)});
@@ -149,6 +181,29 @@ void Ssd::await(const Ticket& ticket) {
 }
 
 void Ssd::run() {
+  try {
+    transferAll();
+  } catch (const std::exception& error) {
+    abandon(error.what());
+  }
+}
+
+/** What was asked for and is not done, and what is asked from now on, fails. What is under way may still move what it was given. */
+void Ssd::abandon(const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  failure_ = Error({.code = "SSD004", .message = path_ + ": transfers have stopped", .found = why, .hint = "open the tier again; what was in it is lost"});
+  const auto fail = [&](const Ticket& request) {
+    if (!request) return;
+    request->partsLeft = 0;
+    if (!request->error) request->error = failure_;
+  };
+  for (const Part& part : parts_) fail(part.request);
+  for (const Part& part : waiting_) fail(part.request);
+  waiting_.clear();
+  done_.notify_all();
+}
+
+void Ssd::transferAll() {
   std::vector<uint32_t> starting;
   std::vector<Transferred> finished;
   const auto isIdle = [this] { return free_.size() == parts_.size(); };
@@ -217,6 +272,15 @@ void Ssd::finish(const Transferred& transferred) {
   const uint32_t slot = transferred.id;
   Part& part = parts_[slot];
   underWay_--;
+  if (transferred.failure) {
+    try {
+      std::rethrow_exception(transferred.failure);
+    } catch (const Error& error) {
+      return end(slot, error);
+    } catch (const std::exception& error) {
+      return end(slot, Error({.code = part.isWrite ? "FILE003" : "FILE001", .message = path_ + (part.isWrite ? ": cannot be written" : ": cannot be read"), .found = error.what()}));
+    }
+  }
   const int64_t result = transferred.result;
   const bool isInterrupted = result == -EINTR || result == -EAGAIN;
   // What is not a whole block is transferred again.

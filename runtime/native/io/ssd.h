@@ -1,10 +1,11 @@
 // A tier of memory on SSD: a file of blocks that is read and written asynchronously, past the page cache where the file
 // system allows. Every block has a checksum; what is read is what was written, or it is refused by name. The file is
-// scratch: it is made when the tier is opened and removed with it.
+// scratch: it is made when the tier is opened, locked, and removed with it. A file that is there already is never touched.
 #pragma once
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -30,6 +31,8 @@ struct SsdOptions {
   bool ring = true;
   /** Without it, through the page cache. */
   bool direct = true;
+  /** What moves the blocks; by default a ring, or a pool of threads where there is none. */
+  std::function<std::unique_ptr<Transport>(int file)> transport;
 };
 
 class Ssd {
@@ -40,6 +43,7 @@ class Ssd {
   class Request;
   using Ticket = std::shared_ptr<Request>;
 
+  /** Throws SSD003 where there is a file at that path, and FILE003. */
   Ssd(const std::string& path, SsdOptions options, Disk& disk = systemDisk());
   /** Waits for what is under way. */
   ~Ssd();
@@ -55,7 +59,7 @@ class Ssd {
   Ticket read(int64_t offset, std::span<std::byte> to);
   Ticket write(int64_t offset, Bytes from);
   bool isDone(const Ticket& ticket) const;
-  /** Returns when it is done, or throws what went wrong: FILE001, FILE003, or SSD001 and SSD002 for blocks that are not what was written. */
+  /** Returns when it is done, or throws what went wrong: FILE001, FILE003, SSD001 and SSD002 for blocks that are not what was written, or SSD004 if transfers have stopped. */
   void await(const Ticket& ticket);
 
  private:
@@ -76,10 +80,13 @@ class Ssd {
     size_t count;
   };
   static Blocks blocksOf(const Part& part);
+  void create();
   void open(const SsdOptions& options);
-  void unmap();
+  void close();
   Ticket enqueue(bool isWrite, int64_t offset, std::byte* memory, size_t bytes);
   void run();
+  void transferAll();
+  void abandon(const std::string& why);
   void begin(uint32_t slot);
   void transfer(uint32_t slot);
   void sum(uint32_t slot);
@@ -90,7 +97,10 @@ class Ssd {
 
   std::string path_;
   Disk& disk_;
-  std::unique_ptr<File> file_;
+  /** Made here and locked; the path is its own as long as that leads to it. */
+  std::unique_ptr<File> owned_;
+  /** The same file, opened past the page cache; null if all goes through it. */
+  std::unique_ptr<File> direct_;
   std::span<std::byte> mapping_;
   /** In it, from a multiple of the size of huge pages. */
   std::span<std::byte> memory_;
@@ -116,6 +126,8 @@ class Ssd {
   std::condition_variable done_;
   std::deque<Part> waiting_;
   bool stopped_ = false;
+  /** Why there are no more transfers. */
+  std::optional<Error> failure_;
   std::thread thread_;
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -25,6 +26,8 @@ struct Transferred {
   uint32_t id = 0;
   /** Bytes that were moved, or -errno. */
   int64_t result = 0;
+  /** What was thrown instead. */
+  std::exception_ptr failure;
 };
 
 class Transport {

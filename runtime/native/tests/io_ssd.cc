@@ -74,9 +74,69 @@ TEST_CASE("the tier's file is reserved when it opens and gone when it closes; on
   CHECK(folder.names().empty());
 }
 
+TEST_CASE("a file that is there already is refused and stays as it is, and so is a tier that another keeps") {
+  const Folder folder;
+  const std::string path = folder.at("tier");
+  for (const Way way : WAYS) {
+    put(path, "somebody's thesis");
+    CHECK(refusal([&] { const Ssd ssd(path, options(way)); }) ==
+          "error SSD003: " + path + ": there is a file already, and a tier makes its own\n  expected: a path at which there is no file\n  hint:     name another path, or remove the file if "
+          "nothing needs it: a run that was killed leaves its own");
+    CHECK(textOf(readFile(path)) == "somebody's thesis");
+    std::filesystem::remove(path);
+    Ssd first(path, options(way));
+    fill(first.memory(), 5);
+    first.await(first.write(0, first.memory()));
+    CHECK(refusal([&] { const Ssd ssd(path, options(way)); }) ==
+          "error SSD003: " + path + ": another run keeps its tier in this file\n  expected: a path at which there is no file\n  hint:     name another path, or wait until it has ended");
+    first.await(first.read(0, first.memory()));
+  }
+  CHECK(folder.names().empty());
+}
+
+TEST_CASE("a file that was put in the tier's place meanwhile is not removed with it") {
+  const Folder folder;
+  {
+    const Ssd ssd(folder.at("tier"), options({true, true}));
+    put(folder.at("tier"), "somebody's thesis");
+  }
+  CHECK(textOf(readFile(folder.at("tier"))) == "somebody's thesis");
+}
+
+/** A disk whose transfers throw. */
+class ThrowingDisk : public Disk {
+ public:
+  ssize_t write(int, const void*, size_t, int64_t) override { throw std::runtime_error("the controller is on fire"); }
+};
+
+/** Moves nothing, and throws when it is asked what was moved. */
+class BrokenTransport : public Transport {
+ public:
+  std::string description() const override { return "broken"; }
+  void start(const Transfer&) override {}
+  void submit() override {}
+  void collect(std::vector<Transferred>&) override { throw std::runtime_error("the ring is gone"); }
+  void wake() override {}
+};
+
+TEST_CASE("what a thread of the tier throws reaches whoever waits, by name") {
+  const Folder folder;
+  ThrowingDisk disk;
+  Ssd thrown(folder.at("thrown"), options({false, false}), disk);
+  CHECK(refusal([&] { thrown.await(thrown.write(0, thrown.memory())); }) == "error FILE003: " + folder.at("thrown") + ": cannot be written\n  found:    the controller is on fire");
+
+  SsdOptions broken = options({false, false});
+  broken.transport = [](int) { return std::make_unique<BrokenTransport>(); };
+  Ssd ssd(folder.at("broken"), broken);
+  const std::string stopped = "error SSD004: " + folder.at("broken") + ": transfers have stopped\n  found:    the ring is gone\n  hint:     open the tier again; what was in it is lost";
+  const Ssd::Ticket first = ssd.write(0, ssd.memory());
+  CHECK(refusal([&] { ssd.await(first); }) == stopped);
+  CHECK(refusal([&] { ssd.await(ssd.write(0, ssd.memory())); }) == stopped);
+}
+
 /** One whole block or several, written and read back through a disk with faults. */
 struct Exchange {
-  explicit Exchange(FaultyDisk& disk, const Folder& folder) : ssd(folder.at("tier"), options({false, false}), disk) { fill(memory(), 2); }
+  explicit Exchange(FaultyDisk& disk, const Folder& folder, const std::string& name = "tier") : ssd(folder.at(name), options({false, false}), disk) { fill(memory(), 2); }
   std::span<std::byte> memory() { return ssd.memory().first(8 * BLOCK); }
   void write() { ssd.await(ssd.write(0, memory())); }
   void read() {
@@ -114,9 +174,9 @@ TEST_CASE("a device's error names the offset, and blocks whose write failed are 
   CHECK(refusal([&] { first.write(); }) == "error FILE003: " + folder.at("tier") + ": cannot be written: the device failed\n  found:    EIO at offset 0");
   CHECK(refusal([&] { first.read(); }) == "error SSD002: " + folder.at("tier") + ": a block is read that was never written\n  found:    offset 0");
   FaultyDisk failsRead({.failAt = 3});
-  Exchange second(failsRead, folder);
+  Exchange second(failsRead, folder, "second");
   second.write();
-  CHECK(refusal([&] { second.read(); }) == "error FILE001: " + folder.at("tier") + ": cannot be read: the device failed\n  found:    EIO at offset 0");
+  CHECK(refusal([&] { second.read(); }) == "error FILE001: " + folder.at("second") + ": cannot be read: the device failed\n  found:    EIO at offset 0");
 }
 
 TEST_CASE("a bit that is flipped on the way is noticed, and the block is read again") {
