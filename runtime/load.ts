@@ -30,6 +30,7 @@ export function infoOf(program: RuntimeProgram): ProgramInfo {
 }
 
 export interface RunOptions {
+  /** Ends the run before the next call of an entry or trip of a loop; it is then rejected with the signal's reason. */
   readonly signal?: AbortSignal;
   /** How far the outermost loop has come. */
   readonly onProgress?: (done: number, total: number) => void;
@@ -91,8 +92,10 @@ export class Program {
   run(name: string, args: { readonly [name: string]: unknown } = {}, options: RunOptions = {}): ProcedureRun {
     const rows = new RowQueue();
     const abort = new AbortController();
-    options.signal?.addEventListener("abort", () => abort.abort());
-    if (options.signal?.aborted) abort.abort();
+    const { signal } = options;
+    const cancel = (): void => abort.abort();
+    signal?.addEventListener("abort", cancel, { once: true });
+    if (signal?.aborted) cancel();
     const start = async (): Promise<void> => {
       const procedure = named("procedure", "ENTRY001", name, this.#procedures);
       const values = procedureArguments(procedure, args);
@@ -103,10 +106,11 @@ export class Program {
         },
         progress: (done: number, total: number) => options.onProgress?.(done, total),
       };
-      const finished = await this.#queue(() => this.#backend.run(name, values, sink, abort.signal));
-      if (!finished && options.signal?.aborted) throw options.signal.reason;
+      // It may have been cancelled while others ran.
+      const finished = await this.#queue(async () => !abort.signal.aborted && this.#backend.run(name, values, sink, abort.signal));
+      if (!finished && signal?.aborted) throw signal.reason;
     };
-    const running = start();
+    const running = start().finally(() => signal?.removeEventListener("abort", cancel));
     running.then(() => rows.end(null), error => rows.end({ error }));
     return Object.assign(running, { [Symbol.asyncIterator]: () => rows.iterate(running, () => abort.abort()) });
   }

@@ -1,11 +1,13 @@
 // Interprets procedures over any machine that can call entries: the WebAssembly one and the reference interpreter. It is a
 // generator, so that it stops wherever the outside has to act (files, pictures, a turn for other messages) and goes on
-// with the answer; between those it runs straight through. Cancellation takes effect between entry calls.
+// with the answer; between those it runs straight through. Cancellation takes effect before an entry is called and before each
+// trip of a loop, so that a loop which calls nothing ends too.
 import { SluiceError } from "../compiler/base/diagnostics.ts";
 import type { DType } from "../compiler/base/dtypes.ts";
 import { type DimValues, dimsOf, evaluateSize } from "../compiler/base/sizes.ts";
 import type { Span } from "../compiler/base/span.ts";
 import { numberBounds, type Procedure, type ProcedureArg, type ProcedureStep, type ScalarBinary, type ScalarExpr, type ScalarUnary, type Slot, type TextExpr } from "../compiler/plan/procedure.ts";
+import { exp, log, pow } from "./scalar-math.ts";
 import { elementAt, type HostTensor, tensorOfNumbers } from "./tensor.ts";
 
 /** What runs entries and keeps tensors, as handles T, where they lie. A tensor without axes is a plain number. */
@@ -46,6 +48,8 @@ export type EffectReply = ReadonlyMap<string, HostTensor> | HostTensor | undefin
 
 export interface EmittedRow {
   readonly kind: "log" | "emit";
+  /** Whether a loop whose progress is told was running. */
+  readonly inLoop: boolean;
   readonly values: readonly { readonly name: string; readonly value: number | string | HostTensor }[];
 }
 /** Where a procedure's rows go, and how far its outermost loop has come. */
@@ -67,11 +71,11 @@ type Value<T> = { readonly tensor: T } | { readonly list: List } | ProcedureValu
 
 const bool = (x: boolean): number => (x ? 1 : 0);
 const UNARY: { readonly [O in ScalarUnary]: (x: number) => number } = {
-  neg: x => -x, abs: Math.abs, not: x => bool(x === 0), floor: Math.floor, sqrt: Math.sqrt, exp: Math.exp, log: Math.log,
+  neg: x => -x, abs: Math.abs, not: x => bool(x === 0), floor: Math.floor, sqrt: Math.sqrt, exp, log,
   to_i32: x => Math.trunc(x) | 0, to_f32: Math.fround,
 };
 const BINARY: { readonly [O in ScalarBinary]: (a: number, b: number) => number } = {
-  add: (a, b) => a + b, sub: (a, b) => a - b, mul: (a, b) => a * b, div: (a, b) => a / b, mod: (a, b) => a - Math.floor(a / b) * b, pow: (a, b) => a ** b,
+  add: (a, b) => a + b, sub: (a, b) => a - b, mul: (a, b) => a * b, div: (a, b) => a / b, mod: (a, b) => a - Math.floor(a / b) * b, pow,
   max: Math.max, min: Math.min, eq: (a, b) => bool(a === b), ne: (a, b) => bool(a !== b), lt: (a, b) => bool(a < b), le: (a, b) => bool(a <= b),
   gt: (a, b) => bool(a > b), ge: (a, b) => bool(a >= b), and: (a, b) => bool(a !== 0 && b !== 0), or: (a, b) => bool(a !== 0 || b !== 0),
 };
@@ -108,13 +112,21 @@ function argumentValue(procedure: string, arg: ProcedureArg, value: unknown): Pr
   }
 }
 
-/** Runs the procedure. Returns CANCELLED if the sink said so between two calls. `dims`: those that are bound already. */
+/** Runs the procedure. Returns CANCELLED if the sink said so before a call or a trip of a loop. `dims`: those that are bound already. */
 export function* runProcedure<T>(
   procedure: Procedure, args: ReadonlyMap<Slot, ProcedureValue>, machine: Machine<T>, sink: ProcedureSink, dims: DimValues,
 ): Generator<HostEffect, typeof CANCELLED | undefined, EffectReply> {
   const slots: (Value<T> | undefined)[] = Array.from({ length: procedure.slots }, (_, slot) => args.get(slot));
   let lastPause = performance.now();
   let depth = 0;
+  /** Whether the run is to end; the outside has its turn now and then. */
+  function* isCancelled(): Generator<HostEffect, boolean, EffectReply> {
+    if (performance.now() - lastPause > PAUSE_MS) {
+      yield { kind: "pause" };
+      lastPause = performance.now();
+    }
+    return sink.cancelled();
+  }
 
   const fail = (what: string): never => {
     throw new SluiceError({ code: "PROC001", message: `\`${procedure.name}\` ${what}` });
@@ -191,17 +203,14 @@ export function* runProcedure<T>(
         put(step.slot, scalar(step.value));
         return true;
       case "call":
-        if (performance.now() - lastPause > PAUSE_MS) {
-          yield { kind: "pause" };
-          lastPause = performance.now();
-        }
-        if (sink.cancelled()) return false;
+        if (yield* isCancelled()) return false;
         call(step);
         return true;
       case "repeat": {
         const trips = scalar(step.count);
         depth++;
         for (let trip = 0; trip < trips; trip++) {
+          if (yield* isCancelled()) return false;
           put(step.index, trip);
           if (!(yield* run(step.body))) return false;
           if (depth === 1) sink.progress(trip + 1, trips);
@@ -210,18 +219,18 @@ export function* runProcedure<T>(
         return true;
       }
       case "while":
-        while (scalar(step.condition) !== 0) if (!(yield* run(step.body))) return false;
+        while (scalar(step.condition) !== 0) if ((yield* isCancelled()) || !(yield* run(step.body))) return false;
         return true;
       case "if":
         return yield* run(scalar(step.condition) !== 0 ? step.yes : step.no);
       case "log":
-        sink.row({ kind: "log", values: step.values.map(v => ({ name: v.name, value: scalar(v.value) })) });
+        sink.row({ kind: "log", inLoop: depth > 0, values: step.values.map(v => ({ name: v.name, value: scalar(v.value) })) });
         return true;
       case "emit": {
         const v = step.value;
         const single = "tensor" in v ? tensor(v.tensor) : undefined;
         const value = "text" in v ? text(v.text) : "scalar" in v ? scalar(v.scalar) : typeof single === "number" ? single : host(v.tensor);
-        sink.row({ kind: "emit", values: [{ name: step.name, value }] });
+        sink.row({ kind: "emit", inLoop: depth > 0, values: [{ name: step.name, value }] });
         return true;
       }
       case "write":

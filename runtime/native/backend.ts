@@ -43,6 +43,7 @@ type NativeEffect =
   | Extract<Effect, { kind: "load" | "read" | "pixels" }>;
 interface NativeRow {
   readonly kind: "log" | "emit";
+  readonly inLoop: boolean;
   readonly values: readonly { readonly name: string; readonly value: number | string | NativeTensor }[];
 }
 type NativeError = { readonly diagnostic: Diagnostic } | { readonly message: string };
@@ -104,7 +105,7 @@ export async function startNative(options: NativeOptions): Promise<Backend> {
         void answer(message[1]);
         break;
       case "rows":
-        for (const row of message[1]) sink?.row({ kind: row.kind, values: row.values.map(({ name, value }) => ({ name, value: typeof value === "object" ? fromNative(value) : value })) });
+        for (const row of message[1]) sink?.row({ kind: row.kind, inLoop: row.inLoop, values: row.values.map(({ name, value }) => ({ name, value: typeof value === "object" ? fromNative(value) : value })) });
         if (message[2]) sink?.progress(...message[2]);
         setImmediate(() => program.taken());
         break;

@@ -38,7 +38,7 @@ test.each(refused)("%o is refused", async (given, name, found, bounds) => {
 test("what lies within the bounds runs, both ends included", async () => {
   await program.run("fit", { steps: 10, shift: -3, share: 1, rate: -1e38 }, { onRow: row => void rows.push(row) });
   const values = [["steps", 10], ["shift", -3], ["share", 1], ["rate", -1e38]].map(([name, value]) => ({ name, value }));
-  expect(rows).toEqual([{ kind: "log", values }]);
+  expect(rows).toEqual([{ kind: "log", inLoop: false, values }]);
 });
 
 test("the command line's flags are refused by the same bounds", async () => {

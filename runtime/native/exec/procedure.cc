@@ -170,6 +170,7 @@ class Interpreter {
     const double trips = scalar(s.count);
     depth_++;
     for (double trip = 0; trip < trips; trip++) {
+      if (sink_.cancelled()) return false;
       at(s.index) = trip;
       if (!run(s.body)) return false;
       if (depth_ == 1) sink_.progress(trip + 1, trips);
@@ -179,12 +180,12 @@ class Interpreter {
   }
   bool perform(const WhileStep& s) {
     while (scalar(s.condition) != 0)
-      if (!run(s.body)) return false;
+      if (sink_.cancelled() || !run(s.body)) return false;
     return true;
   }
   bool perform(const IfStep& s) { return run(scalar(s.condition) != 0 ? s.yes : s.no); }
   bool perform(const LogStep& s) {
-    Row row{Row::Kind::log, {}};
+    Row row{Row::Kind::log, depth_ > 0, {}};
     for (const auto& [name, value] : s.values) row.values.emplace_back(name, scalar(value));
     sink_.row(std::move(row));
     return true;
@@ -199,7 +200,7 @@ class Interpreter {
       if (const auto* x = std::get_if<double>(&held)) value = *x;
       else value = toHost(slot);
     }
-    Row row{Row::Kind::emit, {}};
+    Row row{Row::Kind::emit, depth_ > 0, {}};
     row.values.emplace_back(s.name, std::move(value));
     sink_.row(std::move(row));
     return true;

@@ -1,5 +1,5 @@
 // Interprets procedures: scalars, calls, loops, lists, and effects on a Host. What runtime/procedure.ts does, with the same
-// results and refusals. Cancellation takes effect between entry calls.
+// results and refusals. Cancellation takes effect before an entry is called and before each trip of a loop.
 #pragma once
 #include <map>
 #include <memory>
@@ -18,7 +18,7 @@ using Arguments = std::map<Slot, ArgumentValue>;
 /** By name. Throws ENTRY001. */
 const Procedure& procedureNamed(const Program& program, std::string_view name);
 
-/** False if the sink cancelled it between two calls. */
+/** False if the sink cancelled it before a call or a trip of a loop. */
 bool runProcedure(const Procedure& procedure, const Arguments& arguments, Machine& machine, Host& host, Sink& sink);
 
 }  // namespace sluice

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "exec/scalar-math.h"
+
 namespace sluice {
 namespace {
 
@@ -22,12 +24,6 @@ double larger(double a, double b) {
   return a > b ? a : b;
 }
 
-/** C's pow finds 1 where a NaN or an undecided limit is raised. */
-double power(double a, double b) {
-  if (std::isnan(b) || (std::isinf(b) && std::fabs(a) == 1)) return NOT_A_NUMBER;
-  return std::pow(a, b);
-}
-
 double flag(bool x) { return x ? 1 : 0; }
 
 }  // namespace
@@ -39,8 +35,8 @@ double applyUnary(ScalarUnary op, double x) {
     case ScalarUnary::logicalNot: return flag(x == 0);
     case ScalarUnary::floor: return std::floor(x);
     case ScalarUnary::sqrt: return std::sqrt(x);
-    case ScalarUnary::exp: return std::exp(x);
-    case ScalarUnary::log: return std::log(x);
+    case ScalarUnary::exp: return scalarExp(x);
+    case ScalarUnary::log: return scalarLog(x);
     case ScalarUnary::toI32: return toInt32(x);
     case ScalarUnary::toF32: return static_cast<double>(static_cast<float>(x));
   }
@@ -54,7 +50,7 @@ double applyBinary(ScalarBinary op, double a, double b) {
     case ScalarBinary::mul: return a * b;
     case ScalarBinary::div: return a / b;
     case ScalarBinary::mod: return a - std::floor(a / b) * b;
-    case ScalarBinary::pow: return power(a, b);
+    case ScalarBinary::pow: return scalarPow(a, b);
     case ScalarBinary::max: return larger(a, b);
     case ScalarBinary::min: return -larger(-a, -b);
     case ScalarBinary::eq: return flag(a == b);

@@ -56,6 +56,8 @@ using RowValue = std::variant<double, std::string, HostTensor>;
 struct Row {
   enum class Kind : uint8_t { log, emit };
   Kind kind = Kind::log;
+  /** Whether a loop whose progress is told was running. */
+  bool inLoop = false;
   std::vector<std::pair<std::string, RowValue>> values;
 };
 
@@ -65,7 +67,7 @@ class Sink {
   virtual void row(Row row) = 0;
   /** How far the outermost loop has come. */
   virtual void progress(double done, double total) = 0;
-  /** Asked between entry calls. */
+  /** Asked before entries are called and before each trip of a loop. */
   virtual bool cancelled() = 0;
 };
 

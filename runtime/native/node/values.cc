@@ -123,6 +123,7 @@ Napi::Array toJs(Napi::Env env, std::vector<Row> rows) {
     }
     auto row = Napi::Object::New(env);
     row.Set("kind", rows[i].kind == Row::Kind::log ? "log" : "emit");
+    row.Set("inLoop", rows[i].inLoop);
     row.Set("values", values);
     list.Set(i, row);
   }
