@@ -1,8 +1,8 @@
 // From a program's module to something that runs: trace, compile, emit for an engine, load. A program imports this with its
 // words, so runtimes are loaded when one is wanted.
-import { availableParallelism } from "node:os";
 import type { LoadOptions } from "../runtime/index.ts";
 import type { Program } from "../runtime/load.ts";
+import { threadCount } from "../runtime/threads.ts";
 import { SluiceError } from "./base/diagnostics.ts";
 import { containerOf } from "./build.ts";
 import { traceProgram } from "./dsl/program.ts";
@@ -29,6 +29,8 @@ export function open<P extends { readonly [name: string]: unknown }>(source: P, 
 export function open(source: Openable, options?: OpenOptions): Promise<Program>;
 export async function open(source: Openable, options: OpenOptions = {}): Promise<Program> {
   const { target = "wasm", name = "program", cc, nvcc, cache, fusion, ...rest } = options;
+  const { usableThreads } = await import("../runtime/cgroup.ts");
+  const threads = threadCount(options.threads, usableThreads);
   const program = traced(source, name);
   if (isInterpreted(target)) return interpreted(program, target === "interpret" ? "float64" : "f32", rest);
   const { load } = await import("../runtime/index.ts");
@@ -36,7 +38,6 @@ export async function open(source: Openable, options: OpenOptions = {}): Promise
   const { engineFeatures } = await import("../runtime/wasm/features.ts");
   const features = engineFeatures();
   if (!features.simd) throw new SluiceError({ code: "WASM001", message: "this engine cannot run WebAssembly SIMD", hint: "use target: \"interpret\"" });
-  const threads = options.threads ?? availableParallelism();
   return load(await compileFor(program, [{ kind: "wasm", variants: [{ relaxed: features.relaxedSimd, shared: features.threads && threads > 1 }] }], { fusion }), rest);
 }
 

@@ -1,15 +1,16 @@
 // Loads compiled programs under Node: `load(await readFile("noiser.slx"))` gives entries and procedures to call. A program
 // that was just compiled is emitted for this engine; one from a container brings its modules.
-import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { SluiceError } from "../compiler/base/diagnostics.ts";
 import type { DimValues } from "../compiler/base/sizes.ts";
 import { readContainer } from "../compiler/container/read.ts";
+import { usableMemory, usableThreads } from "./cgroup.ts";
 import { effectsOver } from "./io/effects.ts";
 import { nodeFiles } from "./io/node-files.ts";
 import { infoOf, instanceDims, Program, requireVulkan } from "./load.ts";
 import { type NativeTarget, startNative } from "./native/backend.ts";
 import type { Module, RuntimeProgram } from "./program.ts";
+import { threadCount } from "./threads.ts";
 import { startWasm, type WorkerHandle } from "./wasm/backend.ts";
 import { engineFeatures } from "./wasm/features.ts";
 
@@ -19,7 +20,7 @@ export type { HostArray, HostTensor } from "./tensor.ts";
 export { hostTensor } from "./tensor.ts";
 
 export interface LoadOptions {
-  /** By default, as many as the machine runs at once. */
+  /** From 1 to 1024; by default, as many as this process may run at once. */
   readonly threads?: number;
   /** Values of the dims that are bound when a program is loaded. */
   readonly dims?: DimValues;
@@ -46,12 +47,12 @@ export async function load(source: Loadable, options: LoadOptions = {}): Promise
   const { program, modules } = source instanceof Uint8Array ? readContainer(source) : source;
   const dims = instanceDims(program, options.dims ?? {});
   const common = {
-    dims, threads: options.threads ?? availableParallelism(), checkNan: options.check === "nan", trace: options.trace === true,
+    dims, threads: threadCount(options.threads, usableThreads), checkNan: options.check === "nan", trace: options.trace === true,
     perform: effectsOver(nodeFiles), print: options.print ?? (text => process.stdout.write(`${text}\n`)),
   };
   const { target = "wasm", validate = false } = options;
   if (validate) requireVulkan(target);
-  const backend = target === "wasm" ? await startWasm({ ...common, program, modules, features: engineFeatures(), spawn: spawnWorker }) : await startNative({ ...common, target, validate, bytes: trusted(source, options.trust) });
+  const backend = target === "wasm" ? await startWasm({ ...common, program, modules, features: engineFeatures(), memoryBytes: usableMemory(), spawn: spawnWorker }) : await startNative({ ...common, target, validate, bytes: trusted(source, options.trust) });
   const loaded = new Program(infoOf(program), backend, dims);
   if (options.seed !== undefined) await loaded.seed(options.seed);
   return loaded;

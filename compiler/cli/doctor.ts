@@ -1,6 +1,5 @@
 // `sluice doctor`: what this machine has of what Sluice can use, what is missing, and how to get it.
 import { existsSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import type { Command } from "commander";
 import { BUILD_COMMAND, builtFile } from "../../runtime/native/built.ts";
 import { cudaDevices, vulkanDevices } from "../../runtime/native/devices.ts";
@@ -8,6 +7,7 @@ import { SluiceError } from "../base/diagnostics.ts";
 import { compilerVersion, findCompiler } from "../emit/cpu/compiler.ts";
 import { architecturesOf, requireNvcc, toolkitOf } from "../emit/cuda/nvcc.ts";
 import { engineFeatures } from "../../runtime/wasm/features.ts";
+import { usableThreads } from "../../runtime/cgroup.ts";
 
 interface Finding {
   readonly what: string;
@@ -34,7 +34,7 @@ export async function findings(): Promise<Finding[]> {
     },
     { what: "WebAssembly SIMD", found: yesNo(engine.simd), ok: engine.simd, get: "needed to run anything compiled; use a newer Node" },
     { what: "WebAssembly relaxed SIMD", found: yesNo(engine.relaxedSimd), ok: engine.relaxedSimd, get: "fused multiply-add, about twice as fast; use a newer Node" },
-    { what: "Threads", found: engine.threads ? `shared memory, ${availableParallelism()} at once` : "no shared memory", ok: engine.threads, get: "use a Node with shared WebAssembly memory" },
+    { what: "Threads", found: engine.threads ? `shared memory, ${usableThreads()} at once` : "no shared memory", ok: engine.threads, get: "use a Node with shared WebAssembly memory" },
     { what: "Pictures (sharp)", found: yesNo(sharp), ok: sharp, get: "npm install sharp" },
     { what: "C compiler, for --target cpu", found: compiler ? `${compiler.kind} ${await compilerVersion(compiler)} at ${compiler.path}` : "no", ok: compiler !== undefined, get: "apt-get install gcc" },
     { what: "Native runtime, for --target cpu", found: addon ?? "not built", ok: addon !== undefined, get: BUILD_COMMAND },

@@ -1,7 +1,8 @@
 // The command line: one file per command. Exit codes: 0 done, 1 what the user gave is wrong (one clear message), 2 a fault
-// of ours (with its stack, for the report).
+// of ours (with its stack, for the report), 130 interrupted.
 import { Command, CommanderError } from "commander";
 import { SluiceError } from "../base/diagnostics.ts";
+import { INTERRUPTED } from "./options.ts";
 
 type Add = (program: Command) => void;
 const COMMANDS: { readonly [name: string]: () => Promise<Add> } = {
@@ -24,7 +25,7 @@ export async function main(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 || error.code === "commander.help" ? 0 : 1;
     if (error instanceof SluiceError) {
       process.stderr.write(`${error.message}\n`);
-      return 1;
+      return error.diagnostic.code === "CLI005" ? INTERRUPTED : 1;
     }
     process.stderr.write(`internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     return 2;

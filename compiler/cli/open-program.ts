@@ -2,6 +2,7 @@
 import { load } from "../../runtime/index.ts";
 import { nodeFiles } from "../../runtime/io/node-files.ts";
 import type { Program } from "../../runtime/load.ts";
+import { MOST_THREADS } from "../../runtime/threads.ts";
 import { SluiceError } from "../base/diagnostics.ts";
 import type { DimDecl, DimValues } from "../base/sizes.ts";
 import { readContainer } from "../container/read.ts";
@@ -18,7 +19,9 @@ export interface OpenedForCommand {
 
 export async function openForCommand(path: string, options: ProgramOptions): Promise<OpenedForCommand> {
   const threads = options.threads === undefined ? undefined : numberOf("--threads", options.threads);
-  if (threads !== undefined && !(Number.isInteger(threads) && threads > 0)) throw new SluiceError({ code: "CLI002", message: "--threads takes a positive integer", found: options.threads });
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS)) {
+    throw new SluiceError({ code: "CLI002", message: `--threads takes an integer from 1 to ${MOST_THREADS}`, found: options.threads });
+  }
   const given = options.dim.map((text): readonly [string, number] => {
     const [name, value] = assignment("--dim", text);
     return [name, numberOf(`dim ${name}`, value)];

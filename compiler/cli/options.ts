@@ -18,6 +18,9 @@ export interface ProgramOptions {
   readonly validate?: boolean;
   readonly json?: boolean;
 }
+/** The exit code of a process that was interrupted: 128 and the number of the signal, as shells have it. */
+export const INTERRUPTED = 130;
+
 export const collect = (value: string, before: readonly string[]): string[] => [...before, value];
 
 export const withSettingsOption = (command: Command): Command => command.option("--set <name=value>", "a setting, read before the program is traced", collect, []);
@@ -36,8 +39,9 @@ export function assignment(option: string, text: string): [name: string, value: 
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
+/** Decimal digits with a point and an exponent, or an infinity: what executables take too. */
 export const numberOf = (what: string, text: string): number => {
-  const value = text.trim() === "" ? Number.NaN : Number(text);
+  const value = /^[-+.\deE]+$|^-?Infinity$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isNaN(value)) throw new SluiceError({ code: "CLI002", message: `${what} is no number`, found: text });
   return value;
 };

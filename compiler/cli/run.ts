@@ -6,7 +6,7 @@ import type { Program } from "../../runtime/load.ts";
 import { tensorText } from "../../runtime/tensor.ts";
 import { SluiceError } from "../base/diagnostics.ts";
 import type { OpenedForCommand } from "./open-program.ts";
-import { assignment, collect, type ProgramOptions, withCompilerOptions, withProgramOptions } from "./options.ts";
+import { assignment, collect, INTERRUPTED, type ProgramOptions, withCompilerOptions, withProgramOptions } from "./options.ts";
 
 interface RunCommandOptions extends ProgramOptions {
   readonly input: readonly string[];
@@ -27,26 +27,51 @@ export function addRun(program: Command): void {
     .option("--dim <name=value>", "a dim that is bound when the program is loaded, or one of an entry that no input has", collect, [])
     .option("--target <target>", "what runs it: wasm (the default), cpu, cpu:v3, cpu:v4, …, vulkan, cuda, vulkan:<number or name of a device>, cuda:<the same, or sm_90>, interpret, or interpret:f32")
     .option("--trust", "run the native code that a container brings, instead of compiling its kernels anew")
-    .option("--threads <n>", "at most as many as the machine runs at once by default")
+    .option("--threads <n>", "at most, from 1 to 1024; as many as this process may run at once by default")
     .addOption(new Option("--check <what>", "stop at the first NaN and name its line").choices(["nan"]))
     .option("--trace <file>", "where to write what happened when, for Perfetto or chrome://tracing")
     .option("--validate", "on Vulkan: under its validation layers, whose every message is an error")
     .option("--json", "one JSON object a line")
     .allowUnknownOption()
     .action(async (path: string, name: string | undefined, flags: readonly string[], options: RunCommandOptions) => {
+      const interrupts = watchInterrupts();
       const { openForCommand } = await import("./open-program.ts");
       const opened = await openForCommand(path, options);
       try {
         // A run that failed has a trace too, but what is said is why it failed.
-        await run(opened, path, name, flags, options).catch(async (error: unknown) => {
+        await run(opened, path, name, flags, options, interrupts).catch(async (error: unknown) => {
           await writeTrace(opened.program, options.trace).catch(() => undefined);
           throw error;
         });
         await writeTrace(opened.program, options.trace);
       } finally {
         await opened.program.close();
+        interrupts.end();
       }
     });
+}
+
+interface Interrupts {
+  /** While it runs, the first Ctrl-C aborts the signal. */
+  cancels<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  end(): void;
+}
+
+/** Ctrl-C ends the process with INTERRUPTED: at once, or where what is running can be cancelled, when that was done; a second time always at once. */
+function watchInterrupts(): Interrupts {
+  let abort: AbortController | null = null;
+  const interrupt = (): void => {
+    if (abort === null || abort.signal.aborted) process.exit(INTERRUPTED);
+    abort.abort(new SluiceError({ code: "CLI005", message: "interrupted" }));
+  };
+  process.on("SIGINT", interrupt);
+  return {
+    cancels(work) {
+      abort = new AbortController();
+      return work(abort.signal);
+    },
+    end: () => void process.removeListener("SIGINT", interrupt),
+  };
 }
 
 /** Sets the states that the files name, and says so. */
@@ -62,7 +87,7 @@ async function writeTrace(program: Program, path: string | undefined): Promise<v
   if (path !== undefined) await nodeFiles.write(path, new TextEncoder().encode(await program.trace()));
 }
 
-async function run({ program, sizes }: OpenedForCommand, path: string, name: string | undefined, flags: readonly string[], options: RunCommandOptions): Promise<void> {
+async function run({ program, sizes }: OpenedForCommand, path: string, name: string | undefined, flags: readonly string[], options: RunCommandOptions, interrupts: Interrupts): Promise<void> {
   const { entries, procedures } = program.info;
   const values = await import("./values.ts");
   const procedure = procedures.find(p => p.name === name);
@@ -82,13 +107,10 @@ async function run({ program, sizes }: OpenedForCommand, path: string, name: str
     await startFrom(program, options);
     const { progressView } = await import("./progress.ts");
     const view = await progressView(options.json === true);
-    const abort = new AbortController();
-    const interrupt = (): void => abort.abort(new SluiceError({ code: "CLI005", message: "interrupted" }));
-    process.once("SIGINT", interrupt);
     try {
-      await program.run(procedure.name, values.procedureFlags(procedure, flags), { signal: abort.signal, onProgress: view.progress, onRow: view.row });
+      const args = values.procedureFlags(procedure, flags);
+      await interrupts.cancels(signal => program.run(procedure.name, args, { signal, onProgress: view.progress, onRow: view.row }));
     } finally {
-      process.removeListener("SIGINT", interrupt);
       view.finish();
     }
     return;

@@ -4,6 +4,7 @@ import { readContainer } from "../../compiler/container/read.ts";
 import type { DimValues } from "../../compiler/base/sizes.ts";
 import { effectsOver, type HostFiles } from "../io/effects.ts";
 import { infoOf, instanceDims, Program } from "../load.ts";
+import { threadCount } from "../threads.ts";
 import { startWasm, type WorkerHandle } from "../wasm/backend.ts";
 import { engineFeatures } from "../wasm/features.ts";
 
@@ -19,7 +20,7 @@ export async function load(container: Uint8Array, options: BrowserLoadOptions): 
   const dims = instanceDims(program, options.dims ?? {});
   const features = { ...engineFeatures(), threads: globalThis.crossOriginIsolated && engineFeatures().threads };
   const backend = await startWasm({
-    program, modules, features, dims, threads: options.threads ?? navigator.hardwareConcurrency, checkNan: false, trace: false,
+    program, modules, features, dims, threads: threadCount(options.threads, () => navigator.hardwareConcurrency), memoryBytes: Infinity, checkNan: false, trace: false,
     spawn: spawnWorker, perform: effectsOver(options.files), print: options.print ?? (text => console.log(text)),
   });
   return new Program(infoOf(program), backend, dims);

@@ -1,5 +1,5 @@
 // The main of an executable: a program's container stands at the end of this very file. Exit codes: 0 done, 1 what the user
-// gave is wrong (one clear message), 2 a fault of ours.
+// gave is wrong (one clear message), 2 a fault of ours, 130 interrupted.
 #include <fcntl.h>
 #include <sys/auxv.h>
 #include <unistd.h>
@@ -12,6 +12,7 @@
 #include <string>
 
 #include "cli/command-line.h"
+#include "cli/progress.h"
 #include "cli/run.h"
 #include "io/file.h"
 
@@ -57,12 +58,13 @@ int run(int count, char** arguments) {
 }  // namespace sluice
 
 int main(int count, char** arguments) {
+  sluice::watchInterrupts();
   try {
     return sluice::run(count, arguments);
   } catch (const sluice::Error& error) {
     std::fflush(stdout);
     std::fprintf(stderr, "%s\n", error.what());
-    return 1;
+    return error.diagnostic.code == sluice::interruption().diagnostic.code ? sluice::INTERRUPTED : 1;
   } catch (const std::exception& error) {
     std::fflush(stdout);
     std::fprintf(stderr, "internal error: %s\n", error.what());

@@ -24,6 +24,8 @@ export interface WasmOptions {
   readonly modules: readonly Module[];
   readonly features: EngineFeatures;
   readonly threads: number;
+  /** What all of it may take of memory. */
+  readonly memoryBytes: number;
   readonly dims: DimValues;
   readonly checkNan: boolean;
   readonly trace: boolean;
@@ -111,7 +113,7 @@ export async function startWasm(options: WasmOptions): Promise<Backend> {
         const w = waiting.get(message.id);
         if (w?.kind !== "run") break;
         for (const row of message.rows) {
-          w.sink.row({ kind: row.kind, values: row.values.map(({ name, value }) => ({ name, value: typeof value === "object" ? fromWire(value) : value })) });
+          w.sink.row({ kind: row.kind, inLoop: row.inLoop, values: row.values.map(({ name, value }) => ({ name, value: typeof value === "object" ? fromWire(value) : value })) });
         }
         if (message.progress) w.sink.progress(message.progress.done, message.progress.total);
         break;
@@ -146,10 +148,10 @@ export async function startWasm(options: WasmOptions): Promise<Backend> {
   handles.forEach((handle, worker) => {
     handle.onMessage(receive);
     handle.onFailure(fail);
-    const { dims, checkNan, trace } = options;
+    const { dims, checkNan, trace, memoryBytes } = options;
     const start: Start = {
       kind: "start", module, memory, worker, workers, kernels: program.kernels.length,
-      lead: worker === 0 ? { program: withoutBodies(program), scratch: chosen.scratch, dims, checkNan, trace } : null,
+      lead: worker === 0 ? { program: withoutBodies(program), scratch: chosen.scratch, dims, checkNan, trace, memoryBytes } : null,
     };
     handle.post(start);
   });
@@ -182,7 +184,7 @@ export async function startWasm(options: WasmOptions): Promise<Backend> {
     },
     run: (procedure, args, sink, signal) => new Promise((resolve, reject) => {
       const id = send({ kind: "run", resolve, reject, sink }, id => ({ kind: "run", id, procedure, args: [...args] }));
-      signal.addEventListener("abort", () => leader.post({ kind: "cancel", id }));
+      signal.addEventListener("abort", () => leader.post({ kind: "cancel", id }), { once: true });
     }),
     async getState(name) {
       return (await request(id => ({ kind: "get_state", id, name }))).get("value")!;

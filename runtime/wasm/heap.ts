@@ -18,10 +18,13 @@ export class Heap {
   readonly #memory: WebAssembly.Memory;
   /** By address, never touching each other. */
   readonly #free: { address: number; bytes: number }[] = [];
+  readonly #limit: number;
   #end: number;
 
-  constructor(memory: WebAssembly.Memory, start: number) {
+  /** `limit`: bytes past which the process may not go, whatever the engine grants. */
+  constructor(memory: WebAssembly.Memory, start: number, limit = MAX_PAGES * PAGE) {
     this.#memory = memory;
+    this.#limit = Math.min(limit, MAX_PAGES * PAGE);
     this.#end = start;
   }
 
@@ -65,11 +68,12 @@ export class Heap {
     const missing = Math.ceil((end - this.#memory.buffer.byteLength) / PAGE);
     if (missing <= 0) return;
     try {
+      if (end > this.#limit) throw new RangeError("past the limit");
       this.#memory.grow(missing);
     } catch {
       throw new SluiceError({
         code: "MEM001", message: `not enough memory for ${purpose}`, found: `it needs ${mebibytes(wanted)}; ${mebibytes(this.#end)} are in use`,
-        expected: `at most ${mebibytes(MAX_PAGES * PAGE)} in all`, hint: "use smaller sizes, or close programs that are no longer needed",
+        expected: `at most ${mebibytes(this.#limit)} in all`, hint: "use smaller sizes, or close programs that are no longer needed",
       });
     }
   }

@@ -44,6 +44,8 @@ export interface MachineOptions {
   readonly trace: Trace | null;
   /** Where memory is free. */
   readonly start: number;
+  /** What all of it may take of memory. */
+  readonly memoryBytes: number;
   print(text: string): void;
 }
 
@@ -64,7 +66,7 @@ export class WasmMachine implements Machine<Handle> {
 
   constructor(options: MachineOptions) {
     this.#o = options;
-    this.#heap = new Heap(options.memory, options.start);
+    this.#heap = new Heap(options.memory, options.start, options.memoryBytes);
     this.#bytes = new Uint8Array(options.memory.buffer);
     this.#schedules = new Map(options.program.schedules.map(s => [s.entry, s]));
     this.#states = new StateTable(options.program.states);

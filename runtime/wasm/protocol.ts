@@ -23,6 +23,7 @@ export type WireEffect =
 
 export interface WireRow {
   readonly kind: "log" | "emit";
+  readonly inLoop: boolean;
   readonly values: readonly { readonly name: string; readonly value: number | string | WireTensor }[];
 }
 export interface Progress {
@@ -40,7 +41,8 @@ export interface Start {
   readonly workers: number;
   readonly kernels: number;
   /** The leader's alone. */
-  readonly lead: { readonly program: LoweredProgram; readonly scratch: WasmCode["scratch"]; readonly dims: DimValues; readonly checkNan: boolean; readonly trace: boolean } | null;
+  readonly lead: { readonly program: LoweredProgram; readonly scratch: WasmCode["scratch"]; readonly dims: DimValues; readonly checkNan: boolean; readonly trace: boolean;
+    readonly memoryBytes: number } | null;
 }
 
 export type Answer = { readonly tensors: WireTensors } | { readonly tensor: WireTensor } | { readonly none: true };

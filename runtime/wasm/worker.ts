@@ -45,14 +45,14 @@ class Leader {
   #answer: ((reply: EffectReply) => void) | null = null;
   #refuse: ((error: Error) => void) | null = null;
 
-  constructor(port: Port<FromWorker, ToLeader>, crew: Crew, memory: WebAssembly.Memory, workers: number, { program, scratch, dims, checkNan, trace }: NonNullable<Start["lead"]>) {
+  constructor(port: Port<FromWorker, ToLeader>, crew: Crew, memory: WebAssembly.Memory, workers: number, { program, scratch, dims, checkNan, trace, memoryBytes }: NonNullable<Start["lead"]>) {
     this.#port = port;
     this.#crew = crew;
     this.#dims = dims;
     this.#trace = trace ? new Trace() : null;
     this.#procedures = new Map(program.procedures.map(p => [p.name, p]));
     const print = (text: string): void => port.post({ kind: "print", text });
-    this.#machine = new WasmMachine({ program, scratch, memory, crew, workers, dims, checkNan, trace: this.#trace, start: CONTROL_BYTES, print });
+    this.#machine = new WasmMachine({ program, scratch, memory, crew, workers, dims, checkNan, trace: this.#trace, start: CONTROL_BYTES, memoryBytes, print });
   }
 
   receive(message: Exclude<ToLeader, Start>): void {
@@ -117,7 +117,7 @@ class Leader {
       progress = null;
     };
     const sink: ProcedureSink = {
-      row: row => rows.push({ kind: row.kind, values: row.values.map(({ name, value }) => ({ name, value: typeof value === "object" ? toWire(value) : value })) }),
+      row: row => rows.push({ kind: row.kind, inLoop: row.inLoop, values: row.values.map(({ name, value }) => ({ name, value: typeof value === "object" ? toWire(value) : value })) }),
       progress(done, total) {
         progress = { done, total };
       },

@@ -177,6 +177,21 @@ describe("an executable", () => {
     ["an unknown argument", ["running", "turn", "--photos", "p.png"], "error ARG002: `turn` has no argument `photos`\n  found:    photos\n  expected: photo, times, to\n  hint:     --help lists all options too\n"],
     ["a missing argument", ["running", "turn"], "error ARG001: `turn` needs an argument `photo`\n  expected: photo: picture, what to invert\n"],
     ["an argument that is no number", ["running", "turn", "--photo", "p.png", "--times", "x"], "error CLI002: --times is no number\n  found:    x\n"],
+    ["an argument that is empty", ["running", "turn", "--photo", "p.png", "--times", ""], "error CLI002: --times is no number\n"],
+    ["an argument with something after it", ["running", "turn", "--photo", "p.png", "--times", "3x"], "error CLI002: --times is no number\n  found:    3x\n"],
+    ["an argument that is NaN", ["running", "turn", "--photo", "p.png", "--times", "NaN"], "error CLI002: --times is no number\n  found:    NaN\n"],
+    ["a hexadecimal argument", ["running", "turn", "--photo", "p.png", "--times", "0x10"], "error CLI002: --times is no number\n  found:    0x10\n"],
+    ["an argument past what i32 holds", ["running", "turn", "--photo", "p.png", "--times", "99999999999"], "error ARG004: argument `times` of `turn` is out of bounds\n  found:    99999999999\n  expected: 0 … 2147483647\n"],
+    ["an argument just past what i32 holds", ["running", "turn", "--photo", "p.png", "--times", "2147483648"], "error ARG004: argument `times` of `turn` is out of bounds\n  found:    2147483648\n  expected: 0 … 2147483647\n"],
+    ["an argument below its bounds", ["running", "turn", "--photo", "p.png", "--times=-5"], "error ARG004: argument `times` of `turn` is out of bounds\n  found:    -5\n  expected: 0 … 2147483647\n"],
+    ["an infinite argument", ["running", "turn", "--photo", "p.png", "--times", "Infinity"], "error ARG004: argument `times` of `turn` is out of bounds\n  found:    Infinity\n  expected: 0 … 2147483647\n"],
+    ["a dim outside of its bounds", ["running", "root", "--x", "x.npy", "--dim", "N=-5"], "error DIM001: dim N of `root` is out of bounds\n  found:    N = -5\n  expected: N: 2 … 8, a multiple of 2\n"],
+    ["a dim that is no integer", ["running", "root", "--x", "x.npy", "--dim", "N=2.5"], "error DIM001: dim N of `root` is out of bounds\n  found:    N = 2.5\n  expected: N: 2 … 8, a multiple of 2\n"],
+    ["a dim without a value", ["running", "root", "--x", "x.npy", "--dim", "N="], "error CLI002: dim N is no number\n"],
+    ["a seed below 0", ["running", "root", "--x", "x.npy", "--seed=-1"], "error SEED001: a seed is an integer from 0 to 2^32 - 1\n  found:    -1\n"],
+    ["a seed that is empty", ["running", "root", "--x", "x.npy", "--seed", ""], "error CLI002: --seed is no number\n"],
+    ["too many threads", ["running", "root", "--x", "x.npy", "--threads", "5000"], "error CLI002: --threads takes an integer from 1 to 1024\n  found:    5000\n"],
+    ["no threads", ["running", "root", "--x", "x.npy", "--threads", "0"], "error CLI002: --threads takes an integer from 1 to 1024\n  found:    0\n"],
     ["an argument that is no integer", ["running", "turn", "--photo", "p.png", "--times", "1.5"], "error ARG003: argument `times` of `turn` has the wrong kind\n  found:    1.5\n  expected: an integer\n"],
     ["an output that is too large to print", ["running", "invert", "--image", "rgb.png"], "error CLI003: output `image` is too large to print\n  found:    1296 elements\n  hint:     say where it goes: --out file or folder\n"],
     ["a dim that it does not have", ["running", "root", "--x", "x.npy", "--dim", "Q=3"], "error DIM003: `running` has no dim Q that is bound when it is loaded\n  found:    Q\n  expected: none\n"],
@@ -222,7 +237,7 @@ describe("an executable", () => {
       err += text;
     });
     const [code] = await once(child, "close") as [number];
-    expect([code, err.slice(err.indexOf("error"))]).toEqual([1, "error CLI005: interrupted\n"]);
+    expect([code, err.slice(err.indexOf("error"))]).toEqual([130, "error CLI005: interrupted\n"]);
     expect(await readdir(folder)).not.toContain("never.safetensors");
   });
 

@@ -38,7 +38,7 @@ describe("sluice run", () => {
     const to = join(folder, "w.safetensors");
     const { code, out, err } = sluice("run", program, "train", "--steps", "5", `--to=${to}`, "--threads", "2");
     expect({ code, out }).toEqual({ code: 0, out: "last: f32 [4] [15, 15, 15, 15]\nafter 5 steps\n" });
-    expect(err).toMatch(/^wasm, 2 threads, SIMD.*\n(?:[1-4]\/5 .*\n)*5\/5 {2}sum 60 {2}[\d.]+\/s {2}took \d+ s\n$/);
+    expect(err).toMatch(/^wasm, 2 threads, SIMD.*\n(?:(?:sum \d+|[1-4]\/5 .*)\n)*sum 60\n5\/5 {2}[\d.]+\/s {2}took \d+ s\n$/);
     expect(existsSync(to)).toBe(true);
   });
 
@@ -107,6 +107,18 @@ describe("sluice run", () => {
     ["an unknown flag", () => ["run", program, "train", "--step", "3"], /error ARG002: there is no argument `step`\n {2}found: {4}step\n {2}expected: one of steps, to/],
     ["a flag without a value", () => ["run", program, "train", "--to"], /error CLI001: --to needs a value/],
     ["a value that is no number", () => ["run", program, "train", "--steps", "many", "--to", "x"], /error CLI002: --steps is no number\n {2}found: {4}many/],
+    ["a value that is empty", () => ["run", program, "train", "--steps=", "--to", "x"], /error CLI002: --steps is no number/],
+    ["a value with something after it", () => ["run", program, "train", "--steps", "3x", "--to", "x"], /error CLI002: --steps is no number\n {2}found: {4}3x/],
+    ["a hexadecimal value", () => ["run", program, "train", "--steps", "0x10", "--to", "x"], /error CLI002: --steps is no number\n {2}found: {4}0x10/],
+    ["more than an i32 holds", () => ["run", program, "train", "--steps", "99999999999", "--to", "x"], /error ARG004: argument `steps` of `train` is out of bounds\n {2}found: {4}99999999999\n {2}expected: -2147483648 … 2147483647/],
+    ["too many threads", () => ["run", program, "weigh", "--threads", "5000"], /^error CLI002: --threads takes an integer from 1 to 1024\n {2}found: {4}5000\n$/],
+    ["far too many threads", () => ["run", program, "weigh", "--threads", "1000000"], /^error CLI002: --threads takes an integer from 1 to 1024\n {2}found: {4}1000000\n$/],
+    ["no threads", () => ["run", program, "weigh", "--threads", "0"], /^error CLI002: --threads takes an integer from 1 to 1024\n/],
+    ["a share of a thread", () => ["run", program, "weigh", "--threads", "1.5"], /^error CLI002: --threads takes an integer from 1 to 1024\n/],
+    ["threads without a number", () => ["run", program, "weigh", "--threads="], /^error CLI002: --threads is no number\n/],
+    ["a seed that is no integer", () => ["run", program, "weigh", "--seed", "1.5"], /error SEED001: a seed is an integer from 0 to 2\^32 - 1\n {2}found: {4}1\.5/],
+    ["a dim below its bounds", () => ["run", program, "huge", "--dim", "N=-5"], /error DIM001: dim N of `huge` is out of bounds\n {2}found: {4}N = -5\n {2}expected: N: 1 … 3000000000/],
+    ["a dim without a value", () => ["run", program, "huge", "--dim", "N="], /error CLI002: dim N is no number/],
     ["an input that does not exist", () => ["run", program, "double", "--input", "y=3"], /error INPUT002: there is no input `y`/],
     ["a picture where none is wanted", () => ["run", program, "double", "--input", "x=a.png"], /error INPUT004: input `x` is no picture/],
     ["a missing file", () => ["run", program, "invert", "--input", "image=gone.png"], /error FILE001: gone\.png: cannot be read: no such file or folder/],
@@ -123,6 +135,17 @@ describe("sluice run", () => {
     expect(err).not.toMatch(/\n\s+at /);
     expect({ code, out }).toEqual({ code: 1, out: "" });
   });
+});
+
+/** Versions of Node that are installed and do not run TypeScript. */
+const old = [...new Set((process.env["PATH"] ?? "").split(":").map(folder => join(folder, "node")))].filter(node => {
+  const [major = 0, minor = 0] = (spawnSync(node, ["--version"], { encoding: "utf8" }).stdout ?? "").slice(1).split(".").map(Number);
+  return major >= 16 && (major < 22 || (major === 22 && minor < 18));
+});
+test.skipIf(old.length === 0)("a Node that does not run TypeScript is told so, in one message", () => {
+  const { status, stdout, stderr } = spawnSync(old[0]!, ["compiler/cli/sluice.js", "run", program], { encoding: "utf8" });
+  expect([status, stdout]).toEqual([1, ""]);
+  expect(stderr).toMatch(/^error NODE001: this Node does not run TypeScript, which programs are written in\n {2}found: {4}Node \d+\.\d+\.\d+, .*\n {2}expected: Node 22\.18 or newer\n {2}hint: {5}.*\n$/);
 });
 
 test("sluice doctor says what there is", () => {

@@ -5,9 +5,10 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <optional>
 #include <set>
-#include <thread>
 
+#include "base/cgroup.h"
 #include "base/text.h"
 #include "cli/usage.h"
 
@@ -35,10 +36,10 @@ int64_t integerOf(const std::string& what, const std::string& text, double least
 struct Texts {
   std::vector<std::string> rename;
   std::vector<std::string> dims;
-  std::string seed;
-  std::string threads;
-  std::string check;
-  std::string runs;
+  std::optional<std::string> seed;
+  std::optional<std::string> threads;
+  std::optional<std::string> check;
+  std::optional<std::string> runs;
 };
 
 /** The runner's options for one command. One whose name the program has taken goes by `--run-` and its name. */
@@ -55,7 +56,7 @@ void addOptions(CLI::App& command, bool isEntry, CommandLine& line, Texts& texts
   command.add_flag(name("partial"), line.partial, "a part of a module's states is meant")->group(group);
   command.add_option(name("seed"), texts.seed, "of the random streams")->type_name("<n>")->group(group);
   command.add_option(name("target"), line.target, "cpu, vulkan or cuda; of these perhaps with a device's number or a part of its name: cuda:0")->type_name("<target>")->group(group);
-  command.add_option(name("threads"), texts.threads, "at most; as many as the machine runs at once by default")->type_name("<n>")->group(group);
+  command.add_option(name("threads"), texts.threads, "at most, from 1 to " + std::to_string(MOST_THREADS) + "; as many as this process may run at once by default")->type_name("<n>")->group(group);
   command.add_option(name("dim"), texts.dims, "a dim's value: name=value")->type_name("<name=value>")->take_all()->allow_extra_args(false)->group(group);
   command.add_option(name("check"), texts.check, "stop at the first NaN and name its line")->type_name("nan")->group(group);
   command.add_flag(name("json"), line.json, "one JSON object a line")->group(group);
@@ -84,17 +85,32 @@ void addOptions(CLI::App& command, bool isEntry, CommandLine& line, Texts& texts
                .expected = known.empty() ? "none" : joined(known), .hint = "--help lists all options too"});
 }
 
-int parallelism() {
-  const int count = static_cast<int>(std::thread::hardware_concurrency());
-  return std::max(count, 1);
+/** A dim's value: within its bounds, or refused with them. */
+int64_t dimValue(const Program& program, const Schedule* entry, const std::string& dim, const std::string& text) {
+  const double value = numberOf("dim " + dim, text);
+  const auto find = [&](const std::vector<DimDecl>& decls) {
+    const auto found = std::find_if(decls.begin(), decls.end(), [&](const DimDecl& d) { return program.dimNames[static_cast<size_t>(d.dim)] == dim; });
+    return found == decls.end() ? nullptr : &*found;
+  };
+  const DimDecl* const ofEntry = entry == nullptr ? nullptr : find(entry->dims);
+  const DimDecl* const decl = ofEntry != nullptr ? ofEntry : find(program.dims);
+  if (decl == nullptr) return integerOf("dim " + dim, text, 0, 1e15);
+  const bool isWhole = value == std::floor(value) && std::fabs(value) <= static_cast<double>(LARGEST_SIZE);
+  if (isWhole && value >= static_cast<double>(decl->min) && value <= static_cast<double>(decl->max) && static_cast<int64_t>(value) % decl->multipleOf == 0) return static_cast<int64_t>(value);
+  throw Error({.code = "DIM001", .message = "dim " + dim + " of `" + (ofEntry != nullptr ? entry->entry : program.name) + "` is out of bounds", .found = dim + " = " + numberText(value),
+      .expected = dim + ": " + boundsText(*decl)});
 }
 
 }  // namespace
 
 double numberOf(const std::string& what, const std::string& text) {
+  // What strtod takes besides: spaces, hexadecimal, names of NaN and of infinity.
+  const bool isWord = text == "Infinity" || text == "-Infinity";
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0' || std::isnan(value)) throw Error({.code = "CLI002", .message = what + " is no number", .found = text});
+  if (text.empty() || *end != '\0' || (!isWord && text.find_first_not_of("0123456789+-.eE") != std::string::npos)) {
+    throw Error({.code = "CLI002", .message = what + " is no number", .found = text});
+  }
   return value;
 }
 
@@ -182,17 +198,17 @@ CommandLine parseCommandLine(const Container& container, int count, const char* 
   for (const std::string& text : texts.rename) line.renamed.push_back(assignment("--rename", text));
   for (const std::string& text : texts.dims) {
     const auto [name, value] = assignment("--dim", text);
-    line.dims.emplace_back(name, integerOf("dim " + name, value, 0, 1e15));
+    line.dims.emplace_back(name, dimValue(program, line.entry, name, value));
   }
-  if (!texts.seed.empty()) {
-    const double seed = numberOf("--seed", texts.seed);
-    if (seed != std::floor(seed) || seed < 0 || seed > std::numeric_limits<uint32_t>::max()) throw Error({.code = "SEED001", .message = "a seed is an integer from 0 to 2^32 - 1", .found = texts.seed});
+  if (texts.seed) {
+    const double seed = numberOf("--seed", *texts.seed);
+    if (seed != std::floor(seed) || seed < 0 || seed > std::numeric_limits<uint32_t>::max()) throw Error({.code = "SEED001", .message = "a seed is an integer from 0 to 2^32 - 1", .found = *texts.seed});
     line.seed = static_cast<uint32_t>(seed);
   }
-  line.threads = texts.threads.empty() ? parallelism() : static_cast<int>(integerOf("--threads", texts.threads, 1, 1024));
-  line.runs = texts.runs.empty() ? DEFAULT_RUNS : static_cast<int>(integerOf("--runs", texts.runs, 1, 1e9));
+  line.threads = texts.threads ? static_cast<int>(integerOf("--threads", *texts.threads, 1, MOST_THREADS)) : usableThreads();
+  line.runs = texts.runs ? static_cast<int>(integerOf("--runs", *texts.runs, 1, 1e9)) : DEFAULT_RUNS;
   line.checkNan = texts.check == "nan";
-  if (!texts.check.empty() && !line.checkNan) throw Error({.code = "CLI004", .message = "--check checks for one thing", .found = texts.check, .expected = "nan"});
+  if (texts.check && !line.checkNan) throw Error({.code = "CLI004", .message = "--check checks for one thing", .found = *texts.check, .expected = "nan"});
   return line;
 }
 

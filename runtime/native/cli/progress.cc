@@ -18,7 +18,10 @@ constexpr double LINE_SECONDS = 1;
 constexpr double FRAME_SECONDS = 0.1;
 constexpr int BAR_WIDTH = 40;
 
+/** Read and written where a signal is handled, so without a lock. */
 std::atomic<bool> interrupted{false};
+std::atomic<bool> canCancel{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
 
 void put(FILE* stream, const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stream);
@@ -63,11 +66,16 @@ std::string jsonText(const RowValue& value) {
 
 void watchInterrupts() {
   struct sigaction action {};
-  action.sa_handler = [](int) { interrupted = true; };
-  action.sa_flags = SA_RESETHAND | SA_RESTART;
+  action.sa_handler = [](int) {
+    if (interrupted || !canCancel) ::_exit(INTERRUPTED);
+    interrupted = true;
+  };
+  action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
 }
+void cancelWhenInterrupted() { canCancel = true; }
 bool wasInterrupted() { return interrupted; }
+Error interruption() { return Error({.code = "CLI005", .message = "interrupted"}); }
 
 ProgressView::ProgressView(bool json) : json_(json), terminal_(::isatty(STDERR_FILENO) != 0), start_(std::chrono::steady_clock::now()) {}
 
@@ -77,12 +85,20 @@ double ProgressView::seconds() const { return std::chrono::duration<double>(std:
 
 void ProgressView::draw(double done, double total) {
   const double rate = done / std::max(1e-9, seconds());
-  const std::string counts = numberText(done) + "/" + numberText(total) + logged_ + "  " + fixed(rate, 1) + "/s  ";
+  const std::string counts = numberText(done) + "/" + numberText(total) + (terminal_ ? logged_ : "") + "  " + fixed(rate, 1) + "/s  ";
   if (!terminal_) return put(stderr, counts + (done < total ? duration((total - done) / rate) + " left" : "took " + duration(seconds())) + "\n");
   const int full = total > 0 ? static_cast<int>(std::lround(BAR_WIDTH * done / total)) : BAR_WIDTH;
   std::string bar;
   for (int i = 0; i < BAR_WIDTH; i++) bar += i < full ? "█" : "░";
   put(stderr, "\r\x1b[K " + bar + " " + counts + duration((total - done) / rate) + " left");
+  isBarOpen_ = true;
+}
+
+void ProgressView::endBar() {
+  if (!isBarOpen_) return;
+  draw(seen_.first, seen_.second);
+  put(stderr, "\n");
+  isBarOpen_ = false;
 }
 
 void ProgressView::progress(double done, double total) {
@@ -100,12 +116,14 @@ void ProgressView::row(Row row) {
     return put(stdout, line + "}\n");
   }
   if (row.kind == Row::Kind::log) {
-    logged_.clear();
-    for (const auto& [name, value] : row.values) logged_ += "  " + name + " " + valueText(value);
-    const double now = seconds();
-    if (seen_.second == 0 && now - std::max(0.0, lastLine_) > LINE_SECONDS) {
-      lastLine_ = now;
-      put(stderr, logged_.substr(2) + "\n");
+    std::vector<std::string> values;
+    for (const auto& [name, value] : row.values) values.push_back(name + " " + valueText(value));
+    const std::string text = joined(values, "  ");
+    if (terminal_ && row.inLoop) {
+      logged_ = "  " + text;
+    } else {
+      endBar();
+      put(stderr, text + "\n");
     }
     return;
   }
@@ -119,11 +137,10 @@ void ProgressView::row(Row row) {
 
 void ProgressView::finish() {
   if (json_) return;
+  // Of a loop that ended before its progress was told.
+  if (seen_.second == 0 && !logged_.empty()) put(stderr, logged_.substr(2) + "\n");
+  endBar();
   if (isLineOpen_) put(stdout, "\n");
-  if (seen_.second == 0 && logged_.size() > 2) put(stderr, logged_.substr(2) + "\n");
-  if (seen_.second == 0 || !terminal_) return;
-  draw(seen_.first, seen_.second);
-  put(stderr, "\n");
 }
 
 }  // namespace sluice

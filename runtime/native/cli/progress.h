@@ -1,11 +1,13 @@
-// How a run is shown: a bar on a terminal (iteration, logged values, rate, time left), plain lines where there is none, one
-// JSON object a line with --json. What `sluice run` shows, for executables.
+// How a run is shown. On a terminal a bar stands for the outermost loop (iteration, values logged in it, rate, time left), and
+// rows logged outside of one are lines. Where the output is no terminal every row is a line of its own. With --json each is
+// a JSON object on a line. What `sluice run` shows, for executables.
 #pragma once
 #include <chrono>
 #include <cstdint>
 #include <string>
 #include <utility>
 
+#include "base/error.h"
 #include "host/host.h"
 
 namespace sluice {
@@ -14,9 +16,15 @@ namespace sluice {
 std::string jsonText(const RowValue& value);
 std::string jsonString(const std::string& text);
 
-/** Interrupting the process (Ctrl-C) is seen from now on; a second time ends it at once. */
+/** The exit code of a process that was interrupted: 128 and the number of the signal, as shells have it. */
+constexpr int INTERRUPTED = 130;
+/** From now on Ctrl-C ends the process with INTERRUPTED: at once, or once what is running was cancelled. A second one always does so at once. */
 void watchInterrupts();
+/** What runs from now on asks `wasInterrupted`, and stops by itself. */
+void cancelWhenInterrupted();
 bool wasInterrupted();
+/** CLI005, what is then thrown. */
+Error interruption();
 
 class ProgressView : public Sink {
  public:
@@ -31,6 +39,8 @@ class ProgressView : public Sink {
  private:
   double seconds() const;
   void draw(double done, double total);
+  /** The bar stays where it is as a line, with what was logged last. */
+  void endBar();
 
   bool json_;
   bool terminal_;
@@ -40,6 +50,7 @@ class ProgressView : public Sink {
   std::pair<double, double> seen_{0, 0};
   double lastLine_ = -1e9;
   bool isLineOpen_ = false;
+  bool isBarOpen_ = false;
 };
 
 }  // namespace sluice

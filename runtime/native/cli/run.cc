@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 
 #include "base/text.h"
@@ -40,7 +41,11 @@ Arguments argumentsOf(const Procedure& procedure, const Given& given) {
     switch (arg.kind) {
       case ProcedureArg::Kind::integer: case ProcedureArg::Kind::real: {
         const double number = numberOf("--" + arg.name, text->second);
-        if (arg.kind == ProcedureArg::Kind::integer && number != static_cast<double>(static_cast<int64_t>(number))) throw wrongKind(procedure, arg, text->second, "an integer");
+        if (arg.kind == ProcedureArg::Kind::integer && number != std::floor(number)) throw wrongKind(procedure, arg, text->second, "an integer");
+        if (number < arg.min || number > arg.max) {
+          throw Error({.code = "ARG004", .message = "argument `" + arg.name + "` of `" + procedure.name + "` is out of bounds", .found = numberText(number),
+              .expected = numberText(arg.min) + " … " + numberText(arg.max)});
+        }
         value = number;
         break;
       }
@@ -55,7 +60,7 @@ void runProcedureCommand(Machine& machine, const CommandLine& line) {
   const Arguments arguments = argumentsOf(*line.procedure, line.given);
   FileHost host;
   ProgressView view(line.json);
-  watchInterrupts();
+  cancelWhenInterrupted();
   bool finished = false;
   try {
     finished = runProcedure(*line.procedure, arguments, machine, host, view);
@@ -64,7 +69,7 @@ void runProcedureCommand(Machine& machine, const CommandLine& line) {
     throw;
   }
   view.finish();
-  if (!finished) throw Error({.code = "CLI005", .message = "interrupted"});
+  if (!finished) throw interruption();
 }
 
 std::vector<NamedInput> named(const Schedule& entry, const EntryInputs& inputs) {
@@ -81,7 +86,7 @@ void benchEntry(Machine& machine, const CommandLine& line, std::vector<DimValue>
   const size_t index = machine.entry(entry.entry);
   constexpr int WARM = 3;
   for (int i = 0; i < WARM; i++) machine.run(index, all, sizes);
-  watchInterrupts();
+  cancelWhenInterrupted();
   std::vector<double> times;
   for (int i = 0; i < line.runs && !wasInterrupted(); i++) {
     const auto start = std::chrono::steady_clock::now();
@@ -89,7 +94,7 @@ void benchEntry(Machine& machine, const CommandLine& line, std::vector<DimValue>
     times.push_back(milliseconds(start));
   }
   std::sort(times.begin(), times.end());
-  if (times.empty()) throw Error({.code = "CLI005", .message = "interrupted"});
+  if (times.empty()) throw interruption();
   const double median = times[times.size() / 2];
   std::vector<std::string> shapes;
   for (size_t i = 0; i < inputs.values.size(); i++) shapes.push_back(entry.inputs[i].name + " " + std::string(name(inputs.values[i].dtype)) + " " + shapeText(inputs.values[i].shape));
@@ -126,7 +131,11 @@ void runCommand(const Container& container, const CommandLine& line) {
   Trace trace;
   const ModuleInfo& module = moduleFor(container.modules, line.target);
   const auto device = openDevice(module, line.target, {.threads = line.threads});
-  const auto print = [&](const std::string& text) { std::fprintf(line.json ? stderr : stdout, "%s\n", text.c_str()); };
+  const auto print = [&](const std::string& text) {
+    std::fprintf(line.json ? stderr : stdout, "%s\n", text.c_str());
+    // What runs on may take minutes.
+    std::fflush(stdout);
+  };
   Machine machine({.device = *device, .container = container, .module = module, .dims = instance, .checkNan = line.checkNan, .print = print, .trace = line.trace.empty() ? nullptr : &trace});
   if (!line.json) std::fprintf(stderr, "%s\n", device->description().c_str());
 

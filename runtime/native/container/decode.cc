@@ -360,8 +360,8 @@ class Decoder {
       ProcedureArg arg{a["name"].text(), static_cast<ProcedureArg::Kind>(a["kind"].oneOf({"int", "real", "flag", "text", "file", "picture"})), a["help"].text(), std::nullopt, 0, 0, slot(a["slot"])};
       // Where the container says nothing: what i32 holds, and the finite numbers of f32.
       const bool isInt = arg.kind == ProcedureArg::Kind::integer;
-      arg.min = a.has("min") ? a["min"].real() : isInt ? std::numeric_limits<int32_t>::min() : std::numeric_limits<float>::lowest();
-      arg.max = a.has("max") ? a["max"].real() : isInt ? std::numeric_limits<int32_t>::max() : std::numeric_limits<float>::max();
+      arg.min = a.has("min") ? a["min"].real() : isInt ? double{std::numeric_limits<int32_t>::min()} : double{std::numeric_limits<float>::lowest()};
+      arg.max = a.has("max") ? a["max"].real() : isInt ? double{std::numeric_limits<int32_t>::max()} : double{std::numeric_limits<float>::max()};
       if (a.has("init")) {
         const Cursor init = a["init"];
         if (init.isText()) arg.init = init.text();

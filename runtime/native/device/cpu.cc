@@ -11,6 +11,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/cgroup.h"
 #include "base/error.h"
 #include "device/crew.h"
 #include "device/memory-error.h"
@@ -181,7 +182,7 @@ class CpuTape final : public Tape {
 
 class Cpu final : public Device, public Stream {
  public:
-  Cpu(int threads, std::string level) : crew_(threads), level_(std::move(level)), limit_(static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE)) {}
+  Cpu(int threads, std::string level) : crew_(threads), level_(std::move(level)), limit_(usableMemory()) {}
   ~Cpu() override {
     for (const Range copy : copies_) release(copy);
   }
@@ -243,7 +244,7 @@ class Cpu final : public Device, public Stream {
 
   Crew crew_;
   const std::string level_;
-  /** What the machine has: more is granted, and the process killed when it is used. */
+  /** What this process may have: more is granted, and the process killed when it is used. */
   const int64_t limit_;
   int64_t used_ = 0;
   std::vector<Range> copies_;
