@@ -11,20 +11,21 @@ import { serve } from "./serve.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const photo = join(root, "node_modules/@upscalerjs/maxim-enhancement/assets/fixture.png");
 
-test.skipIf(!hasChromium)("NoiSER trains and enhances in a page", { timeout: 120_000 }, async () => {
+test.skipIf(!hasChromium)("NoiSER trains and enhances in a page", async () => {
   const folder = await mkdtemp(join(tmpdir(), "sluice-noiser-"));
   expect(await main(["build", join(root, "dsl-examples/noiser"), "--target", "wasm", "-o", folder])).toBe(0);
   const site = await serve(folder, true);
   const browser = await launchChromium();
   try {
     const page = await browser.newPage();
+    page.setDefaultTimeout(0);
     const errors: string[] = [];
     page.on("pageerror", error => errors.push(error.message));
     await page.goto(site.url);
     await page.waitForSelector("body[data-state=ready]");
     await page.fill("#train input[name=steps]", "300");
     await page.click("#train button[type=submit]");
-    await page.waitForSelector("#train[data-state=done]", { timeout: 90_000 });
+    await page.waitForSelector("#train[data-state=done]");
     expect(await page.textContent("#train .status")).toMatch(/^300 of 300/);
     await page.setInputFiles("#enhance input[name=image]", photo);
     await page.waitForSelector("#enhance[data-state=done]");

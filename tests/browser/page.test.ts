@@ -27,6 +27,7 @@ describe.skipIf(!hasChromium)("the built page", () => {
   test.each([{ isolated: true, says: /wasm, \d+ threads?, SIMD/ }, { isolated: false, says: /wasm, 1 thread, .*not cross-origin isolated, so it runs on one thread/ }])("cross-origin isolation: $isolated", async ({ isolated, says }) => {
     const site = await serve(folder, isolated);
     const page = await browser.newPage();
+    page.setDefaultTimeout(0);
     const errors: string[] = [];
     page.on("pageerror", error => errors.push(error.message));
     try {
