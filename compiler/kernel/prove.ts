@@ -124,6 +124,10 @@ export class Knowledge {
       const tighter = term.coefficient > 0 ? { ...symbol, lower: [Math.ceil(bound), ...symbol.lower] } : { ...symbol, upper: [Math.floor(bound), ...symbol.upper] };
       return new Knowledge(new Map(this.#symbols).set(name, tighter), this.#equal, this.#facts);
     }
+    // What is more than something that is never negative is at least 1.
+    const [more, ...others] = fact.terms.filter(t => t.coefficient > 0);
+    const isMore = more && others.length === 0 && fact.terms.every(t => t === more || t.atoms.length === 0 || t.atoms.every(a => this.range(atomSize(a)).min >= 0)) && fact.terms.some(t => t.atoms.length === 0);
+    if (isMore && more.atoms.length > 0) return new Knowledge(this.#withoutEmpty(productOf(more.coefficient, more.atoms)), this.#equal, [...this.#facts, fact]);
     return new Knowledge(this.#symbols, this.#equal, [...this.#facts, fact], { ranges: this.#found.ranges, nonNegative: new Map() });
   }
 

@@ -2,7 +2,7 @@
 // axis of the index wherever they touch it: there the index is c·g + rest with the rest spanning less than c, or several
 // such digits in a mixed radix. Grid variables whose equality is already forced count as equal from then on. Axes that hold
 // quotient and remainder of one position are read as one axis that holds the position.
-import { addSize, type Atom, dimSize, dimsOf, floorDivSize, mulSize, productOf, type Size, sizeText, subSize } from "../base/sizes.ts";
+import { addSize, type Atom, atomSize, dimSize, dimsOf, floorDivSize, mulSize, productOf, type Size, sizeText, subSize } from "../base/sizes.ts";
 import type { Kernel } from "./ir.ts";
 import { Knowledge } from "./prove.ts";
 import { gridConstants } from "./uniformity.ts";
@@ -37,6 +37,7 @@ export function provesTasksApart(kernel: Kernel, accesses: readonly Access[]): t
 interface Digit {
   readonly key: string;
   readonly variable: string;
+  readonly size: Size;
   readonly extent: Size;
 }
 interface Split {
@@ -73,7 +74,7 @@ class Separation {
     })));
     this.#constants = gridConstants(kernel);
     for (const { name, extent } of kernel.grid) {
-      this.#digits.set(name, { key: name, variable: name, extent });
+      this.#digits.set(name, { key: name, variable: name, size: dimSize(name), extent });
       // Under a condition that admits one grid point only there is nothing to tell apart.
       const ranges = accesses.map(a => a.knows.range(dimSize(name)));
       if (ranges.every(r => r.min === r.max && r.min === ranges[0]!.min)) this.#equal.add(name);
@@ -130,7 +131,7 @@ class Separation {
     const [name] = names;
     const whole = this.#kernel.grid.find(g => g.name === name);
     if (!whole || names.length !== 1 || typeof atom.b !== "number" || typeof atom.a === "number" || atom.a.key !== name || (atom.kind !== "mod" && atom.kind !== "floordiv")) return "opaque";
-    const digit = { key: atom.key, variable: whole.name, extent: atom.kind === "mod" ? atom.b : floorDivSize(addSize(whole.extent, atom.b - 1), atom.b) };
+    const digit = { key: atom.key, variable: whole.name, size: atomSize(atom), extent: atom.kind === "mod" ? atom.b : floorDivSize(addSize(whole.extent, atom.b - 1), atom.b) };
     this.#digits.set(atom.key, digit);
     return digit;
   }
@@ -142,8 +143,15 @@ class Separation {
     if (splits.some(s => text(s) !== text(splits[0]!))) return;
     const open = [...first].filter(([key]) => !this.#equal.has(key));
     if (open.length === 0) return;
-    if (!this.#widths(splits, axis).some(width => this.#isMixedRadix(open, width))) return;
-    for (const [key] of open) this.#equal.add(key);
+    if (this.#widths(splits, axis).some(width => this.#isMixedRadix(open, width))) {
+      for (const [key] of open) this.#equal.add(key);
+      return;
+    }
+    // One of them may be told from all of the others together: a condition bounds their sum, as where the last tile is cut.
+    for (const digit of open) {
+      const others = open.filter(o => o !== digit).reduce<Size>((sum, [key, step]) => addSize(sum, mulSize(step, this.#digits.get(key)!.size)), 0);
+      if (others !== 0 && this.#widths(splits.map(s => ({ ...s, rest: addSize(s.rest, others) })), axis).some(width => this.#isMixedRadix([digit], width))) this.#equal.add(digit[0]);
+    }
   }
 
   /** Whether the digits can be ordered so that each one's step is more than all before it span together. */
