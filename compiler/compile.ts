@@ -7,7 +7,7 @@ import type { Kernel } from "./kernel/ir.ts";
 import { type MachineName, MACHINES, type SimdMachine } from "./kernel/machines.ts";
 import { kernelText } from "./kernel/text.ts";
 import { verifyKernel } from "./kernel/verify.ts";
-import { placeArena } from "./plan/arena.ts";
+import { renameBuffers, shareSlots } from "./plan/arena.ts";
 import { type BufferId, type CompiledProgram, type Constant, type Lowering, MOST_COUNTED, type Schedule, type ScheduleBuffer } from "./plan/schedule.ts";
 import { planGraph, type Target } from "./plan/steps.ts";
 import { isImageMoments } from "./fusion/moments.ts";
@@ -24,6 +24,7 @@ type Placed = { dtype: ScheduleBuffer["dtype"]; shape: ScheduleBuffer["shape"]; 
 class KernelPool {
   readonly kernels: Kernel[] = [];
   readonly #kernelByText = new Map<string, number>();
+  readonly #names = new Set<string>();
 
   add(k: Kernel): number {
     const { name, ...rest } = k;
@@ -35,9 +36,10 @@ class KernelPool {
     return this.kernels.push({ ...rest, name: this.#uniqueName(name) }) - 1;
   }
   #uniqueName(name: string): string {
-    return this.kernels.some(k => k.name === name) ? `${name}_${this.kernels.length}` : name;
+    const unique = this.#names.has(name) ? `${name}_${this.kernels.length}` : name;
+    this.#names.add(unique);
+    return unique;
   }
-
 }
 
 /** The constants of one program. */
@@ -99,12 +101,20 @@ function scheduleOf(graph: Graph, machine: SimdMachine, fusion: boolean, kernels
     constant: (type, value) => add(type, { kind: "constant", index: constants.add(type, value) }),
     buffer: type => add(type, null),
   }, graph, bound, targets, span);
-  const { offsets, arena } = placeArena(buffers, b => buffers[b]!.place === null, steps, inputs.map(i => i.buffer), outputs.map(o => o.buffer), graph.dims);
+  const { slotOf, slots } = shareSlots(buffers, b => buffers[b]!.place === null, steps, inputs.map(i => i.buffer), outputs.map(o => o.buffer), graph.dims);
+  // A buffer that the plan made and did not use after all has no place, and is left out.
+  const kept = buffers.flatMap(({ dtype, shape, place }, id): (ScheduleBuffer & { readonly id: BufferId })[] => {
+    const slot = slotOf.get(id);
+    return place !== null ? [{ id, dtype, shape, place }] : slot === undefined ? [] : [{ id, dtype, shape, place: { kind: "slot", slot } }];
+  });
+  const numbers = new Map(kept.map(({ id }, i) => [id, i]));
+  const renamed = (id: BufferId): BufferId => numbers.get(id)!;
   return {
-    entry: graph.name, dims: graph.dims, inputs, outputs: outputs.map(({ name, type, buffer }) => ({ name, type, buffer })),
+    entry: graph.name, dims: graph.dims,
+    inputs: inputs.map(i => ({ ...i, buffer: renamed(i.buffer) })), outputs: outputs.map(({ name, type, buffer }) => ({ name, type, buffer: renamed(buffer) })),
     reads: [...nodeOfState.keys()], writes: graph.updates.map(u => u.name),
-    buffers: buffers.map(({ dtype, shape, place }, i) => ({ dtype, shape, place: place ?? { kind: "arena", offset: offsets.get(i) ?? 0 } })),
-    steps, arena, span, ...countsOf(graph),
+    buffers: kept.map(({ dtype, shape, place }) => ({ dtype, shape, place })),
+    steps: renameBuffers(steps, renamed), slots, span, ...countsOf(graph),
   };
 }
 

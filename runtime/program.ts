@@ -4,7 +4,7 @@ import type { Size } from "../compiler/base/sizes.ts";
 import type { Kernel } from "../compiler/kernel/ir.ts";
 import type { CompiledProgram, Lowered, Lowering } from "../compiler/plan/schedule.ts";
 
-export type KernelInfo = Pick<Kernel, "name" | "params" | "dims" | "spans" | "summary">;
+export type KernelInfo = Pick<Kernel, "name" | "params" | "dims" | "summary">;
 
 export interface RuntimeLowering extends Omit<Lowering, "kernels"> {
   readonly kernels: readonly KernelInfo[];

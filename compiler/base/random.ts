@@ -90,9 +90,10 @@ export function streamWord(name: string): number {
   return hash >>> 0;
 }
 
-/** The words that element `index` of a draw sees: key = (seed xor stream, step), counter = (index, call). */
-export const drawWords = <T>(a: Arithmetic<T>, seed: T, step: T, stream: string, call: number, index: T): [T, T] =>
-  threefry(a, [a.xor(seed, a.word(streamWord(stream))), step], [index, a.word(call)]);
+/** The words that element `index` of a draw sees: key = (seed xor stream, step), counter = (index, call). `stream` is the
+ *  word of the stream's name, `call` counts the draws of one entry. */
+export const drawWords = <T>(a: Arithmetic<T>, [seed, step]: readonly [T, T], [stream, call]: readonly [T, T], index: T): [T, T] =>
+  threefry(a, [a.xor(seed, stream), step], [index, call]);
 
 const f = Math.fround;
 const word = new Uint32Array(1);

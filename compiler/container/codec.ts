@@ -1,7 +1,7 @@
 // The decoders of everything that a container's header and kernel section hold, field by field. What passes has the types
 // that plan/schedule, plan/procedure and kernel/ir declare, and references (kernels, buffers, constants) that exist.
 import { type DType, DTYPES } from "../base/dtypes.ts";
-import { count, type Decoder, flag, index, integer, lazy, list, nullable, oneOf, optional, pair, real, record, size, text, union } from "./json.ts";
+import { count, type Decoder, flag, index, integer, lazy, list, nullable, oneOf, optional, pair, real, record, sharedSpan, size, text, union } from "./json.ts";
 import type { DimDecl } from "../base/sizes.ts";
 import type { Span } from "../base/span.ts";
 import type { TensorType } from "../graph/graph.ts";
@@ -12,9 +12,8 @@ import type { Constant, Schedule, ScheduleBuffer, Step } from "../plan/schedule.
 import type { CpuFeature, CpuModule, CudaModule, KernelInfo, RuntimeLowering, RuntimeProgram, VulkanModule, WasmModule } from "../../runtime/program.ts";
 
 const dtype: Decoder<DType> = oneOf(...(Object.keys(DTYPES) as DType[]));
-const span: Decoder<Span> = record({ file: text, line: integer, column: integer });
 /** Where traces alone ask for it. */
-const traced = optional(nullable(span));
+const traced = optional(nullable(sharedSpan));
 const dim: Decoder<DimDecl> = record({ name: text, binding: oneOf("instance", "call"), min: integer, max: integer, multipleOf: integer });
 const tensorType: Decoder<TensorType> = record({ dtype, shape: list(size), axes: list(nullable(text)) });
 
@@ -23,30 +22,30 @@ const tensorType: Decoder<TensorType> = record({ dtype, shape: list(size), axes:
 const buffer: Decoder<ScheduleBuffer> = record({
   dtype,
   shape: list(size),
-  place: union<ScheduleBuffer["place"]>({ arena: { offset: size }, state: { name: text }, constant: { index: count } }),
+  place: union<ScheduleBuffer["place"]>({ slot: { slot: count }, state: { name: text }, constant: { index: count } }),
 });
 
 const stepsOf = (buffers: number, kernels: number): Decoder<Step[]> => {
   const id = index(buffers);
   const step: Decoder<Step> = union<Step>({
-    launch: { kernel: index(kernels), buffers: list(id), tasks: size, span: traced },
+    launch: { kernel: index(kernels), buffers: list(id), tasks: size, spans: list(sharedSpan) },
     copy: { from: id, to: id, span: traced },
     loop: { trips: size, index: id, until: nullable(id), body: lazy(() => list(step)) },
-    print: { buffer: id, label: text, span: nullable(span) },
-    assert: { buffer: id, message: text, span: nullable(span) },
+    print: { buffer: id, label: text, span: nullable(sharedSpan) },
+    assert: { buffer: id, message: text, span: nullable(sharedSpan) },
   });
   return list(step);
 };
 
-export const schedule = (kernels: number): Decoder<Schedule> => (value, at) => {
+export const schedule = (kernels: number): Decoder<Schedule> => (value, at, shared) => {
   const { buffers } = record<{ buffers: unknown[] }>({ buffers: list(b => b) })(
-    { buffers: (value as { buffers?: unknown } | null)?.buffers }, at);
+    { buffers: (value as { buffers?: unknown } | null)?.buffers }, at, shared);
   const port = record<Schedule["inputs"][number]>({ name: text, type: tensorType, buffer: index(buffers.length) });
   return record<Schedule>({
     entry: text, dims: list(dim), inputs: list(port), outputs: list(port), reads: list(text), writes: list(text),
-    buffers: list(buffer), steps: stepsOf(buffers.length, kernels), arena: size, span: traced,
-    counts: optional(list(record({ elements: size, span: nullable(span) }))),
-  })(value, at);
+    buffers: list(buffer), steps: stepsOf(buffers.length, kernels), slots: list(size), span: traced,
+    counts: optional(list(record({ elements: size, span: nullable(sharedSpan) }))),
+  })(value, at, shared);
 };
 
 // Procedures
@@ -68,12 +67,12 @@ const scalarUnion: Decoder<ScalarExpr> = union<ScalarExpr>({
   seconds: {},
 });
 /** The one of several forms that has the key. */
-const keyed = <T>(forms: { readonly [key: string]: Decoder<T> }): Decoder<T> => (value, at) => {
+const keyed = <T>(forms: { readonly [key: string]: Decoder<T> }): Decoder<T> => (value, at, shared) => {
   const key = Object.keys(forms).find(k => typeof value === "object" && value !== null && k in value);
-  return (key === undefined ? record<T & object>({} as never) as Decoder<T> : forms[key]!)(value, at);
+  return (key === undefined ? record<T & object>({} as never) as Decoder<T> : forms[key]!)(value, at, shared);
 };
-const textExpr: Decoder<TextExpr> = list((part, at) =>
-  typeof part === "string" ? part : keyed<Exclude<TextExpr[number], string>>({ slot: record({ slot: count }), number: record({ number: scalar }) })(part, at));
+const textExpr: Decoder<TextExpr> = list((part, at, shared) =>
+  typeof part === "string" ? part : keyed<Exclude<TextExpr[number], string>>({ slot: record({ slot: count }), number: record({ number: scalar }) })(part, at, shared));
 
 type CallStep = Extract<ProcedureStep, { kind: "call" }>;
 type EmitStep = Extract<ProcedureStep, { kind: "emit" }>;
@@ -106,7 +105,7 @@ const procedureStep: Decoder<ProcedureStep> = union<ProcedureStep>({
 });
 const procedureArg: Decoder<ProcedureArg> = record({
   name: text, kind: oneOf("int", "real", "flag", "text", "file", "picture"), help: text,
-  init: optional<number | string>((value, at) => (typeof value === "string" ? value : real(value, at))), min: optional(real), max: optional(real), slot: count,
+  init: optional<number | string>((value, at, shared) => (typeof value === "string" ? value : real(value, at, shared))), min: optional(real), max: optional(real), slot: count,
 });
 const procedure: Decoder<Procedure> = record({ name: text, args: list(procedureArg), slots: count, body: steps });
 
@@ -167,14 +166,15 @@ const stmt: Decoder<Stmt> = union<Stmt>({
   fragment_store: { fragment: text, buffer: text, index: list(expr) },
 });
 
-const infoFields = { name: text, params: list(param), dims: list(dim), spans: list(span), summary: text };
+const infoFields = { name: text, params: list(param), dims: list(dim), summary: text };
 export const kernelInfo: Decoder<KernelInfo> = record(infoFields);
 
 /** The rest of a kernel, beside its `KernelInfo`. */
 export type KernelCode = Omit<Kernel, keyof KernelInfo>;
+const span: Decoder<Span> = record({ file: text, line: integer, column: integer });
 const indexVar: Decoder<IndexVar> = record({ name: text, extent: size });
 export const kernelCode: Decoder<KernelCode> = record({
-  machine: oneOf("simd", "simt"), grid: list(indexVar), threads: list(indexVar), body: stmts, flops: size,
+  machine: oneOf("simd", "simt"), grid: list(indexVar), threads: list(indexVar), body: stmts, spans: list(span), flops: size,
 });
 
 // Programs
@@ -187,19 +187,19 @@ export interface ProgramHeader extends Omit<RuntimeProgram, "constants"> {
   readonly constants: readonly ConstantInfo[];
 }
 
-const lowering: Decoder<RuntimeLowering> = (value, at) => {
+const lowering: Decoder<RuntimeLowering> = (value, at, shared) => {
   const kernels = (value as { kernels?: unknown } | null)?.kernels;
   return record<RuntimeLowering>({
     machine: oneOf(...(Object.keys(MACHINES) as MachineName[])),
     kernels: list(kernelInfo),
     schedules: list(schedule(Array.isArray(kernels) ? kernels.length : 0)),
-  })(value, at);
+  })(value, at, shared);
 };
 
 export const programHeader: Decoder<ProgramHeader> = record<ProgramHeader>({
   name: text,
   dims: list(dim),
-  states: list(record({ name: text, type: tensorType, init: nullable(text), span: nullable(span) })),
+  states: list(record({ name: text, type: tensorType, init: nullable(text), span: nullable(sharedSpan) })),
   constants: list(record({ dtype, shape: list(count) })),
   procedures: list(procedure),
   lowerings: list(lowering),

@@ -12,12 +12,13 @@
 // Sections follow from their lengths alone, without holes or overlap; every byte of the file is either checksummed or
 // padding that must be zero. The constants are one section, each at a multiple of 64.
 import { byteLength } from "../base/dtypes.ts";
-import { type Decoder, count, index, list, record, text } from "./json.ts";
+import { type Decoder, count, index, list, NOTHING_SHARED, record, spanTable, text } from "./json.ts";
 import { SluiceError } from "../base/diagnostics.ts";
 import { type ConstantInfo, type ModuleHeader, moduleHeader, type ProgramHeader, programHeader } from "./codec.ts";
+import { checkReferences } from "./references.ts";
 
 export const MAGIC = Uint8Array.of(0x89, 0x53, 0x4c, 0x58, 0x0d, 0x0a, 0x1a, 0x0a);
-export const VERSION = 2;
+export const VERSION = 3;
 export const PREFIX_BYTES = 32;
 export const BLOCK = 4096;
 export const CONSTANT_ALIGNMENT = 64;
@@ -39,11 +40,19 @@ export interface ContainerHeader {
   readonly sections: readonly Section[];
 }
 
-export const containerHeader: Decoder<ContainerHeader> = record({
-  program: programHeader,
-  modules: list(moduleHeader),
-  sections: list(record({ name: text, bytes: count, crc: index(2 ** 32) })),
-});
+/** In the file the header has, beside these, the table `spans`, by whose numbers everything else says where it was written. */
+export const containerHeader: Decoder<ContainerHeader> = (value, at) => {
+  const { spans, ...rest } = record<{ spans: unknown; program: unknown; modules: unknown; sections: unknown }>({
+    spans: list(s => s), program: p => p, modules: m => m, sections: s => s,
+  })(value, at, NOTHING_SHARED);
+  const header = record<ContainerHeader>({
+    program: programHeader,
+    modules: list(moduleHeader),
+    sections: list(record({ name: text, bytes: count, crc: index(2 ** 32) })),
+  })(rest, at, { spans: spanTable(spans, `${at}.spans`, NOTHING_SHARED) });
+  checkReferences(header, at);
+  return header;
+};
 
 /** Where each constant stands in its section, and the section's length. */
 export function constantOffsets(constants: readonly ConstantInfo[]): { offsets: number[]; total: number } {

@@ -1,7 +1,7 @@
 // Reads a container and trusts nothing in it: lengths, checksums, padding and every field of the header are checked
 // before anything is used. A file that is not what `writeContainer` makes is refused with SLX001; nothing else is thrown.
 import { byteLength } from "../base/dtypes.ts";
-import { type Decoder, JsonError, list } from "./json.ts";
+import { type Decoder, JsonError, list, NOTHING_SHARED } from "./json.ts";
 import type { CompiledProgram } from "../plan/schedule.ts";
 import type { Module, RuntimeLowering, RuntimeProgram } from "../../runtime/program.ts";
 import { crc32c } from "./checksum.ts";
@@ -100,7 +100,7 @@ function splitConstants(header: ContainerHeader, section: Uint8Array): RuntimePr
 
 function decodeJson<T>(bytes: Uint8Array, decoder: Decoder<T>, what: string): T {
   try {
-    return decoder(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)), what);
+    return decoder(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)), what, NOTHING_SHARED);
   } catch (error) {
     // SyntaxError: not JSON. TypeError: not UTF-8. RangeError: nested deeper than any program is.
     if (error instanceof JsonError || error instanceof SyntaxError || error instanceof TypeError || error instanceof RangeError) {

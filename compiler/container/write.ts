@@ -1,5 +1,5 @@
 // A compiled program as the bytes of a container. The same program gives the same bytes.
-import { toJson } from "./json.ts";
+import { SpanTable, toJson } from "./json.ts";
 import type { CompiledProgram } from "../plan/schedule.ts";
 import type { Module } from "../../runtime/program.ts";
 import { crc32c } from "./checksum.ts";
@@ -12,16 +12,19 @@ export function writeContainer(program: CompiledProgram, modules: readonly Modul
   const { offsets, total } = constantOffsets(program.constants);
   const constants = new Uint8Array(total);
   program.constants.forEach((c, i) => constants.set(c.bytes, offsets[i]));
-  const code = program.lowerings.map(({ kernels }) => kernels.map(({ machine, grid, threads, body, flops }): KernelCode => ({ machine, grid, threads, body, flops })));
+  const code = program.lowerings.map(({ kernels }) => kernels.map(({ machine, grid, threads, body, spans, flops }): KernelCode => ({ machine, grid, threads, body, spans, flops })));
   const contents = [constants, encode(code), ...modules.map(m => m.bytes)];
   const names = sectionNames(modules.length);
 
+  const spans = new SpanTable();
+  const inHeader = toJson({
+    ...program,
+    lowerings: program.lowerings.map(l => ({ ...l, kernels: l.kernels.map(({ name, params, dims, summary }) => ({ name, params, dims, summary })) })),
+    constants: program.constants.map(({ dtype, shape }) => ({ dtype, shape })),
+  }, spans);
   const header = encode({
-    program: {
-      ...program,
-      lowerings: program.lowerings.map(l => ({ ...l, kernels: l.kernels.map(({ name, params, dims, spans, summary }) => ({ name, params, dims, spans, summary })) })),
-      constants: program.constants.map(({ dtype, shape }) => ({ dtype, shape })),
-    },
+    spans: spans.toJson(),
+    program: inHeader,
     modules: modules.map(({ bytes: _, ...rest }) => rest),
     sections: contents.map((bytes, i) => ({ name: names[i], bytes: bytes.length, crc: crc32c(bytes) })),
   });

@@ -1,6 +1,7 @@
 // A graph as kernels over values: each group of the partition becomes one or two kernel drafts.
 import { InternalError } from "../base/diagnostics.ts";
 import { isFloat } from "../base/dtypes.ts";
+import { streamWord } from "../base/random.ts";
 import type { Size } from "../base/sizes.ts";
 import { type Graph, isTuple, type NodeId, type NodeOf, type TensorType, tensorType as unnamed } from "../graph/graph.ts";
 import type { SimdMachine } from "../kernel/machines.ts";
@@ -34,6 +35,8 @@ export interface Drafted {
   readonly typeOf: (value: ValueId) => TensorType;
   /** A value that no node has. */
   readonly temporary: (type: TensorType) => ValueId;
+  /** Temporaries that no work writes, with their elements. */
+  readonly constants: ReadonlyMap<ValueId, readonly number[]>;
 }
 
 /** Kernels for the machine's registers. `wanted`: nodes whose values must be left in a buffer. */
@@ -57,6 +60,16 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
     if (isTuple(type)) throw new InternalError(`value ${value} of ${graph.name} is a tuple`);
     return type;
   };
+  // The name of a stream and the number of a draw are operands: kernels that draw alike are one.
+  const constants = new Map<ValueId, readonly number[]>();
+  const draws = new Map<NodeId, ValueId>();
+  const drawOf = (id: NodeId): ValueId => {
+    const { attrs: { stream, call } } = graph.nodes[id] as NodeOf<"random">;
+    const draw = draws.get(id) ?? temporary(unnamed("u32", [2]));
+    draws.set(id, draw);
+    constants.set(draw, [streamWord(stream), call]);
+    return draw;
+  };
   const items = new Map<string, NodeId>();
   graph.nodes.forEach((n, id) => {
     if (n.op === "item" && stored[id]) items.set(`${n.inputs[0]}.${n.attrs.index}`, id);
@@ -67,7 +80,7 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
   };
   const endOf = (id: NodeId): NodeId => ends.get(id) ?? id;
   const scope = (roots: readonly NodeId[], { flat = false, inRuns = false, workgroups = false } = {}): KernelScope =>
-    new KernelScope({ graph, machine, stored, hasDoubles, roots: [...roots, ...roots.map(endOf)], name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, flat, inRuns, workgroups });
+    new KernelScope({ graph, machine, stored, hasDoubles, roots: [...roots, ...roots.map(endOf)], name: `${graph.name}_${roots[0]}`.replace(/[^A-Za-z0-9_]/g, "_"), temporary: typeOf, drawOf, flat, inRuns, workgroups });
 
   const partOfMoments = new Map<NodeId, ValueId>();
   const kernel = (draft: Draft): Work => ({ kind: "kernel", draft });
@@ -227,5 +240,5 @@ export function draftKernels(graph: Graph, wanted: readonly NodeId[], machine: S
   };
   const works = groups.filter(g => g.roots.some(id => !isEmpty(id) || graph.nodes[id]!.op === "loop")).flatMap(worksOf);
   for (const node of graph.effects) works.push({ kind: "effect", node });
-  return { works, stored, typeOf, temporary };
+  return { works, stored, typeOf, temporary, constants };
 }

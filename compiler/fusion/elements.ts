@@ -79,15 +79,18 @@ export class Elements {
   readonly k: KernelBuilder;
   readonly graph: Graph;
   readonly #origin: (id: NodeId) => Origin | undefined;
+  readonly #drawOf: (id: NodeId) => Buffer;
   /** Of flat kernels: every tensor is one row of all its elements. */
   readonly #flat: boolean;
   #known: Map<string, Expr>[] = [new Map()];
   readonly #channels = new Map<string, number>();
 
-  constructor(k: KernelBuilder, graph: Graph, origin: (id: NodeId) => Origin | undefined, flat = false) {
+  /** `drawOf`: the buffer that holds what tells a random node's draw from others, the word of its stream and its call. */
+  constructor(k: KernelBuilder, graph: Graph, origin: (id: NodeId) => Origin | undefined, drawOf: (id: NodeId) => Buffer, flat = false) {
     this.k = k;
     this.graph = graph;
     this.#origin = origin;
+    this.#drawOf = drawOf;
     this.#flat = flat;
   }
 
@@ -122,6 +125,15 @@ export class Elements {
     const value = this.#compute(id, at, wide ? lanes : 1);
     this.#known.at(-1)!.set(key, value);
     return value;
+  }
+
+  /** Reads what tells the draw from others here, for all the blocks inside this one. */
+  bindDraw(id: NodeId): void {
+    for (const i of [0, 1]) this.#known.at(-1)!.set(drawKey(id, i), this.k.let_("scalar", this.#drawWord(id, i)));
+  }
+  #drawWord(id: NodeId, i: number): Expr {
+    const known = this.#known.findLast(values => values.has(drawKey(id, i)))?.get(drawKey(id, i));
+    return known ?? this.load(this.#drawOf(id), [i], 1);
   }
 
   /** Evaluates a scalar here, for all the blocks inside this one. */
@@ -159,7 +171,7 @@ export class Elements {
         return constantOf(type, node.attrs.value);
       case "size": return e.index(node.attrs.size);
       case "iota": return castOperator(this.#number(at[node.attrs.axis]!, lanes), "i32", type.dtype);
-      case "random": return this.#random(node, at, lanes);
+      case "random": return this.#random(id, node, at, lanes);
       case "pad": return this.#padded(node, at, lanes);
       case "concat": return this.#joined(node, at, lanes);
       case "dynamic_slice": return this.value(node.inputs[0]!, this.#offset(node.inputs.slice(1), node.attrs.axes, type.shape, this.type(node.inputs[0]!).shape, at), lanes);
@@ -238,13 +250,14 @@ export class Elements {
     return k.let_("v", held);
   }
 
-  #random(node: NodeOf<"random">, at: readonly Size[], lanes: number): Expr {
-    const key = node.inputs[0]!;
-    const word = (i: number): Expr => this.value(key, [i], 1);
+  #random(id: NodeId, node: NodeOf<"random">, at: readonly Size[], lanes: number): Expr {
+    const wordOf = (word: Expr): Expr => e.splat(word, lanes);
+    const [seed, step] = [wordOf(this.value(node.inputs[0]!, [0], 1)), wordOf(this.value(node.inputs[0]!, [1], 1))];
+    const [stream, call] = [wordOf(this.#drawWord(id, 0)), wordOf(this.#drawWord(id, 1))];
     const position = this.#flat ? (at[0] ?? 0) : flatten(at, node.attrs.shape);
     const index = e.bitcast("u32", this.#number(position, lanes));
     const a = { ...expressionArithmetic, word: (x: number) => e.constant("u32", x, lanes), real: (x: number) => e.constant("f32", x, lanes) };
-    const words = drawWords(a, e.splat(word(0), lanes), e.splat(word(1), lanes), node.attrs.stream, node.attrs.call, index);
+    const words = drawWords(a, [seed, step], [stream, call], index);
     return node.attrs.kind === "bits" ? words[0] : node.attrs.kind === "uniform" ? uniformOf(a, words[0]) : normalOf(a, words);
   }
 
@@ -389,6 +402,7 @@ export function splitAxis(shape: readonly Size[], axes: readonly number[]): numb
   return ascending.find(a => shape[a] !== 1) ?? ascending[0]!;
 }
 
+const drawKey = (id: NodeId, i: number): string => `draw ${id} ${i}`;
 const keyOf = (id: NodeId, at: readonly Size[], lanes: number): string => `${id}@${at.map(sizeText).join()}x${lanes}`;
 
 /** The value in the first lanes, and another in the rest. */

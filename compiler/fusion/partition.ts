@@ -116,11 +116,13 @@ class Partitioner {
     nodes.forEach((n, id) => {
       if (this.#live[id] && HAS_EPILOGUE.has(n.op)) this.#extend(id);
     });
-    this.#cutLongPaths();
-    this.#cutWideValues();
-    nodes.forEach((n, id) => {
-      if (this.#live[id] && n.op === "composite") this.#chain(id, n.inputs[0]!);
-    });
+    const composites = [...nodes.keys()].filter(id => this.#live[id] && nodes[id]!.op === "composite");
+    // Whether two convolutions are chained is judged where no path is too long and no value too wide.
+    if (composites.length > 0) {
+      this.#cutLongPaths();
+      this.#cutWideValues();
+    }
+    for (const id of composites) this.#chain(id, nodes[id]!.inputs[0]!);
   }
 
   /** Moments of a convolution are summed by it; if but one other convolution reads that image, it makes the rows again instead. */
@@ -209,7 +211,7 @@ class Partitioner {
     // What a chained convolution reads of the moments between the two is made in its own tasks.
     const chains = new Set([...this.#chained.keys()].map(id => `anchor ${id}`));
     for (;;) {
-      const weight = this.#cutLongPaths();
+      const weight = this.#weigh(() => {});
       const stages = this.#stages();
       const owners = this.#owners(stages);
       const isMadeTwice = (id: NodeId): boolean => weight[id]! > CHEAP && owners[id] === SEVERAL;
@@ -219,7 +221,9 @@ class Partitioner {
         this.#live[id] && !this.#stored[id] && !isAnchor(this.#nodes[id]!.op) && !this.#isRemade(id) && (isMadeTwice(id) || isMadeOften(id))));
       // Of a path of such values the last is kept: what feeds only it is fused into it.
       const chosen = [...again].filter(id => !this.#readers[id]!.every(r => again.has(r)));
-      if (chosen.length === 0) return { stored: this.#stored, groups: this.#groups(stages), ends: this.#ends, summed: this.#summed, chained: this.#chained };
+      // Only then: a path through what will be stored anyway would be cut where it happens to have grown too long, and of equal
+      // layers each would be cut elsewhere.
+      if (chosen.length === 0 && !this.#cutLongPaths() && !this.#cutWideValues()) return { stored: this.#stored, groups: this.#groups(stages), ends: this.#ends, summed: this.#summed, chained: this.#chained };
       for (const id of chosen) this.#store(id);
     }
   }
@@ -251,18 +255,26 @@ class Partitioner {
     });
     return weight;
   }
-  #cutLongPaths(): readonly number[] {
-    return this.#weigh(id => this.#store(id));
+  /** Whether there were any. */
+  #cutLongPaths(): boolean {
+    let found = false;
+    this.#weigh(id => {
+      this.#store(id);
+      found = true;
+    });
+    return found;
   }
 
   /** Stores values that others are computed of until no kernel writes down too many expressions for one. Inputs come first, so
-   *  that each value is counted when those below it are few. */
-  #cutWideValues(): void {
+   *  that each value is counted when those below it are few. Whether there were any. */
+  #cutWideValues(): boolean {
+    const before = this.#stored.filter(Boolean).length;
     this.#nodes.forEach((n, id) => {
       if (!this.#live[id] || isSource(n)) return;
       if (isAnchor(n.op)) for (const i of n.inputs) this.#cutRead(i);
       else this.#cutWide(id);
     });
+    return this.#stored.filter(Boolean).length > before;
   }
   #cutWide(id: NodeId): void {
     for (;;) {

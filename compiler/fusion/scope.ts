@@ -34,6 +34,8 @@ export interface ScopeOptions {
   readonly roots: readonly NodeId[];
   /** Type of a temporary. */
   temporary(value: ValueId): TensorType;
+  /** The temporary that holds the word of a random node's stream and its call. */
+  drawOf(id: NodeId): ValueId;
   readonly flat?: boolean;
   /** Whether a grid point is a workgroup of threads, and no task. */
   readonly workgroups?: boolean;
@@ -61,7 +63,7 @@ export class KernelScope {
     this.#own = new Set(options.roots);
     this.graph = options.graph;
     this.k = new KernelBuilder({ name: options.name, machine: options.workgroups === true ? "simt" : "simd", simd: options.machine, summary: "", dims: options.graph.dims });
-    this.elements = new Elements(this.k, options.graph, id => this.#origin(id), options.flat ?? false);
+    this.elements = new Elements(this.k, options.graph, id => this.#origin(id), id => this.input(options.drawOf(id)), options.flat ?? false);
   }
 
   get hasDoubles(): boolean {
@@ -79,8 +81,10 @@ export class KernelScope {
   #origin(id: NodeId): Origin | undefined {
     const held = this.#held.get(id);
     if (held) return held;
-    this.#describe(id);
-    if (!this.#options.stored[id] || this.#own.has(id)) return undefined;
+    if (!this.#options.stored[id] || this.#own.has(id)) {
+      this.#describe(id);
+      return undefined;
+    }
     const buffer = this.input(id);
     return {
       value: (at, lanes) => {
@@ -123,11 +127,11 @@ export class KernelScope {
     const known = this.#operands.find(o => o.value === value && o.access === access);
     if (known) return known.buffer;
     const node = this.graph.nodes[value];
-    const hint = !node ? "part" : node.op === "input" || node.op === "state" ? node.attrs.name.replace(/[^A-Za-z0-9_]/g, "_") : node.op;
     const shape = this.#shape(value);
     const channels = shape.at(-1);
     const isRows = this.#options.inRuns === true && node !== undefined && shape.length >= 3 && typeof channels === "number" && goesInRuns(channels);
-    const buffer = this.k.param(/^[A-Za-z_]/.test(hint) ? hint : `_${hint}`, this.typeOf(value).dtype, isRows ? [...shape.slice(0, -2), mulSize(shape.at(-2)!, channels)] : shape, access);
+    // Its name says nothing of the value: equal layers are one kernel, whatever their states are called.
+    const buffer = this.k.param(access === "read" ? "in" : "out", this.typeOf(value).dtype, isRows ? [...shape.slice(0, -2), mulSize(shape.at(-2)!, channels)] : shape, access);
     if (isRows) this.elements.joinPixels(buffer, channels);
     this.#operands.push({ value, access, buffer });
     return buffer;
@@ -207,7 +211,10 @@ export class KernelScope {
         return;
       }
       if (this.#options.stored[id] && !this.#own.has(id)) return;
-      if (node.op === "random") for (const i of [0, 1]) this.elements.bind(node.inputs[0]!, [i]);
+      if (node.op === "random") {
+        for (const i of [0, 1]) this.elements.bind(node.inputs[0]!, [i]);
+        this.elements.bindDraw(id);
+      }
       for (const i of node.inputs) visit(i);
     };
     for (const id of roots) for (const i of this.#inputsToVisit(id)) visit(i);

@@ -1,15 +1,26 @@
-// Places in an entry's arena: buffers whose lives do not overlap share a slot. Sizes are expressions in the dims, so a slot
-// is as large as the largest of its buffers, and offsets are sums of slots, true for every value of the dims.
+// Places of an entry's buffers: those whose lives do not overlap share a slot. Sizes are expressions in the dims, so a slot
+// is as large as the largest of its buffers, whatever the values of the dims.
 import { DTYPES } from "../base/dtypes.ts";
 import { addSize, type DimDecl, evaluateSize, floorDivSize, maxSize, mulSize, productSize, type Size } from "../base/sizes.ts";
 import type { BufferId, ScheduleBuffer, Step } from "./schedule.ts";
-
-const ALIGNMENT = 64;
+import { SLOT_ALIGNMENT as ALIGNMENT } from "./slots.ts";
 
 /** Bytes of a buffer, rounded up to the alignment. */
 export function alignedBytes({ dtype, shape }: Pick<ScheduleBuffer, "dtype" | "shape">): Size {
   const bits = mulSize(DTYPES[dtype].bits, productSize(shape));
   return mulSize(ALIGNMENT, floorDivSize(addSize(bits, 8 * ALIGNMENT - 1), 8 * ALIGNMENT));
+}
+
+/** The steps with every buffer renamed. */
+export function renameBuffers(steps: readonly Step[], name: (b: BufferId) => BufferId): Step[] {
+  return steps.map((s): Step => {
+    switch (s.kind) {
+      case "launch": return { ...s, buffers: s.buffers.map(name) };
+      case "copy": return { ...s, from: name(s.from), to: name(s.to) };
+      case "loop": return { ...s, index: name(s.index), until: s.until === null ? null : name(s.until), body: renameBuffers(s.body, name) };
+      case "print": case "assert": return { ...s, buffer: name(s.buffer) };
+    }
+  });
 }
 
 export interface Life {
@@ -61,16 +72,16 @@ export function livesOf(steps: readonly Step[], inputs: readonly BufferId[], out
   return lives;
 }
 
-/** Offsets of the buffers that lie in the arena, and its size. */
-export function placeArena(
-  buffers: readonly Pick<ScheduleBuffer, "dtype" | "shape">[], isArena: (b: BufferId) => boolean, steps: readonly Step[],
+/** The slots of the buffers that have no other place, and their sizes. */
+export function shareSlots(
+  buffers: readonly Pick<ScheduleBuffer, "dtype" | "shape">[], needsSlot: (b: BufferId) => boolean, steps: readonly Step[],
   inputs: readonly BufferId[], outputs: readonly BufferId[], dims: readonly DimDecl[],
-): { readonly offsets: ReadonlyMap<BufferId, Size>; readonly arena: Size } {
+): { readonly slotOf: ReadonlyMap<BufferId, number>; readonly slots: readonly Size[] } {
   const lives = livesOf(steps, inputs, outputs);
   const likely = Object.fromEntries(dims.map(d => [d.name, d.max]));
   const slots: { size: Size; likely: number; free: number }[] = [];
   const slotOf = new Map<BufferId, number>();
-  const order = [...lives].filter(([b]) => isArena(b)).sort(([, a], [, b]) => a.first - b.first);
+  const order = [...lives].filter(([b]) => needsSlot(b)).sort(([, a], [, b]) => a.first - b.first);
   for (const [b, life] of order) {
     const size = alignedBytes(buffers[b]!);
     const bytes = evaluateSize(size, likely);
@@ -89,11 +100,5 @@ export function placeArena(
     slot.free = life.last;
     slotOf.set(b, best);
   }
-  const starts: Size[] = [];
-  let end: Size = 0;
-  for (const s of slots) {
-    starts.push(end);
-    end = addSize(end, s.size);
-  }
-  return { offsets: new Map([...slotOf].map(([b, slot]) => [b, starts[slot]!])), arena: end };
+  return { slotOf, slots: slots.map(s => s.size) };
 }

@@ -8,6 +8,7 @@ import { interpretKernel } from "../kernel/interpret.ts";
 import { decodeElements, encodeElements } from "../kernel/memory.ts";
 import { livesOf } from "./arena.ts";
 import type { BufferId, CompiledProgram, Lowered, Schedule, Step } from "./schedule.ts";
+import { placeSlots } from "./slots.ts";
 
 export interface ExecuteOptions {
   readonly inputs?: { readonly [name: string]: NdArray };
@@ -24,7 +25,8 @@ const POISON = 0xff;
 
 export function execute(program: Pick<Lowered<CompiledProgram>, "kernels" | "constants">, schedule: Schedule, options: ExecuteOptions): { [output: string]: NdArray } {
   const { dims, states, inputs = {}, launch = (kernel, buffers, dims) => interpretKernel(program.kernels[kernel]!, { buffers, dims }) } = options;
-  const arena = new Uint8Array(evaluateSize(schedule.arena, dims)).fill(POISON);
+  const slots = placeSlots(schedule.slots, s => evaluateSize(s, dims));
+  const arena = new Uint8Array(slots.bytes).fill(POISON);
   const buffers = schedule.buffers.map(b => {
     const shape = b.shape.map(s => evaluateSize(s, dims));
     const count = shape.reduce((n, s) => n * s, 1);
@@ -36,9 +38,9 @@ export function execute(program: Pick<Lowered<CompiledProgram>, "kernels" | "con
       states.set(place.name, data);
       return { dtype: b.dtype, shape, count, data, arena: false };
     }
-    const offset = evaluateSize(place.offset, dims);
-    if (offset + bytes > arena.length) throw new InternalError(`a buffer of ${schedule.entry} ends outside the arena`);
-    return { dtype: b.dtype, shape, count, data: arena.subarray(offset, offset + bytes), arena: true };
+    const start = slots.starts[place.slot]!;
+    if (bytes > slots.sizes[place.slot]!) throw new InternalError(`a buffer of ${schedule.entry} is larger than its slot`);
+    return { dtype: b.dtype, shape, count, data: arena.subarray(start, start + bytes), arena: true };
   });
   const at = (id: BufferId) => buffers[id]!;
   const value = (id: BufferId): NdArray => ({ dtype: at(id).dtype, shape: at(id).shape, data: decodeElements(at(id).dtype, at(id).data, at(id).count) });

@@ -20,16 +20,16 @@ export const MOST_COUNTED = 2 ** 31 - 2 ** 16;
 export interface ScheduleBuffer {
   readonly dtype: DType;
   readonly shape: readonly Size[];
-  /** input, output and workspace: at `offset` of the entry's arena. state and constant: at load, by name or index. */
+  /** input, output and workspace: at the start of a slot of the entry. state and constant: at load, by name or index. */
   readonly place:
-    | { readonly kind: "arena"; readonly offset: Size }
+    | { readonly kind: "slot"; readonly slot: number }
     | { readonly kind: "state"; readonly name: string }
     | { readonly kind: "constant"; readonly index: number };
 }
 
-/** Spans that may be missing are for traces. A launch has its own, since equal kernels are one; without it, its kernel's first stands for it. */
+/** Spans that may be missing are for traces. A launch has the lines of its own, the first before the others, since equal kernels are one. */
 export type Step =
-  | { readonly kind: "launch"; readonly kernel: number; readonly buffers: readonly BufferId[]; readonly tasks: Size; readonly span?: Span | null }
+  | { readonly kind: "launch"; readonly kernel: number; readonly buffers: readonly BufferId[]; readonly tasks: Size; readonly spans: readonly Span[] }
   | { readonly kind: "copy"; readonly from: BufferId; readonly to: BufferId; readonly span?: Span | null }
   /** `index` (i32 scalar) counts 0 … trips − 1. After the body, `until` (bool scalar) may end the loop. */
   | { readonly kind: "loop"; readonly trips: Size; readonly index: BufferId; readonly until: BufferId | null; readonly body: readonly Step[] }
@@ -48,8 +48,9 @@ export interface Schedule {
   readonly steps: readonly Step[];
   /** Element counts of tensors, be they stored or not, that the bounds of dims let grow beyond what indices of 32 bits count, with the lines that ask for them. */
   readonly counts?: readonly { readonly elements: Size; readonly span: Span | null }[];
-  /** Bytes of the arena; all offsets are multiples of 64. */
-  readonly arena: Size;
+  /** Bytes of the places that buffers share one after the other. They lie one behind the other, each at a multiple of
+   *  `SLOT_ALIGNMENT`, once dims are bound: no sum of them stands here, so that a schedule grows with its steps alone. */
+  readonly slots: readonly Size[];
   /** The entry's own place, or that of the state whose first value it makes. */
   readonly span?: Span | null;
 }

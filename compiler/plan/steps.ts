@@ -138,6 +138,7 @@ class GraphPlan {
     this.#graph.nodes.forEach((n, id) => {
       if (n.op === "const" && typeof n.attrs.value !== "number" && this.#drafted.stored[id]) this.#homes.set(id, this.#plan.constant(n.attrs.type, n.attrs.value));
     });
+    for (const [value, elements] of this.#drafted.constants) this.#homes.set(value, this.#plan.constant(this.#drafted.typeOf(value), elements));
     // Updates of what no target holds still avoid a copy where they can.
     for (const w of this.#works) if (w.kind === "update" && !this.#homes.has(w.to)) this.#settle(w.to, this.#plan.buffer(this.#drafted.typeOf(w.to)), null, null);
     return undefined;
@@ -282,7 +283,8 @@ class GraphPlan {
   #launch(draft: Draft): Step {
     return {
       kind: "launch", kernel: this.#plan.kernel(draft.kernel), buffers: draft.operands.map(o => this.#home(o.value)),
-      tasks: productSize(draft.kernel.grid.map(g => g.extent)), span: draft.kernel.spans[0] ?? this.#span,
+      tasks: productSize(draft.kernel.grid.map(g => g.extent)),
+      spans: draft.kernel.spans.length > 0 || this.#span === null ? draft.kernel.spans : [this.#span],
     };
   }
 

@@ -1,7 +1,7 @@
 // Values that fit a graph's inputs and states, drawn by name from a seed: the same name always gets the same values, so a
 // graph that lost a part keeps the values of what is left.
 import { type DType, DTYPES, type FloatType, isFloat } from "../base/dtypes.ts";
-import { drawWords, numberArithmetic } from "../base/random.ts";
+import { drawWords, numberArithmetic, streamWord } from "../base/random.ts";
 import { type DimValues, evaluateSize } from "../base/sizes.ts";
 import { type Field, float64, type NdArray, PRIME } from "../graph/field.ts";
 import { type Graph, inputsOf, type TensorType } from "../graph/graph.ts";
@@ -55,8 +55,9 @@ function specialElement(words: readonly [number, number], dtype: DType): number 
 /** One tensor's elements, which follow from its name, the seed, the field and the draw; special ones are of float64 alone. */
 export function drawTensor(name: string, type: TensorType, dims: DimValues, seed: number, field: Field, draw: Draw = "ordinary"): NdArray {
   const out = newArray(type.dtype, type.shape.map(s => evaluateSize(s, dims)));
+  const stream = streamWord(name);
   for (let i = 0; i < out.data.length; i++) {
-    const words = drawWords(numberArithmetic, seed >>> 0, 0, name, 0, i);
+    const words = drawWords(numberArithmetic, [seed >>> 0, 0], [stream, 0], i);
     out.data[i] = draw === "special" ? specialElement(words, type.dtype) : element(words, type.dtype, field);
   }
   return out;

@@ -51,7 +51,7 @@ export function chooseModule(modules: readonly Module[], features: EngineFeature
 const withoutBodies = (program: LoweredProgram): LoweredProgram => ({
   ...program,
   constants: program.constants.map(c => ({ ...c, bytes: new Uint8Array(c.bytes) })),
-  kernels: program.kernels.map(({ name, params, dims, spans, summary }) => ({ name, params, dims, spans, summary })),
+  kernels: program.kernels.map(({ name, params, dims, summary }) => ({ name, params, dims, summary })),
 });
 
 /** Node's Buffer is a Uint8Array whose `slice` is a view. */

@@ -7,10 +7,11 @@ import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import { type DimValues, dimSize, exactSize, type Size } from "../../compiler/base/sizes.ts";
 import type { Span } from "../../compiler/base/span.ts";
 import { MOST_COUNTED, type Schedule, type Step } from "../../compiler/plan/schedule.ts";
+import type { PlacedSlots } from "../../compiler/plan/slots.ts";
 import type { LoweredProgram, WasmCode } from "../program.ts";
 import type { TraceLabel } from "../trace.ts";
 import { COPY, EFFECT, LAUNCH, LOOP } from "./crew.ts";
-import { ALIGNMENT, type Block } from "./heap.ts";
+import type { Block } from "./heap.ts";
 
 /** A tensor that lies in the program's memory. */
 export interface Placed {
@@ -25,7 +26,7 @@ export type Effect =
   | { readonly kind: "print"; readonly value: Placed; readonly label: string; readonly span: Span | null }
   | { readonly kind: "assert"; readonly value: Placed; readonly message: string; readonly span: Span | null }
   /** Float results of a launch, to be searched for NaN. */
-  | { readonly kind: "nan"; readonly kernel: number; readonly values: readonly Placed[] };
+  | { readonly kind: "nan"; readonly kernel: number; readonly spans: readonly Span[]; readonly values: readonly Placed[] };
 
 /** What a trace shows of a launch or a copy. */
 export interface Shown {
@@ -35,7 +36,9 @@ export interface Shown {
 
 /** Where things lie in memory. */
 export interface Places {
+  /** As large as all slots together. */
   readonly arena: Block;
+  readonly slots: PlacedSlots;
   state(name: string): Block;
   constant(index: number): Block;
 }
@@ -91,6 +94,11 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
     if (value < 0) throw misfit(schedule.entry, `a size is ${value}`);
     return value;
   };
+  const slot = (i: number): Block => {
+    const [start, bytes] = [places.slots.starts[i], places.slots.sizes[i]];
+    if (start === undefined || bytes === undefined) throw misfit(schedule.entry, `there is no slot ${i}`);
+    return { address: places.arena.address + start, bytes };
+  };
   /** NaN if the product is too large to be exact. */
   const bytesOf = (dtype: DType, shape: readonly number[]): number => {
     const elements = shape.reduce((n, extent) => n * extent, 1);
@@ -100,13 +108,13 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
     const found = size(elements);
     if (found > MOST_COUNTED) throw tooMany(schedule.entry, "a tensor has more elements", found, MOST_COUNTED, span, dims);
   }
+  if (places.slots.bytes > places.arena.bytes) throw misfit(schedule.entry, "its workspace is too small");
   const buffers = schedule.buffers.map((b, i): Placed => {
     const shape = b.shape.map(size);
     const bytes = bytesOf(b.dtype, shape);
-    const home = b.place.kind === "arena" ? places.arena : b.place.kind === "state" ? places.state(b.place.name) : places.constant(b.place.index);
-    const offset = b.place.kind === "arena" ? size(b.place.offset) : 0;
-    if (offset % ALIGNMENT !== 0 || !(offset + bytes <= home.bytes)) throw misfit(schedule.entry, `buffer ${i} does not fit its place`);
-    return { dtype: b.dtype, shape, address: home.address + offset, bytes };
+    const home = b.place.kind === "slot" ? slot(b.place.slot) : b.place.kind === "state" ? places.state(b.place.name) : places.constant(b.place.index);
+    if (!(bytes <= home.bytes)) throw misfit(schedule.entry, `buffer ${i} does not fit its place`);
+    return { dtype: b.dtype, shape, address: home.address, bytes };
   });
   const at = (id: number): Placed => {
     const b = buffers[id];
@@ -130,7 +138,7 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
     effects.push(e);
   };
 
-  const addLaunch = ({ kernel, buffers: ids, tasks: extent, span }: Extract<Step, { kind: "launch" }>): void => {
+  const addLaunch = ({ kernel, buffers: ids, tasks: extent, spans }: Extract<Step, { kind: "launch" }>): void => {
     const info = program.kernels[kernel];
     if (!info || info.params.length !== ids.length) throw misfit(schedule.entry, `a launch does not fit kernel ${kernel}`);
     const tasks = size(extent);
@@ -146,20 +154,20 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
     while (args.length % (64 / 4) !== 0) args.push(0);
     tape.push(LAUNCH, kernel, args.length, tasks, Math.max(1, Math.floor(tasks / (options.workers * PIECES_PER_WORKER))), shown.length);
     argPositions.push(tape.length - 4);
-    shown.push({ label: { kind: "launch", name: info.summary || info.name, span: span ?? info.spans[0] ?? null }, bytes: 0 });
+    shown.push({ label: { kind: "launch", name: info.summary || info.name, span: spans[0] ?? null }, bytes: 0 });
     for (const { address } of operands) args.push(address | 0);
     for (const d of info.dims) args.push(size(dimSize(d.name)));
     if (!options.checkNan) return;
     const values = operands.filter((v, i) => info.params[i]!.access !== "read" && v.dtype.includes("f"));
-    if (values.length > 0) addEffect({ kind: "nan", kernel, values });
+    if (values.length > 0) addEffect({ kind: "nan", kernel, spans, values });
   };
 
   const addCopy = (step: Extract<Step, { kind: "copy" }>): void => {
     const from = at(step.from);
     const to = written(step.to);
     if (from.bytes !== to.bytes) throw misfit(schedule.entry, "a copy is between buffers of different sizes");
+    // Places never overlap in part: what lies elsewhere lies apart.
     if (from.bytes === 0 || from.address === to.address) return;
-    if (Math.abs(from.address - to.address) < from.bytes) throw misfit(schedule.entry, "a copy is between buffers that overlap");
     tape.push(COPY, from.address | 0, to.address | 0, from.bytes | 0, shown.length);
     shown.push({ label: { kind: "copy", name: "copy", span: step.span ?? null }, bytes: from.bytes });
   };

@@ -6,9 +6,10 @@ import { SluiceError } from "../../compiler/base/diagnostics.ts";
 import { type DimValues, exactSize, sizeText } from "../../compiler/base/sizes.ts";
 import { type Span, spanText } from "../../compiler/base/span.ts";
 import type { Schedule, Step } from "../../compiler/plan/schedule.ts";
+import { type PlacedSlots, placeSlots } from "../../compiler/plan/slots.ts";
 import { checkDims, named, typeText } from "../arguments.ts";
 import type { Machine } from "../procedure.ts";
-import type { KernelInfo, LoweredProgram, WasmCode } from "../program.ts";
+import type { LoweredProgram, WasmCode } from "../program.ts";
 import { StateTable } from "../states.ts";
 import type { Trace } from "../trace.ts";
 import { bytesOf, elementAt, elementCount, type HostTensor, shapeText, tensorOfBytes, tensorOfNumbers, tensorText } from "../tensor.ts";
@@ -213,13 +214,14 @@ export class WasmMachine implements Machine<Handle> {
     if (known && known.arena === this.#arena.address) return known;
     if (known) this.#forget(key, known);
     const where = schedule.dims.map(d => `${d.name} = ${dims[d.name]}`).join(", ");
-    const arena = exactSize(schedule.arena, dims) ?? -1;
-    this.#reserve(arena, schedule, dims, `\`${schedule.entry}\`${where ? ` at ${where}` : ""}`);
+    const slots = slotsOf(schedule, dims);
+    this.#reserve(slots.bytes, schedule, dims, `\`${schedule.entry}\`${where ? ` at ${where}` : ""}`);
     const bound = bindSchedule({
       program: this.#o.program, schedule, dims, scratch: this.#o.scratch, workers: this.#o.workers, checkNan: this.#o.checkNan,
       // Blocks may be larger than what was asked for, but a schedule has no more than that.
       places: {
-        arena: { address: this.#arena.address, bytes: arena },
+        arena: { address: this.#arena.address, bytes: slots.bytes },
+        slots,
         state: name => {
           const { dtype, shape, block } = this.#cell(name);
           return { address: block.address, bytes: byteLength(dtype, elementCount(shape)) };
@@ -245,7 +247,6 @@ export class WasmMachine implements Machine<Handle> {
 
   /** Makes the arena and every worker's scratch large enough. Neither holds anything between runs. */
   #reserve(arena: number, schedule: Schedule, dims: DimValues, purpose: string): void {
-    if (arena < 0) throw misfit(schedule.entry, "its workspace has no size");
     if (arena > this.#arena.bytes) {
       this.#heap.release(this.#arena);
       this.#arena = { address: 0, bytes: 0 };
@@ -296,12 +297,12 @@ export class WasmMachine implements Machine<Handle> {
         if (elementAt(this.read(effect.value), 0) === 0) throw new SluiceError({ code: "ASSERT001", message: effect.message, span: effect.span });
         break;
       case "nan":
-        for (const value of effect.values) this.#refuseNan(entry, effect.kernel, this.read(value));
+        for (const value of effect.values) this.#refuseNan(entry, effect, this.read(value));
         break;
     }
   }
 
-  #refuseNan(entry: string, kernel: number, value: HostTensor): void {
+  #refuseNan(entry: string, { kernel, spans }: Extract<Effect, { kind: "nan" }>, value: HostTensor): void {
     let first = -1;
     let found = 0;
     const elements = elementCount(value.shape);
@@ -312,16 +313,28 @@ export class WasmMachine implements Machine<Handle> {
     if (found === 0) return;
     const info = this.#o.program.kernels[kernel]!;
     throw new SluiceError({
-      code: "NAN001", span: info.spans[0], message: `NaN in \`${entry}\`, made by ${info.summary || info.name}`,
+      code: "NAN001", span: spans[0], message: `NaN in \`${entry}\`, made by ${info.summary || info.name}`,
       found: `${found} of ${elements} elements of ${value.dtype} ${shapeText(value.shape)}, the first at ${shapeText(position(first, value.shape))}`,
-      hint: nanHint(info),
+      hint: nanHint(spans, info.summary),
     });
   }
 }
 
 
-/** Of a kernel of several ops, where the others stand and what tells them apart. */
-function nanHint({ spans, summary }: Pick<KernelInfo, "spans" | "summary">): string | undefined {
+/** Where the schedule's slots lie in the workspace. Throws PLAN001 where a size has no value or does not fit. */
+function slotsOf({ entry, slots }: Schedule, dims: DimValues): PlacedSlots {
+  const placed = placeSlots(slots, s => {
+    const bytes = exactSize(s, dims);
+    if (bytes === undefined) throw misfit(entry, "a size has no value");
+    if (bytes < 0) throw misfit(entry, `a size is ${bytes}`);
+    return bytes;
+  });
+  if (!Number.isSafeInteger(placed.bytes)) throw misfit(entry, "its workspace is larger than any memory");
+  return placed;
+}
+
+/** Of a launch of several ops, where the others stand and what tells them apart. */
+function nanHint(spans: readonly Span[], summary: string): string | undefined {
   const others = spans.length > 1 ? [`the kernel also computes ${spans.slice(1).map(spanText).join(", ")}`] : [];
   const hints = summary.includes(" + ") ? [...others, "--target interpret says which op it was"] : others;
   return hints.length > 0 ? hints.join("; ") : undefined;

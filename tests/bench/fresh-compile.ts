@@ -5,16 +5,21 @@
 import { enableCompileCache } from "node:module";
 
 enableCompileCache();
-const done: { readonly milliseconds: number; readonly bytes: number; readonly nodes: number }[] = [];
+const done: { readonly milliseconds: number; readonly bytes: number; readonly nodes: number; readonly kernels: number; readonly header: number }[] = [];
 let start = 0;
 const { importProgram } = await import("../../compiler/cli/program-module.ts");
 const { build } = await import("../../compiler/index.ts");
+const { readContainer } = await import("../../compiler/container/read.ts");
 for (const argument of process.argv.slice(2)) {
   const [path, settings] = argument.split("?") as [string, string | undefined];
   const traced = await importProgram(path, Object.fromEntries(new URLSearchParams(settings)));
   const bytes = await build(traced);
   const end = performance.now();
-  done.push({ milliseconds: end - start, bytes: bytes.length, nodes: traced.entries.reduce((sum, e) => sum + e.nodes.length, 0) });
-  start = end;
+  const { program } = readContainer(bytes);
+  done.push({
+    milliseconds: end - start, bytes: bytes.length, nodes: traced.entries.reduce((sum, e) => sum + e.nodes.length, 0),
+    kernels: program.lowerings[0]!.kernels.length, header: new DataView(bytes.buffer, bytes.byteOffset).getUint32(12, true),
+  });
+  start = performance.now();
 }
 process.stdout.write(`${JSON.stringify(done)}\n`);

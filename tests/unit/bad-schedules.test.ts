@@ -16,53 +16,53 @@ const lowering = sample.lowerings[0]!;
 const missing = dimSize("M");
 const N = dimSize("N");
 const withBuffer = (at: number, change: Partial<ScheduleBuffer>): Edit => s => ({ buffers: s.buffers.map((b, i) => (i === at ? { ...b, ...change } : b)) });
-const offset = (at: number, place: Size): Edit => withBuffer(at, { place: { kind: "arena", offset: place } });
+const slots = (...bytes: readonly Size[]): Edit => () => ({ slots: bytes });
 const firstStep = (change: (step: Step) => Step): Edit => s => ({ steps: [change(s.steps[0]!), ...s.steps.slice(1)] });
 const changed = (change: { readonly [key: string]: unknown }): Edit => firstStep(step => ({ ...step, ...change }) as Step);
 const instead = (step: Step): Edit => firstStep(() => step);
 const output = (shape: readonly Size[], dtype: DType = "f32"): Edit => s => ({ outputs: s.outputs.map(o => ({ ...o, type: tensorType(dtype, shape) })) });
 const both = (a: Edit, b: Edit): Edit => s => ({ ...a(s), ...b({ ...s, ...a(s) }) });
-const launch = (kernel: number, buffers: readonly number[]): Step => ({ kind: "launch", kernel, buffers, tasks: 1 });
+const launch = (kernel: number, buffers: readonly number[]): Step => ({ kind: "launch", kernel, buffers, tasks: 1, spans: [] });
 
-const table: readonly (readonly [what: string, entry: string, edit: Edit, message: string])[] = [
-  ["a place past the end of the workspace", "count", offset(1, 8192), "buffer 1 does not fit its place"],
-  ["a place that begins in the workspace and ends past it", "count", offset(1, 4096 - 8), "buffer 1 does not fit its place"],
-  ["a place before the workspace", "count", offset(1, -64), "a size is -64"],
-  ["a place that is not aligned for vectors", "count", offset(1, 4), "buffer 1 does not fit its place"],
-  ["a place that no number reaches", "count", offset(1, 2 ** 53 - 64), "buffer 1 does not fit its place"],
-  ["a place whose offset is too large on the way", "double", offset(1, mulSize(2 ** 52, N)), "a size has no value"],
-  ["a product of extents that no number holds", "count", withBuffer(1, { shape: [94906265, 94906265, 9] }), "buffer 1 does not fit its place"],
+/** Refused when dims are bound. */
+const atBinding: readonly (readonly [what: string, entry: string, edit: Edit, message: string])[] = [
+  ["a place past the end of the workspace", "count", slots(0), "buffer 1 does not fit its place"],
+  ["a slot of less than no bytes", "count", slots(-64), "a size is -64"],
+  ["slots that no number reaches together", "count", slots(2 ** 53 - 64, 2 ** 53 - 64), "its workspace is larger than any memory"],
+  ["a slot whose size is too large on the way", "double", slots(64, mulSize(2 ** 52, N)), "a size has no value"],
+  ["a product of extents that no number holds", "count", both(withBuffer(1, { shape: [94906265, 94906265, 9] }), output([94906265, 94906265, 9])), "buffer 1 does not fit its place"],
   ["more elements than a state has", "count", withBuffer(0, { shape: [5] }), "buffer 0 does not fit its place"],
   ["more elements than a constant has", "weigh", withBuffer(0, { shape: [17] }), "buffer 0 does not fit its place"],
   ["fewer elements than a kernel writes", "weigh", both(withBuffer(1, { shape: [1] }), output([1])), "buffer 1 is smaller than double four takes it to be"],
   ["fewer elements than a kernel reads", "weigh", withBuffer(0, { shape: [3] }), "buffer 0 is smaller than double four takes it to be"],
-  ["narrower elements than a kernel writes", "weigh", both(withBuffer(1, { dtype: "f16" }), output([4], "f16")), "buffer 1 is smaller than double four takes it to be"],
-  ["tasks of a dim that is not there", "count", changed({ tasks: missing }), "a size has no value"],
   ["fewer tasks than none", "count", changed({ tasks: -1 }), "a size is -1"],
-  ["fewer operands than the kernel has", "count", changed({ buffers: [] }), "a launch does not fit kernel 2"],
-  ["more operands than the kernel has", "count", changed({ buffers: [0, 1] }), "a launch does not fit kernel 2"],
-  ["a launch that writes a constant", "weigh", instead(launch(5, [0])), "a step writes a constant"],
-  ["a launch that reads and writes a constant", "weigh", instead(launch(2, [0])), "a step writes a constant"],
-  ["a copy into a constant", "weigh", instead({ kind: "copy", from: 1, to: 0 }), "a step writes a constant"],
-  ["a loop that counts in a constant", "weigh", both(withBuffer(0, { dtype: "i32", shape: [] }), instead({ kind: "loop", trips: 1, index: 0, until: null, body: [] })), "a step writes a constant"],
-  ["an input that lies in a constant", "weigh", () => ({ inputs: [{ name: "x", type: tensorType("f32", [4]), buffer: 0 }] }), "a step writes a constant"],
   ["a copy between different sizes", "count", both(withBuffer(1, { shape: [2] }), output([2])), "a copy is between buffers of different sizes"],
-  ["a copy onto itself, in part", "loop", both(both(both(withBuffer(1, { shape: [40] }), withBuffer(2, { dtype: "f32", shape: [40] })), output([40])), instead({ kind: "copy", from: 1, to: 2 })), "a copy is between buffers that overlap"],
-  ["a loop whose index is too large", "loop", changed({ index: 1 }), "a loop's index is no i32"],
-  ["a loop whose index is too small", "loop", changed({ index: 3 }), "a loop's index is no i32"],
-  ["a loop that ends by more than a bool", "loop", changed({ until: 1 }), "a loop's end is no bool"],
-  ["a loop that ends by nothing", "loop", both(withBuffer(3, { shape: [0] }), changed({ body: [] })), "a loop's end is no bool"],
   ["more trips than an index counts", "loop", changed({ trips: 2 ** 31 }), `a loop has ${2 ** 31} trips`],
   ["fewer trips than none", "loop", changed({ trips: -3 }), "a size is -3"],
-  ["a fault in the body of a loop", "loop", changed({ body: [launch(4, [2, 1]), launch(2, [3])] }), "buffer 3 is smaller than increment takes it to be"],
-  ["an assert of nothing", "count", s => ({ steps: [...s.steps, { kind: "assert", buffer: 2, message: "it must hold", span: null }], buffers: [...s.buffers, { dtype: "bool", shape: [0], place: { kind: "arena", offset: 64 } }] }), "an assert has no value"],
+  ["a fault in the body of a loop", "loop", both(both(withBuffer(1, { shape: [2] }), output([2])), changed({ body: [launch(2, [1])] })), "buffer 1 is smaller than increment takes it to be"],
   ["an output of another shape than its buffer", "count", output([400]), "`value` has another type than its buffer"],
-  ["an output of another dtype than its buffer", "count", output([4], "i32"), "`value` has another type than its buffer"],
-  ["an output whose size divides by zero", "count", output([floorDivSize(mulSize(4, missing), 4)]), "a size has no value"],
   ["an input of another shape than its buffer", "count", () => ({ inputs: [{ name: "x", type: tensorType("f32", [100_000]), buffer: 1 }] }), "`x` has another type than its buffer"],
-  ["a workspace without a size", "count", () => ({ arena: missing }), "its workspace has no size"],
-  ["a workspace that is smaller than nothing", "count", () => ({ arena: -64 }), "its workspace has no size"],
-  ["a workspace that is smaller than its buffers", "loop", () => ({ arena: 64 }), "buffer 2 does not fit its place"],
+  ["a workspace that is smaller than its buffers", "loop", slots(16, 0, 1), "buffer 2 does not fit its place"],
+];
+/** Refused when the container is read. */
+const atReading: typeof atBinding = [
+  ["narrower elements than a kernel writes", "weigh", both(withBuffer(1, { dtype: "f16" }), output([4], "f16")), "steps[0].buffers[1]: expected a buffer of f32"],
+  ["tasks of a dim that is not there", "count", changed({ tasks: missing }), "steps[0].tasks: expected dims of the entry"],
+  ["fewer operands than the kernel has", "count", changed({ buffers: [] }), "steps[0].buffers: expected 1 buffers"],
+  ["more operands than the kernel has", "count", changed({ buffers: [0, 1] }), "steps[0].buffers: expected 1 buffers"],
+  ["a launch that writes a constant", "weigh", instead(launch(5, [0])), "steps[0].buffers[0]: expected a buffer that is no constant"],
+  ["a launch that reads and writes a constant", "weigh", instead(launch(2, [0])), "steps[0].buffers[0]: expected a buffer that is no constant"],
+  ["a copy into a constant", "weigh", instead({ kind: "copy", from: 1, to: 0 }), "steps[0].to: expected a buffer that is no constant"],
+  ["a constant of another type", "weigh", withBuffer(0, { dtype: "i32", shape: [] }), "buffers[0]: expected f32 with 1 axis"],
+  ["an input that lies in a constant", "weigh", () => ({ inputs: [{ name: "x", type: tensorType("f32", [4]), buffer: 0 }] }), "inputs[0].buffer: expected a buffer in a slot"],
+  ["a loop whose index is too large", "loop", changed({ index: 1 }), "steps[0].index: expected i32 with 0 axes"],
+  ["a loop whose index is too small", "loop", changed({ index: 3 }), "steps[0].index: expected i32 with 0 axes"],
+  ["a loop that ends by more than a bool", "loop", changed({ until: 1 }), "steps[0].until: expected bool with 0 axes"],
+  ["a loop that ends by nothing", "loop", both(withBuffer(3, { shape: [0] }), changed({ body: [] })), "steps[0].until: expected bool with 0 axes"],
+  ["an assert of nothing", "count", s => ({ steps: [...s.steps, { kind: "assert", buffer: 2, message: "it must hold", span: null }], buffers: [...s.buffers, { dtype: "bool", shape: [0], place: { kind: "slot", slot: 0 } }] }), "steps[2].buffer: expected bool with 0 axes"],
+  ["an output of another dtype than its buffer", "count", output([4], "i32"), "outputs[0].buffer: expected i32 with 1 axis"],
+  ["an output whose size is of a dim that is not there", "count", output([floorDivSize(mulSize(4, missing), 4)]), "outputs[0].type.shape: expected dims of the entry"],
+  ["a workspace of a dim that is not there", "count", slots(missing), "slots[0]: expected dims of the entry"],
 ];
 
 const cpu = await sampleCpuModule();
@@ -72,7 +72,9 @@ const runtimes: readonly (readonly [string, Module, "wasm" | "cpu"])[] = [["wasm
 async function refusal(entry: string, edit: Edit, modules: readonly Module[], target: "wasm" | "cpu"): Promise<string> {
   const schedules = lowering.schedules.map(s => (s.entry === entry ? { ...s, ...edit(s) } : s));
   const program: CompiledProgram = { ...sample, lowerings: [{ ...lowering, schedules }] };
-  const opened = await load(writeContainer(program, modules), { target, threads: 1, trust: true });
+  const container = writeContainer(program, modules);
+  const opened = await load(container, { target, threads: 1, trust: true }).catch((error: Error) => error.message);
+  if (typeof opened === "string") return opened;
   try {
     const inputs = Object.fromEntries(schedules.find(s => s.entry === entry)!.inputs.map(i => [i.name, new Float32Array(typeof i.type.shape[0] === "number" ? i.type.shape[0] : 4)]));
     return await opened.call(entry, inputs).then(() => "nothing was refused", (error: Error) => error.message);
@@ -82,8 +84,14 @@ async function refusal(entry: string, edit: Edit, modules: readonly Module[], ta
 }
 
 describe.each(runtimes)("a schedule that does not fit is refused before anything runs, %s", (_, module, target) => {
-  test.each(table)("%s", async (_, entry, edit, message) => {
+  test.each(atBinding)("%s", async (_, entry, edit, message) => {
     expect(await refusal(entry, edit, [module], target)).toBe(`error PLAN001: the schedule of \`${entry}\` is malformed: ${message}\n  hint:     build the program again`);
+  });
+
+  test.each(atReading)("%s", async (_, entry, edit, message) => {
+    const found = await refusal(entry, edit, [module], target);
+    expect(found).toMatch(/^error SLX001: the header cannot be read/);
+    expect(found).toContain(message);
   });
 
   test("as they are, the sample's schedules run", async () => {

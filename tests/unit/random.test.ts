@@ -24,7 +24,7 @@ test("a stream's word is FNV-1a of its name", () => {
 
 const COUNT = 50_000;
 const draws = (of: (words: [number, number]) => number, stream = "s", call = 0): number[] =>
-  Array.from({ length: COUNT }, (_, i) => of(drawWords(numbers, 42, 7, stream, call, i)));
+  Array.from({ length: COUNT }, (_, i) => of(drawWords(numbers, [42, 7], [streamWord(stream), call], i)));
 const mean = (xs: readonly number[]): number => xs.reduce((a, b) => a + b, 0) / xs.length;
 const moment = (xs: readonly number[], power: number): number => mean(xs.map(x => x ** power));
 
@@ -60,7 +60,7 @@ test("normals have the moments and the tails of a normal", () => {
 
 test("normals are Box and Muller to f32 accuracy, at the extremes too", () => {
   const words: [number, number][] = [[0, 0], [ONES, 0], [0, ONES], [ONES, ONES], [0, 0x80000000], [0, 0x40000000], [0x80000000, 0xc0000000]];
-  for (let i = 0; i < 2000; i++) words.push(drawWords(numbers, 1, 2, "s", 3, i));
+  for (let i = 0; i < 2000; i++) words.push(drawWords(numbers, [1, 2], [streamWord("s"), 3], i));
   for (const [a, b] of words) {
     const u = ((a >>> 8) + 1) / 2 ** 24;
     const expected = Math.sqrt(-2 * Math.log(u)) * Math.cos((2 * Math.PI * (b >>> 8)) / 2 ** 24);
@@ -75,7 +75,7 @@ test("streams, calls, steps, seeds and elements draw independently", () => {
     const correlation = mean(one.map((x, i) => x * other[i]!)) * 12;
     expect(Math.abs(correlation)).toBeLessThan(0.02);
   }
-  const words = new Set([[42, 7], [43, 7], [42, 8]].map(([seed, step]) => drawWords(numbers, seed!, step!, "s", 0, 0).join()));
+  const words = new Set([[42, 7], [43, 7], [42, 8]].map(([seed, step]) => drawWords(numbers, [seed!, step!], [streamWord("s"), 0], 0).join()));
   expect(words.size).toBe(3);
 });
 
@@ -85,7 +85,7 @@ test("the op draws element i from block i", () => {
   const key = g.constant([42, 7], tensorType("u32", [2]));
   for (const kind of ["bits", "uniform", "normal"] as const) b.outputs.push({ name: kind, id: g.node("random", [key], { kind, stream: "s", call: 5, shape: [2, 3], axes: [null, null] }) });
   const { bits, uniform, normal } = interpret(b.finish(), {}).outputs;
-  const words = Array.from({ length: 6 }, (_, i) => drawWords(numbers, 42, 7, "s", 5, i));
+  const words = Array.from({ length: 6 }, (_, i) => drawWords(numbers, [42, 7], [streamWord("s"), 5], i));
   expect([...bits!.data]).toEqual(words.map(w => w[0]));
   expect([...uniform!.data]).toEqual(words.map(w => uniformOf(numbers, w[0])));
   expect([...normal!.data]).toEqual(words.map(w => normalOf(numbers, w)));

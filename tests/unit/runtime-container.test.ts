@@ -8,11 +8,12 @@ import type { Span } from "../../compiler/base/span.ts";
 import { crc32c } from "../../compiler/container/checksum.ts";
 import { readContainer } from "../../compiler/container/read.ts";
 import { writeContainer } from "../../compiler/container/write.ts";
-import type { Expr, Kernel, Stmt } from "../../compiler/kernel/ir.ts";
+import type { Expr, Kernel, Param, Stmt } from "../../compiler/kernel/ir.ts";
 import type { MachineName } from "../../compiler/kernel/machines.ts";
 import type { Procedure, ProcedureStep, ScalarExpr } from "../../compiler/plan/procedure.ts";
-import type { CompiledProgram, Lowering, Schedule, Step } from "../../compiler/plan/schedule.ts";
+import type { CompiledProgram, Lowering, Schedule, ScheduleBuffer, Step } from "../../compiler/plan/schedule.ts";
 import type { Module } from "../../runtime/program.ts";
+import { sample } from "./runtime-sample.ts";
 
 const dims = ["H", "W", "B"] as const;
 const { size, stmt } = fc.letrec<{ size: Size; expr: Expr; stmt: Stmt }>(tie => ({
@@ -39,42 +40,55 @@ const constant = fc.tuple(dtype, shape).chain(([d, s]) => {
 });
 const kernel = fc.record<Kernel>({
   name, machine: fc.constant("simd"), dims: fc.constant([{ name: "H", binding: "call", min: 1, max: 9, multipleOf: 1 }]),
-  params: fc.array(fc.record({ name, dtype, shape: fc.array(size, { maxLength: 2 }), space: fc.constant("global"), lanes: fc.constant(1), swizzle: fc.constant(0), access: fc.constantFrom("read", "write") }), { maxLength: 2 }),
+  params: fc.array(fc.record<Param>({ name, dtype, shape: fc.array(size, { maxLength: 2 }), space: fc.constant("global"), lanes: fc.constant(1), swizzle: fc.constant(0), access: fc.constantFrom("read", "write") }), { maxLength: 2 }),
   grid: fc.array(fc.record({ name, extent: size }), { maxLength: 2 }), threads: fc.constant([]), body: fc.array(stmt, { maxLength: 3 }),
   spans: fc.constant([{ file: "a.ts", line: 1, column: 2 }]), summary: name, flops: size,
 });
 /** Of a step: it may be missing, or null. */
 const span = fc.option(fc.option(fc.record({ file: name, line: fc.nat(), column: fc.nat() }), { nil: null }).map(s => ({ span: s })), { nil: {} });
-const schedule = (kernels: number) => fc.record({ at: span, done: span, shapes: fc.array(fc.tuple(dtype, fc.array(size, { maxLength: 2 })), { minLength: 1, maxLength: 4 }), tasks: size, arena: size, name }).map(
-  ({ at, done, shapes, tasks, arena, name }): Schedule => {
-    const copy: Step = { kind: "copy", from: 0, to: 0, ...done };
-    const step: Step = kernels > 0 ? { kind: "launch", kernel: kernels - 1, buffers: [0], tasks, ...done } : copy;
-    return {
-      entry: name, dims: [{ name: "H", binding: "call", min: 1, max: 9, multipleOf: 1 }], inputs: [],
-      outputs: [{ name: "y", type: { dtype: shapes[0]![0], shape: shapes[0]![1], axes: shapes[0]![1].map(() => null) }, buffer: 0 }],
-      reads: ["s"], writes: [], arena, ...at,
-      buffers: shapes.map(([dtype, shape], i) => ({ dtype, shape, place: i === 0 ? { kind: "arena", offset: arena } : { kind: "state", name: "s" } })),
-      steps: [step, { kind: "loop", trips: tasks, index: 0, until: null, body: [step, copy] }, { kind: "print", buffer: 0, label: "", span: null }],
-    };
+const callDims: Schedule["dims"] = (["H", "W"] as const).map(name => ({ name, binding: "call", min: 1, max: 9, multipleOf: 1 }));
+const port = (name: string, { dtype, shape }: Pick<ScheduleBuffer, "dtype" | "shape">, buffer: number): Schedule["inputs"][number] =>
+  ({ name, type: { dtype, shape, axes: shape.map(() => null) }, buffer });
+/** An entry that launches the last of the kernels and loops, and the one that makes the first value of `s`. */
+const schedules = (kernels: readonly Kernel[]) => fc.record({ at: span, done: span, sizes: fc.array(size, { maxLength: 2 }), tasks: size, slot: size }).map(
+  ({ at, done, sizes, tasks, slot }): Schedule[] => {
+    const own: readonly ScheduleBuffer[] = [
+      { dtype: "f32", shape: [3], place: { kind: "state", name: "s" } }, { dtype: "f64", shape: sizes, place: { kind: "slot", slot: 0 } },
+      { dtype: "i32", shape: [], place: { kind: "slot", slot: 0 } }, { dtype: "bool", shape: [], place: { kind: "slot", slot: 1 } },
+    ];
+    const params = kernels.at(-1)?.params ?? [];
+    const operands = params.map(({ dtype, shape }): ScheduleBuffer => ({ dtype, shape, place: { kind: "slot", slot: 1 } }));
+    const copy: Step = { kind: "copy", from: 1, to: 1, ...done };
+    const spans = "span" in done && done.span ? [done.span] : [];
+    const step: Step = kernels.length > 0 ? { kind: "launch", kernel: kernels.length - 1, buffers: params.map((_, i) => own.length + i), tasks, spans } : copy;
+    const loop: Step = { kind: "loop", trips: tasks, index: 2, until: 3, body: [step, copy] };
+    return [
+      {
+        entry: "run", dims: callDims, inputs: [port("x", own[1]!, 1), port("y", own[2]!, 2)], outputs: [port("z", own[1]!, 1)], reads: ["s"], writes: ["s"], slots: [slot, tasks],
+        buffers: [...own, ...operands], steps: [step, loop, { kind: "print", buffer: 0, label: "", span: null }, { kind: "assert", buffer: 3, message: "m", span: null }], ...at,
+      },
+      { entry: "init:s", dims: [], inputs: [], outputs: [port("value", { dtype: "f32", shape: [3] }, 0)], reads: [], writes: [], slots: [12], buffers: [{ dtype: "f32", shape: [3], place: { kind: "slot", slot: 0 } }], steps: [] },
+    ];
   });
 const scalar: ScalarExpr = { kind: "binary", op: "lt", a: { kind: "slot", slot: 0 }, b: { kind: "const", value: Infinity } };
 const steps = (span: { readonly span?: Span | null }): ProcedureStep[] => [
-  { kind: "call", entry: "e", inputs: [{ name: "x", tensor: 1 }, { name: "y", scalar }], sizes: [{ dim: "H", value: scalar }], outputs: [], ...span },
+  { kind: "call", entry: "run", inputs: [{ name: "x", tensor: 1 }, { name: "y", scalar }], sizes: [{ dim: "H", value: scalar }], outputs: [{ name: "z", slot: 2 }], ...span },
   { kind: "repeat", count: scalar, index: 0, body: [{ kind: "if", condition: scalar, yes: [{ kind: "log", values: [{ name: "loss", value: scalar }] }], no: [] }] },
   { kind: "write", path: ["a", { slot: 1 }, { number: scalar }], tensor: 2, ...span },
-  { kind: "save", path: [], states: [{ name: "w", state: "net.w" }], ...span },
+  { kind: "save", path: [], states: [{ name: "w", state: "s" }], ...span },
   { kind: "load", path: [], states: [], ...span },
   { kind: "read", path: ["r"], tensors: [{ name: "t", dtype: "f32", shape: [2, dimSize("H")], slot: 1 }], ...span },
   { kind: "emit", name: "t", value: { text: ["x"] } },
-  { kind: "pixels", picture: 0, dtype: "u8", resize: [4, 5], slot: 1, ...span },
-  { kind: "list_push", list: 0, value: { tensor: 1 } },
+  { kind: "pixels", picture: 1, dtype: "u8", resize: [4, 5], slot: 1, ...span },
+  { kind: "list_new", list: 3, dtype: "i32" },
+  { kind: "list_push", list: 3, value: { tensor: 1 } },
 ];
 const procedure = span.map((at): Procedure => ({
-  name: "train", slots: 3, body: steps(at),
+  name: "train", slots: 4, body: steps(at),
   args: [{ name: "steps", kind: "int", help: "steps", init: 5, slot: 0 }, { name: "to", kind: "file", help: "", slot: 1 }],
 }));
 const lowering = (machine: MachineName) => fc.array(kernel, { maxLength: 2 }).chain(kernels => fc.record<Lowering>({
-  machine: fc.constant(machine), kernels: fc.constant(kernels), schedules: schedule(kernels.length).map(s => [{ ...s, entry: "run" }]),
+  machine: fc.constant(machine), kernels: fc.constant(kernels), schedules: schedules(kernels),
 }));
 const program = fc.record<CompiledProgram>({
   name, lowerings: fc.tuple(lowering("simd128"), lowering("v3"), lowering("gpu")), constants: fc.array(constant, { maxLength: 3 }),
@@ -101,6 +115,28 @@ const smallFile = writeContainer(small, modulesOf(small));
 function readChanged(change: (file: Uint8Array) => Uint8Array): unknown {
   try {
     return readContainer(change(smallFile.slice()));
+  } catch (error) {
+    return error;
+  }
+}
+/** What reading says of a file whose header is changed; null if it is read. */
+function refusalOf(file: Uint8Array, change: (header: { readonly program: unknown }) => void): unknown {
+  const view = new DataView(file.buffer);
+  const header = JSON.parse(new TextDecoder().decode(file.subarray(32, 32 + view.getUint32(12, true))));
+  change(header);
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const [start, rest] = [4096 * Math.ceil((32 + text.length) / 4096), file.subarray(4096 * Math.ceil((32 + view.getUint32(12, true)) / 4096))];
+  const whole = new Uint8Array(start + rest.length);
+  whole.set(file.subarray(0, 32));
+  whole.set(text, 32);
+  whole.set(rest, start);
+  const to = new DataView(whole.buffer);
+  to.setUint32(12, text.length, true);
+  to.setBigUint64(16, BigInt(whole.length), true);
+  to.setUint32(24, crc32c(text), true);
+  to.setUint32(28, crc32c(whole.subarray(0, 28)), true);
+  try {
+    return readContainer(whole) && null;
   } catch (error) {
     return error;
   }
@@ -161,13 +197,68 @@ describe("containers", () => {
       [text => text.replace('"bytes":68', '"bytes":1000000'), /section constants does not fit/],
       [text => text.replace('"states":[]', '"state":[]'), /header\.program: expected no field "state"/],
       [text => text.replace('"procedures":[]', `"procedures":${"[".repeat(3000)}${"]".repeat(3000)}`), /procedures/],
-      [text => text.replace('"procedures":[]', '"procedures":[{"name":"p","args":[],"slots":1,"body":[{"kind":"save","path":[],"states":[],"span":{"file":"a.ts","line":1}}]}]'), /procedures\[0\]\.body\[0\]\.span: expected a field "column"/],
+      [text => text.replace('"procedures":[]', '"procedures":[{"name":"p","args":[],"slots":1,"body":[{"kind":"save","path":[],"states":[],"span":1}]}]').replace('"spans":[]', '"spans":[["a.ts",1,2]]'), /procedures\[0\]\.body\[0\]\.span: expected an integer from 0 to 0/],
+      [text => text.replace('"spans":[]', '"spans":[["a.ts",1]]'), /header\.spans\[0\]\[2\]: expected an integer/],
+      [text => text.replace('"spans":[]', '"spans":[["a.ts",1,2,3]]'), /header\.spans\[0\]: expected a file, a line and a column/],
       [text => text.slice(1), /header cannot be read/],
     ];
     for (const [edit, message] of refusals) {
       const result = readChanged(withHeader(edit));
       expect(result).toBeInstanceOf(SluiceError);
       expect((result as SluiceError).message).toMatch(message);
+    }
+  });
+
+  test("a reference to what is not there, or is of another kind, is refused, naming the place", () => {
+    type Path = readonly (string | number)[];
+    const changed = (path: Path, value: unknown): unknown => {
+      const file = writeContainer(sample, [{ ...modulesOf(small)[0]!, scratch: sample.lowerings[0]!.kernels.map(() => 16) } as Module]);
+      return refusalOf(file, header => {
+        const place = path.slice(0, -1).reduce<unknown>((at, key) => (at as { [k: string | number]: unknown })[key], header.program);
+        (place as { [k: string | number]: unknown })[path.at(-1)!] = value;
+      });
+    };
+    const entryIndex = (entry: string): number => sample.lowerings[0]!.schedules.findIndex(s => s.entry === entry);
+    const schedule = (entry: string, ...path: Path): Path => ["lowerings", 0, "schedules", entryIndex(entry), ...path];
+    const body = (...path: Path): Path => ["procedures", 0, "body", ...path];
+    const lone = { kind: "slot", slot: 5 };
+    const refusals: [Path, unknown, string][] = [
+      [schedule("double", "buffers", 0, "place", "slot"), 2, "buffers[0].place.slot: expected an integer from 0 to 1"],
+      [schedule("count", "buffers", 0, "place", "name"), "contour", "buffers[0].place.name: expected a state of the program"],
+      [schedule("count", "buffers", 0, "dtype"), "i32", "buffers[0]: expected f32 with 1 axis"],
+      [schedule("weigh", "buffers", 0, "place", "index"), 1, "buffers[0].place.index: expected a constant of the program"],
+      [schedule("weigh", "steps", 0, "buffers"), [1, 0], "steps[0].buffers[1]: expected a buffer that is no constant"],
+      [schedule("weigh", "steps", 0, "buffers"), [1], "steps[0].buffers: expected 2 buffers"],
+      [schedule("double", "steps", 0, "kernel"), 4, "steps[0].buffers[0]: expected a buffer of i32"],
+      [schedule("double", "steps", 0, "tasks"), { sum: [[1, "M"]] }, "steps[0].tasks: expected dims of the entry"],
+      [schedule("double", "slots", 0), { sum: [[1, ["min", { sum: [[1, "M"]] }, 3]]] }, "slots[0]: expected dims of the entry"],
+      [schedule("count", "steps", 0, "kernel"), 1, "steps[0].buffers: expected 2 buffers"],
+      [schedule("weigh", "steps", 0, "kernel"), 1, "steps[0].kernel: expected a kernel of the entry's dims"],
+      [schedule("loop", "steps", 0, "index"), 1, "steps[0].index: expected i32 with 0 axes"],
+      [schedule("loop", "steps", 0, "until"), 2, "steps[0].until: expected bool with 0 axes"],
+      [schedule("fails", "steps", 1, "buffer"), 0, "steps[1].buffer: expected bool with 0 axes"],
+      [schedule("double", "inputs", 0, "type", "dtype"), "i32", "inputs[0].buffer: expected i32 with 1 axis"],
+      [schedule("weigh", "outputs", 0, "buffer"), 0, "outputs[0].buffer: expected a buffer in a slot"],
+      [schedule("count", "reads", 0), "contour", "reads[0]: expected a state of the program"],
+      [schedule("total", "entry"), "double", "schedules[1]: expected a name of its own"],
+      [["states", 1, "name"], "counter", "states[1]: expected a name of its own"],
+      [["states", 0, "init"], "double", "states[0].init: expected an entry without inputs that has an output value"],
+      [["states", 0, "type", "dtype"], "i32", "expected i32 with 1 axis"],
+      [body(1, "body", 0, "entry"), "discount", "body[1].body[0].entry: expected an entry of the program"],
+      [body(1, "body", 0, "outputs", 0, "name"), "y", "body[1].body[0].outputs[0].name: expected an output of the entry"],
+      [body(1, "body", 1, "inputs", 0, "name"), "y", "body[1].body[1].inputs[0].name: expected an input of the entry"],
+      [body(1, "body", 1, "inputs", 0, "tensor"), 5, "body[1].body[1].inputs[0].tensor: expected a slot that holds a tensor"],
+      [body(1, "body", 1, "sizes"), [{ dim: "M", value: lone }], "body[1].body[1].sizes[0].dim: expected a dim of the entry"],
+      [body(1, "index"), 6, "body[1].index: expected an integer from 0 to 5"],
+      [body(1, "count"), lone, "body[1].count.slot: expected a slot that holds a number"],
+      [body(1, "body", 3, "list"), 0, "body[1].body[3].list: expected a slot that holds a list"],
+      [body(2, "value"), { tensor: 4 }, "body[2].value.tensor: expected a slot that holds a tensor"],
+      [body(4, "path"), [{ slot: 5 }], "body[4].path[0].slot: expected a slot that holds text"],
+      [body(4, "states", 0, "state"), "contour", "body[4].states[0].state: expected a state of the program"],
+    ];
+    for (const [path, value, message] of refusals) {
+      const result = changed(path, value);
+      expect(isRefusal(result) ? (result as SluiceError).message : `${path.join(".")} was read`).toContain(message);
     }
   });
 });

@@ -80,21 +80,23 @@ const picture = [dimSize("H"), dimSize("W"), 3];
 const dimH = { name: "H", binding: "call" as const, min: 1, max: 4096, multipleOf: 1 };
 const dimW = { ...dimH, name: "W" };
 const pictureBytes = mulSize(64, floorDivSize(addSize(productSize(picture), 63), 64));
-const pixels = (offset: Size): ScheduleBuffer => ({ dtype: "u8", shape: picture, place: { kind: "arena", offset } });
+const pixels = (slot: number): ScheduleBuffer => ({ dtype: "u8", shape: picture, place: { kind: "slot", slot } });
 const param = (name: string, access: Param["access"], shape: readonly Size[] = [N], dtype: DType = "f32"): Param => ({ name, dtype, shape, space: "global", lanes: 1, swizzle: 0, access });
 const kernel = (name: string, params: Param[], line: number): Kernel => ({
   name, machine: "simd", params, dims: name === "sum" ? [dimN] : [], grid: [{ name: "i", extent: N }], threads: [], body: [],
   spans: [{ file: "sample.ts", line, column: 3 }], summary: name, flops: N,
 });
 
-const f32 = (shape: readonly Size[], offset: Size): ScheduleBuffer => ({ dtype: "f32", shape, place: { kind: "arena", offset } });
+const f32 = (shape: readonly Size[], slot: number): ScheduleBuffer => ({ dtype: "f32", shape, place: { kind: "slot", slot } });
 const bytesN = mulSize(N, 4);
-const aligned = (slot: number): Size => mulSize(mulSize(slot, 64), N);
+const bytes64N = mulSize(N, 64);
 const port = (name: string, shape: readonly Size[], buffer: number) => ({ name, type: tensorType("f32", shape), buffer });
 const schedule = (entry: string, parts: Partial<Schedule> & Pick<Schedule, "buffers" | "steps">): Schedule => ({
-  entry, dims: [], inputs: [], outputs: [], reads: [], writes: [], arena: 4096, ...parts,
+  entry, dims: [], inputs: [], outputs: [], reads: [], writes: [], slots: [64], ...parts,
 });
-const launch = (kernel: number, buffers: number[], tasks: Size = 1, span?: Span): Step => ({ kind: "launch", kernel, buffers, tasks, span });
+const launch = (kernel: number, buffers: number[], tasks: Size = 1, span?: Span): Step => ({
+  kind: "launch", kernel, buffers, tasks, spans: [span ?? { file: "sample.ts", line: 10 + kernel, column: 3 }],
+});
 const counter: ScheduleBuffer = { dtype: "f32", shape: [4], place: { kind: "state", name: "counter" } };
 
 const at = (line: number): Span => ({ file: "sample.ts", line, column: 3 });
@@ -145,12 +147,12 @@ export const sample: CompiledProgram = {
     kernel("double four", [param("x", "read", [4]), param("y", "write", [4])], 18),
   ], schedules: [
     schedule("double", {
-      dims: [dimN], inputs: [port("x", [N], 0)], outputs: [port("y", [N], 1)], arena: aligned(2),
-      buffers: [f32([N], 0), f32([N], aligned(1))], steps: [launch(0, [0, 1], N)],
+      dims: [dimN], inputs: [port("x", [N], 0)], outputs: [port("y", [N], 1)], slots: [bytes64N, bytes64N],
+      buffers: [f32([N], 0), f32([N], 1)], steps: [launch(0, [0, 1], N)],
     }),
     schedule("total", {
-      dims: [dimN], inputs: [port("x", [N], 0)], outputs: [port("sum", [], 1)], arena: aligned(2),
-      buffers: [f32([N], 0), f32([], aligned(1))], steps: [launch(1, [0, 1])],
+      dims: [dimN], inputs: [port("x", [N], 0)], outputs: [port("sum", [], 1)], slots: [bytes64N, bytes64N],
+      buffers: [f32([N], 0), f32([], 1)], steps: [launch(1, [0, 1])],
     }),
     schedule("weigh", {
       outputs: [port("y", [4], 1)], buffers: [{ dtype: "f32", shape: [4], place: { kind: "constant", index: 0 } }, f32([4], 0)], steps: [launch(8, [0, 1], 4)],
@@ -162,25 +164,25 @@ export const sample: CompiledProgram = {
     }),
     schedule("loop", {
       reads: ["counter"], writes: ["counter"], outputs: [port("value", [4], 1)],
-      buffers: [counter, f32([4], 0), { dtype: "i32", shape: [], place: { kind: "arena", offset: 64 } }, { dtype: "bool", shape: [], place: { kind: "arena", offset: 128 } }],
+      buffers: [counter, f32([4], 0), { dtype: "i32", shape: [], place: { kind: "slot", slot: 1 } }, { dtype: "bool", shape: [], place: { kind: "slot", slot: 2 } }], slots: [16, 4, 1],
       steps: [{ kind: "loop", trips: 100, index: 2, until: 3, body: [launch(2, [0], 4), launch(4, [2, 3])] }, { kind: "copy", from: 0, to: 1 }],
     }),
     schedule("root", {
-      dims: [dimN], inputs: [port("x", [N], 0)], outputs: [port("y", [N], 1)], arena: aligned(2),
-      buffers: [f32([N], 0), f32([N], aligned(1))], steps: [launch(3, [0, 1], N), { kind: "print", buffer: 1, label: "roots", span: null }],
+      dims: [dimN], inputs: [port("x", [N], 0)], outputs: [port("y", [N], 1)], slots: [bytes64N, bytes64N],
+      buffers: [f32([N], 0), f32([N], 1)], steps: [launch(3, [0, 1], N), { kind: "print", buffer: 1, label: "roots", span: null }],
     }),
     schedule("invert", {
       dims: [dimH, dimW], inputs: [{ name: "image", type: tensorType("u8", picture), buffer: 0 }], outputs: [{ name: "image", type: tensorType("u8", picture), buffer: 1 }],
-      buffers: [pixels(0), pixels(pictureBytes)], steps: [launch(7, [0, 1], picture[0])], arena: mulSize(2, pictureBytes),
+      buffers: [pixels(0), pixels(1)], steps: [launch(7, [0, 1], picture[0])], slots: [pictureBytes, pictureBytes],
     }),
     schedule("needs_unset", { reads: ["unset"], buffers: [{ dtype: "f32", shape: [4], place: { kind: "state", name: "unset" } }], steps: [launch(2, [0], 4)] }),
     schedule("fails", {
       reads: ["counter"], writes: ["counter"], inputs: [{ name: "ok", type: tensorType("bool", []), buffer: 1 }],
-      buffers: [counter, { dtype: "bool", shape: [], place: { kind: "arena", offset: 0 } }],
+      buffers: [counter, { dtype: "bool", shape: [], place: { kind: "slot", slot: 0 } }],
       steps: [launch(2, [0], 4), { kind: "assert", buffer: 1, message: "ok must hold", span: { file: "sample.ts", line: 30, column: 5 } }],
     }),
     schedule("traps", { buffers: [f32([4], 0)], steps: [launch(6, [], 4)] }),
-    schedule("outside", { buffers: [f32([4], 8192)], steps: [launch(5, [0], 4)] }),
-    schedule("huge", { dims: [dimN], inputs: [], buffers: [f32([4], 0)], steps: [launch(5, [0], 4)], arena: bytesN }),
+    schedule("outside", { buffers: [f32([17], 0)], steps: [launch(5, [0], 4)] }),
+    schedule("huge", { dims: [dimN], inputs: [], buffers: [f32([4], 0)], steps: [launch(5, [0], 4)], slots: [bytesN] }),
   ] }],
 };

@@ -1,5 +1,5 @@
 // Where values come from, what has effects, and ops that hold whole graphs.
-import { drawWords, normalOf, numberArithmetic, uniformOf } from "../../base/random.ts";
+import { drawWords, normalOf, numberArithmetic, streamWord, uniformOf } from "../../base/random.ts";
 import { mulSize, productSize, sameSize } from "../../base/sizes.ts";
 import type { NdArray } from "../field.ts";
 import { type Graph, inputsOf, isTuple, type TensorType, type ValueType } from "../graph.ts";
@@ -89,8 +89,10 @@ export const control: Ungraded<OpRows<ControlOp>> = {
     },
     evaluate({ attrs }, [key], { size, field }) {
       const out = newArray(attrs.kind === "bits" ? "u32" : "f32", attrs.shape.map(size));
+      const [seed, step] = [key!.data[0]! >>> 0, key!.data[1]! >>> 0];
+      const stream = streamWord(attrs.stream);
       for (let i = 0; i < out.data.length; i++) {
-        const words = drawWords(numberArithmetic, key!.data[0]! >>> 0, key!.data[1]! >>> 0, attrs.stream, attrs.call, i);
+        const words = drawWords(numberArithmetic, [seed, step], [stream, attrs.call], i);
         if (attrs.kind === "bits") out.data[i] = words[0];
         else out.data[i] = field.literal(attrs.kind === "uniform" ? uniformOf(numberArithmetic, words[0]) : normalOf(numberArithmetic, words), "f32");
       }

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "container/json.h"
+#include "container/references.h"
 
 namespace sluice {
 namespace {
@@ -35,7 +36,11 @@ bool isTooDeep(std::string_view json) {
 class Decoder {
  public:
   ContainerHeader header(const Cursor& c) {
-    c.record({"program", "modules", "sections"});
+    c.record({"spans", "program", "modules", "sections"});
+    spans_ = c["spans"].list([](const Cursor& s) {
+      if (s.size() != 3) s.refuse("a file, a line and a column");
+      return SpanRef(std::make_shared<const Span>(s[size_t{0}].text(), s[1].integer(), s[2].integer()));
+    });
     ContainerHeader h;
     decodeProgram(c["program"], h.program);
     h.modules = c["modules"].list([&](const Cursor& m) { return module(m); });
@@ -44,6 +49,7 @@ class Decoder {
       return SectionInfo{s["name"].text(), s["bytes"].count(), static_cast<uint32_t>(s["crc"].index(int64_t{1} << 32))};
     });
     h.program.dimNames = std::move(names_);
+    checkReferences(h.program, h.modules);
     return h;
   }
 
@@ -91,13 +97,11 @@ class Decoder {
       if (const auto found = dtypeNamed(c.text())) return *found;
     c.refuse("one of f64, f32, f16, bf16, i32, i16, i8, i4, u32, u16, u8, bool");
   }
-  static Span span(const Cursor& c) {
-    c.record({"file", "line", "column"});
-    return {c["file"].text(), c["line"].integer(), c["column"].integer()};
-  }
-  static std::optional<Span> spanOrNull(const Cursor& c) { return c.nullable(span); }
+  /** By its number in the table. */
+  SpanRef span(const Cursor& c) const { return spans_[static_cast<size_t>(c.index(static_cast<int64_t>(spans_.size())))]; }
+  SpanRef spanOrNull(const Cursor& c) const { return c.isNull() ? SpanRef() : span(c); }
   /** Of a form where traces alone ask for it. */
-  static std::optional<Span> tracedSpan(const Cursor& c) { return c.has("span") ? spanOrNull(c["span"]) : std::nullopt; }
+  SpanRef tracedSpan(const Cursor& c) const { return c.has("span") ? spanOrNull(c["span"]) : SpanRef(); }
   static std::vector<std::string> texts(const Cursor& c) {
     return c.list([](const Cursor& t) { return t.text(); });
   }
@@ -122,8 +126,8 @@ class Decoder {
     c.record({"dtype", "shape", "place"});
     const Cursor p = c["place"];
     ScheduleBuffer b{dtype(c["dtype"]), sizes(c["shape"]), {}};
-    switch (p.kind({"arena", "state", "constant"})) {
-      case 0: b.place = ArenaPlace{size(p.record({"kind", "offset"})["offset"])}; break;
+    switch (p.kind({"slot", "state", "constant"})) {
+      case 0: b.place = SlotPlace{p.record({"kind", "slot"})["slot"].count()}; break;
       case 1: b.place = StatePlace{p.record({"kind", "name"})["name"].text()}; break;
       default: b.place = ConstantPlace{p.record({"kind", "index"})["index"].count()};
     }
@@ -136,9 +140,10 @@ class Decoder {
   Step step(const Cursor& c) {
     switch (c.kind({"launch", "copy", "loop", "print", "assert"})) {
       case 0: {
-        c.record({"kind", "kernel", "buffers", "tasks"}, {"span"});
+        c.record({"kind", "kernel", "buffers", "tasks", "spans"});
         const auto kernel = static_cast<int32_t>(c["kernel"].index(kernels_));
-        return {LaunchStep{kernel, c["buffers"].list([&](const Cursor& b) { return bufferId(b); }), size(c["tasks"]), tracedSpan(c)}};
+        return {LaunchStep{kernel, c["buffers"].list([&](const Cursor& b) { return bufferId(b); }), size(c["tasks"]),
+            c["spans"].list([&](const Cursor& at) { return span(at); })}};
       }
       case 1:
         c.record({"kind", "from", "to"}, {"span"});
@@ -161,7 +166,7 @@ class Decoder {
     });
   }
   Schedule schedule(const Cursor& c) {
-    c.record({"entry", "dims", "inputs", "outputs", "reads", "writes", "buffers", "steps", "arena"}, {"span", "counts"});
+    c.record({"entry", "dims", "inputs", "outputs", "reads", "writes", "buffers", "steps", "slots"}, {"span", "counts"});
     // Indices have 64 bits where they need them: only WebAssembly asks how many elements there are.
     if (c.has("counts")) c["counts"].list([&](const Cursor& count) {
       count.record({"elements", "span"});
@@ -178,12 +183,12 @@ class Decoder {
     s.reads = texts(c["reads"]);
     s.writes = texts(c["writes"]);
     s.steps = steps(c["steps"]);
-    s.arena = size(c["arena"]);
+    s.slots = sizes(c["slots"]);
     s.span = tracedSpan(c);
     return s;
   }
   KernelInfo kernel(const Cursor& c) {
-    c.record({"name", "params", "dims", "spans", "summary"});
+    c.record({"name", "params", "dims", "summary"});
     KernelInfo k;
     k.name = c["name"].text();
     k.params = c["params"].list([&](const Cursor& p) {
@@ -194,7 +199,6 @@ class Decoder {
       return KernelParam{p["name"].text(), dtype(p["dtype"]), sizes(p["shape"]), static_cast<KernelParam::Access>(p["access"].oneOf({"read", "write", "readwrite"}))};
     });
     k.dims = dims(c["dims"]);
-    k.spans = c["spans"].list(span);
     k.summary = c["summary"].text();
     return k;
   }
@@ -424,6 +428,7 @@ class Decoder {
 
   std::vector<std::string> names_;
   std::unordered_map<std::string, DimId> ids_;
+  std::vector<SpanRef> spans_;
   /** Of the lowering, the schedule and the procedure that are being read: how many there are to refer to. */
   int64_t kernels_ = 0;
   int64_t buffers_ = 0;

@@ -21,12 +21,24 @@ struct TensorType {
   std::vector<Size> shape;
 };
 
+/** One of the lines that a container's table holds, or none. What refers to a line shares it, however many do. */
+class SpanRef {
+ public:
+  SpanRef() = default;
+  explicit SpanRef(std::shared_ptr<const Span> at) : at_(std::move(at)) {}
+  const Span* get() const { return at_.get(); }
+  std::optional<Span> copy() const { return at_ == nullptr ? std::nullopt : std::optional(*at_); }
+
+ private:
+  std::shared_ptr<const Span> at_;
+};
+
 // Schedules
 
 using BufferId = int32_t;
 
-struct ArenaPlace {
-  Size offset;
+struct SlotPlace {
+  int64_t slot = 0;
 };
 struct StatePlace {
   std::string name;
@@ -37,7 +49,7 @@ struct ConstantPlace {
 struct ScheduleBuffer {
   DType dtype = DType::f32;
   std::vector<Size> shape;
-  std::variant<ArenaPlace, StatePlace, ConstantPlace> place;
+  std::variant<SlotPlace, StatePlace, ConstantPlace> place;
 };
 
 struct Step;
@@ -45,13 +57,13 @@ struct LaunchStep {
   int32_t kernel = 0;
   std::vector<BufferId> buffers;
   Size tasks;
-  /** For traces, as those of copies, of entries and of procedures' steps are. Without it the kernel's first stands for it. */
-  std::optional<Span> span;
+  /** The user's lines that it computes, since equal kernels are one. Those of other steps are for traces. */
+  std::vector<SpanRef> spans;
 };
 struct CopyStep {
   BufferId from = 0;
   BufferId to = 0;
-  std::optional<Span> span;
+  SpanRef span;
 };
 struct LoopStep {
   Size trips;
@@ -62,12 +74,12 @@ struct LoopStep {
 struct PrintStep {
   BufferId buffer = 0;
   std::string label;
-  std::optional<Span> span;
+  SpanRef span;
 };
 struct AssertStep {
   BufferId buffer = 0;
   std::string message;
-  std::optional<Span> span;
+  SpanRef span;
 };
 struct Step {
   std::variant<LaunchStep, CopyStep, LoopStep, PrintStep, AssertStep> as;
@@ -88,8 +100,9 @@ struct Schedule {
   std::vector<std::string> writes;
   std::vector<ScheduleBuffer> buffers;
   std::vector<Step> steps;
-  Size arena;
-  std::optional<Span> span;
+  /** Bytes of the places that buffers share one after the other. */
+  std::vector<Size> slots;
+  SpanRef span;
 };
 
 // Procedures
@@ -136,7 +149,7 @@ struct CallStep {
   std::vector<std::pair<std::string, std::variant<TensorRef, ScalarExpr>>> inputs;
   std::vector<std::pair<DimId, ScalarExpr>> sizes;
   std::vector<std::pair<std::string, Slot>> outputs;
-  std::optional<Span> span;
+  SpanRef span;
 };
 struct RepeatStep {
   ScalarExpr count;
@@ -162,19 +175,19 @@ struct EmitStep {
 struct WriteStep {
   TextExpr path;
   Slot tensor = 0;
-  std::optional<Span> span;
+  SpanRef span;
 };
 /** Names in the file, and the states that they are. */
 using StateNames = std::vector<std::pair<std::string, std::string>>;
 struct SaveStep {
   TextExpr path;
   StateNames states;
-  std::optional<Span> span;
+  SpanRef span;
 };
 struct LoadStep {
   TextExpr path;
   StateNames states;
-  std::optional<Span> span;
+  SpanRef span;
 };
 struct ReadStep {
   struct Tensor {
@@ -184,14 +197,14 @@ struct ReadStep {
   };
   TextExpr path;
   std::vector<Tensor> tensors;
-  std::optional<Span> span;
+  SpanRef span;
 };
 struct PixelsStep {
   Slot picture = 0;
   DType dtype = DType::u8;
   std::optional<std::array<int64_t, 2>> resize;
   Slot slot = 0;
-  std::optional<Span> span;
+  SpanRef span;
 };
 struct ListNewStep {
   Slot list = 0;
@@ -250,7 +263,6 @@ struct KernelInfo {
   std::string name;
   std::vector<KernelParam> params;
   std::vector<DimDecl> dims;
-  std::vector<Span> spans;
   std::string summary;
 };
 
@@ -266,7 +278,7 @@ struct StateDecl {
   TensorType type;
   /** The schedule whose output `value` is its first value. */
   std::optional<std::string> init;
-  std::optional<Span> span;
+  SpanRef span;
 };
 
 struct ConstantInfo {

@@ -14,7 +14,7 @@ namespace {
 using Bytes = std::span<const std::byte>;
 
 constexpr std::array<uint8_t, 8> MAGIC{0x89, 0x53, 0x4c, 0x58, 0x0d, 0x0a, 0x1a, 0x0a};
-constexpr uint32_t VERSION = 2;
+constexpr uint32_t VERSION = 3;
 constexpr size_t PREFIX_BYTES = 32;
 constexpr size_t BLOCK = 4096;
 constexpr int64_t CONSTANT_ALIGNMENT = 64;

@@ -1,4 +1,4 @@
-// Reads a container (.slx, version 2; compiler/container/layout.ts says how it lies in a file) and trusts nothing in it:
+// Reads a container (.slx, version 3; compiler/container/layout.ts says how it lies in a file) and trusts nothing in it:
 // lengths, checksums, padding and every field of the header are checked before anything is used. What is not a container
 // is refused with SLX001; nothing else is thrown, whatever the bytes are.
 #pragma once

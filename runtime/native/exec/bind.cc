@@ -8,18 +8,30 @@
 namespace sluice {
 namespace {
 
-/** Of a schedule's offsets: kernels may load whole vectors. */
+/** Of slots: kernels may load whole vectors from the start of a buffer. */
 constexpr int64_t ALIGNMENT = 64;
 /** More tasks than any grid has. */
 constexpr int64_t TASK_LIMIT = int64_t{1} << 53;
 /** What an index of type i32 counts to. */
 constexpr int64_t TRIP_LIMIT = std::numeric_limits<int32_t>::max();
 
+[[noreturn]] void refuse(const Schedule& schedule, const std::string& message) {
+  throw Error({.code = "PLAN001", .message = "the schedule of `" + schedule.entry + "` is malformed: " + message, .hint = "build the program again"});
+}
+
+int64_t valueOf(const Schedule& schedule, const Size& s, const DimValues& dims) {
+  const auto value = evaluate(s, dims);
+  if (!value) refuse(schedule, "a size has no value");
+  if (*value < 0) refuse(schedule, "a size is " + std::to_string(*value));
+  return *value;
+}
+
 class Binder {
  public:
   explicit Binder(const BindOptions& options) : o_(options) {}
 
   Bound bind() {
+    if (o_.slots.bytes > o_.arena.bytes) misfit("its workspace is too small");
     for (const ScheduleBuffer& b : o_.schedule.buffers) buffers_.push_back(place(b));
     addSteps(o_.schedule.steps, bound_.commands);
     for (const Port& p : o_.schedule.inputs) bound_.inputs.push_back(checked(p, written(p.buffer)));
@@ -28,15 +40,8 @@ class Binder {
   }
 
  private:
-  [[noreturn]] void misfit(const std::string& message) const {
-    throw Error({.code = "PLAN001", .message = "the schedule of `" + o_.schedule.entry + "` is malformed: " + message, .hint = "build the program again"});
-  }
-  int64_t size(const Size& s) const {
-    const auto value = evaluate(s, o_.dims);
-    if (!value) misfit("a size has no value");
-    if (*value < 0) misfit("a size is " + std::to_string(*value));
-    return *value;
-  }
+  [[noreturn]] void misfit(const std::string& message) const { refuse(o_.schedule, message); }
+  int64_t size(const Size& s) const { return valueOf(o_.schedule, s, o_.dims); }
   /** None if the product does not fit. */
   std::optional<int64_t> bytesOf(DType dtype, const std::vector<int64_t>& shape) const {
     int64_t elements = 1;
@@ -50,17 +55,17 @@ class Binder {
     for (const Size& s : b.shape) placed.shape.push_back(size(s));
     const auto bytes = bytesOf(b.dtype, placed.shape);
     Range home;
-    int64_t offset = 0;
-    if (const auto* arena = std::get_if<ArenaPlace>(&b.place)) {
-      home = o_.arena;
-      offset = size(arena->offset);
+    if (const auto* in = std::get_if<SlotPlace>(&b.place)) {
+      const auto slot = static_cast<size_t>(in->slot);
+      if (slot >= o_.slots.ranges.size()) misfit("there is no slot " + std::to_string(in->slot));
+      home = {o_.arena.address + o_.slots.ranges[slot].address, o_.slots.ranges[slot].bytes};
     } else if (const auto* state = std::get_if<StatePlace>(&b.place)) {
       home = o_.state(state->name);
     } else if (const auto index = static_cast<size_t>(std::get<ConstantPlace>(b.place).index); index < o_.constants.size()) {
       home = o_.constants[index];
     }
-    if (!bytes || offset % ALIGNMENT != 0 || offset > home.bytes || *bytes > home.bytes - offset) misfit("buffer " + std::to_string(buffers_.size()) + " does not fit its place");
-    placed.range = {home.address + static_cast<uint64_t>(offset), *bytes};
+    if (!bytes || *bytes > home.bytes) misfit("buffer " + std::to_string(buffers_.size()) + " does not fit its place");
+    placed.range = {home.address, *bytes};
     return placed;
   }
   const Placed& at(BufferId id) const {
@@ -80,8 +85,8 @@ class Binder {
     return placed;
   }
 
-  LabelId label(const std::string& kind, const std::string& name, const std::optional<Span>& span) const {
-    return o_.trace == nullptr ? NO_LABEL : o_.trace->label(kind, name, span);
+  LabelId label(const std::string& kind, const std::string& name, const SpanRef& span) const {
+    return o_.trace == nullptr ? NO_LABEL : o_.trace->label(kind, name, span.copy());
   }
 
   void addSteps(const std::vector<Step>& steps, std::vector<Command>& into) {
@@ -96,12 +101,11 @@ class Binder {
     const auto k = static_cast<size_t>(step.kernel);
     if (k >= o_.lowering.kernels.size() || o_.lowering.kernels[k].params.size() != step.buffers.size()) misfit("a launch does not fit kernel " + std::to_string(step.kernel));
     const KernelInfo& info = o_.lowering.kernels[k];
-    const auto span = step.span || info.spans.empty() ? step.span : info.spans[0];
     LaunchCommand launch{.kernel = step.kernel, .operands = {}, .dims = {}, .tasks = size(step.tasks), .scratch = size(o_.scratch[k]),
-        .label = label("launch", info.summary.empty() ? info.name : info.summary, span)};
+        .label = label("launch", info.summary.empty() ? info.name : info.summary, step.spans.empty() ? SpanRef() : step.spans[0])};
     if (launch.tasks == 0) return;
     if (launch.tasks >= TASK_LIMIT) misfit("a launch of " + info.name + " has " + std::to_string(launch.tasks) + " tasks");
-    NanEffect nan{step.kernel, {}};
+    NanEffect nan{&step, {}};
     for (size_t i = 0; i < step.buffers.size(); i++) {
       const KernelParam& param = info.params[i];
       const bool isWritten = param.access != KernelParam::Access::read;
@@ -121,9 +125,8 @@ class Binder {
     const Range from = at(step.from).range;
     const Range to = written(step.to).range;
     if (from.bytes != to.bytes) misfit("a copy is between buffers of different sizes");
+    // Places never overlap in part: what lies elsewhere lies apart.
     if (from.bytes == 0 || from.address == to.address) return;
-    const uint64_t gap = from.address < to.address ? to.address - from.address : from.address - to.address;
-    if (gap < static_cast<uint64_t>(from.bytes)) misfit("a copy is between buffers that overlap");
     into.push_back({CopyCommand{from, to, label("copy", "copy", step.span)}});
   }
   void add(const LoopStep& step, std::vector<Command>& into) {
@@ -150,6 +153,20 @@ class Binder {
 };
 
 }  // namespace
+
+PlacedSlots placeSlots(const Schedule& schedule, const DimValues& dims) {
+  PlacedSlots placed;
+  for (const Size& s : schedule.slots) {
+    const int64_t bytes = valueOf(schedule, s, dims);
+    int64_t end = 0;
+    // Sizes are at most LARGEST_SIZE, so that rounding one up to the alignment fits; their sum may not.
+    const int64_t aligned = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (__builtin_add_overflow(placed.bytes, aligned, &end) || end > LARGEST_SIZE) refuse(schedule, "its workspace is larger than any memory");
+    placed.ranges.push_back({static_cast<uint64_t>(placed.bytes), aligned});
+    placed.bytes = end;
+  }
+  return placed;
+}
 
 Bound bindSchedule(const BindOptions& options) { return Binder(options).bind(); }
 

@@ -31,7 +31,7 @@ struct AssertEffect {
 };
 /** Float results of a launch, to be searched for NaN. */
 struct NanEffect {
-  int32_t kernel = 0;
+  const LaunchStep* launch = nullptr;
   std::vector<Placed> values;
 };
 using BoundEffect = std::variant<PrintEffect, AssertEffect, NanEffect>;
@@ -44,13 +44,24 @@ struct Bound {
   std::vector<Placed> outputs;
 };
 
+/** Where the slots of a schedule lie in its workspace: one behind the other. */
+struct PlacedSlots {
+  /** Addresses from the start of the workspace on; sizes are multiples of the alignment. */
+  std::vector<Range> ranges;
+  int64_t bytes = 0;
+};
+/** Throws PLAN001 where a size has no value or does not fit. */
+PlacedSlots placeSlots(const Schedule& schedule, const DimValues& dims);
+
 struct BindOptions {
   const Lowering& lowering;
   const Schedule& schedule;
   const DimValues& dims;
   /** Bytes of local memory, kernel by kernel. */
   const std::vector<Size>& scratch;
+  /** As large as all slots together. */
   Range arena;
+  const PlacedSlots& slots;
   std::function<Range(const std::string&)> state;
   /** By index. */
   const std::vector<Range>& constants;

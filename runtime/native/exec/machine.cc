@@ -35,11 +35,11 @@ std::vector<int64_t> position(int64_t flat, const std::vector<int64_t>& shape) {
   return index;
 }
 
-/** Of a kernel of several ops, where the others stand and what tells them apart. */
-std::string nanHint(const KernelInfo& kernel) {
+/** Of a launch of several ops, where the others stand and what tells them apart. */
+std::string nanHint(const std::vector<SpanRef>& spans, const KernelInfo& kernel) {
   std::vector<std::string> hints;
   std::vector<std::string> others;
-  for (size_t i = 1; i < kernel.spans.size(); i++) others.push_back(spanText(kernel.spans[i]));
+  for (size_t i = 1; i < spans.size(); i++) others.push_back(spanText(*spans[i].get()));
   if (!others.empty()) hints.push_back("the kernel also computes " + joined(others));
   if (kernel.summary.find(" + ") != std::string::npos) hints.emplace_back("--target interpret says which op it was");
   return joined(hints, "; ");
@@ -58,7 +58,7 @@ class Machine::Performer final : public Effects {
       const std::string& label = print->step->label;
       machine_.options_.print((label.empty() ? "" : label + ": ") + tensorText(machine_.toHost(print->value)));
     } else if (const auto* check = std::get_if<AssertEffect>(&effect)) {
-      if (machine_.number(check->value) == 0) throw Error({.code = "ASSERT001", .message = check->step->message, .span = check->step->span});
+      if (machine_.number(check->value) == 0) throw Error({.code = "ASSERT001", .message = check->step->message, .span = check->step->span.copy()});
     } else {
       machine_.refuseNan(schedule_, std::get<NanEffect>(effect));
     }
@@ -115,7 +115,7 @@ size_t Machine::entry(std::string_view name) const {
   throw unknownName("entry", "ENTRY001", name, names);
 }
 
-const std::vector<Placed>& Machine::run(size_t index, std::span<const NamedInput> inputs, std::span<const DimValue> sizes, const std::optional<Span>& caller) {
+const std::vector<Placed>& Machine::run(size_t index, std::span<const NamedInput> inputs, std::span<const DimValue> sizes, const SpanRef& caller) {
   const Schedule& schedule = lowering_.schedules[index];
   Entry& entry = entries_[index];
   bindDims(schedule, inputs, sizes);
@@ -139,7 +139,7 @@ const std::vector<Placed>& Machine::run(size_t index, std::span<const NamedInput
     throw;
   }
   for (const size_t state : entry.writes) states_.wrote(state);
-  if (options_.trace != nullptr) options_.trace->add(options_.trace->label("call", schedule.entry, caller ? caller : schedule.span), begin, Trace::now());
+  if (options_.trace != nullptr) options_.trace->add(options_.trace->label("call", schedule.entry, (caller.get() != nullptr ? caller : schedule.span).copy()), begin, Trace::now());
   return binding.bound.outputs;
 }
 
@@ -175,11 +175,12 @@ Machine::Binding& Machine::bind(size_t index) {
     }
     bindings.erase(known);
   }
-  const Range arena = reserveArena(schedule);
+  const PlacedSlots slots = placeSlots(schedule, callDims_);
+  const Range arena = reserveArena(schedule, slots.bytes);
   auto binding = std::make_unique<Binding>();
   for (const DimDecl& d : schedule.dims) binding->values.push_back(callDims_[static_cast<size_t>(d.dim)]);
   binding->arena = arena_.address;
-  binding->bound = bindSchedule({.lowering = lowering_, .schedule = schedule, .dims = callDims_, .scratch = options_.module.scratch, .arena = arena,
+  binding->bound = bindSchedule({.lowering = lowering_, .schedule = schedule, .dims = callDims_, .scratch = options_.module.scratch, .arena = arena, .slots = slots,
       .state = [&](const std::string& name) { return cell(states_.index(name)).range; }, .constants = constants_, .checkNan = options_.checkNan,
       .trace = options_.trace});
   binding->tape = options_.device.record(*module_, binding->bound.commands);
@@ -189,10 +190,8 @@ Machine::Binding& Machine::bind(size_t index) {
 }
 
 /** Makes the workspace large enough; the part of it that the schedule has. It holds nothing between runs. */
-Range Machine::reserveArena(const Schedule& schedule) {
-  const auto needed = evaluate(schedule.arena, callDims_);
-  if (!needed || *needed < 0) throw Error({.code = "PLAN001", .message = "the schedule of `" + schedule.entry + "` is malformed: its workspace has no size", .hint = "build the program again"});
-  if (*needed <= arena_.bytes) return {arena_.address, *needed};
+Range Machine::reserveArena(const Schedule& schedule, int64_t bytes) {
+  if (bytes <= arena_.bytes) return {arena_.address, bytes};
   std::string purpose = "`" + schedule.entry + "`";
   for (size_t i = 0; i < schedule.dims.size(); i++) {
     const auto dim = static_cast<size_t>(schedule.dims[i].dim);
@@ -200,8 +199,8 @@ Range Machine::reserveArena(const Schedule& schedule) {
   }
   free(arena_);
   arena_ = {};
-  arena_ = options_.device.allocate(*needed, purpose);
-  return {arena_.address, *needed};
+  arena_ = options_.device.allocate(bytes, purpose);
+  return {arena_.address, bytes};
 }
 
 void Machine::put(const Schedule& schedule, size_t index, const Placed& to, std::span<const NamedInput> inputs) {
@@ -275,7 +274,7 @@ Placed& Machine::cell(size_t state) {
     const auto extent = evaluate(s, dims_);
     if (!extent || *extent < 0) {
       throw Error({.code = "DIM002", .message = "the size of state `" + decl.name + "` depends on a dim that has no value", .expected = sluice::typeText(decl.type, program().dimNames),
-          .hint = "it is bound when the program is loaded", .span = decl.span});
+          .hint = "it is bound when the program is loaded", .span = decl.span.copy()});
     }
     placed.shape.push_back(*extent);
   }
@@ -342,10 +341,11 @@ void Machine::refuseNan(const Schedule& schedule, const NanEffect& effect) const
       if (found++ == 0) first = i;
     }
     if (found == 0) continue;
-    const KernelInfo& kernel = lowering_.kernels[static_cast<size_t>(effect.kernel)];
+    const std::vector<SpanRef>& spans = effect.launch->spans;
+    const KernelInfo& kernel = lowering_.kernels[static_cast<size_t>(effect.launch->kernel)];
     throw Error({.code = "NAN001", .message = "NaN in `" + schedule.entry + "`, made by " + (kernel.summary.empty() ? kernel.name : kernel.summary),
         .found = std::to_string(found) + " of " + std::to_string(elements) + " elements of " + typeText(value.dtype, value.shape) + ", the first at " + shapeText(position(first, value.shape)),
-        .hint = nanHint(kernel), .span = kernel.spans.empty() ? std::nullopt : std::optional(kernel.spans[0])});
+        .hint = nanHint(spans, kernel), .span = spans.empty() ? std::nullopt : spans[0].copy()});
   }
 }
 

@@ -62,7 +62,7 @@ class Machine {
   /** By the name of the entry. Throws ENTRY001. */
   size_t entry(std::string_view name) const;
   /** Runs it; dims that inputs bind need not be in `sizes`. The outputs, in the order of its ports, lie there until the next run. `caller`: the line of a procedure. */
-  const std::vector<Placed>& run(size_t entry, std::span<const NamedInput> inputs, std::span<const DimValue> sizes, const std::optional<Span>& caller = std::nullopt);
+  const std::vector<Placed>& run(size_t entry, std::span<const NamedInput> inputs, std::span<const DimValue> sizes, const SpanRef& caller = {});
   /** The position of an output among an entry's. Throws OUTPUT001. */
   size_t output(size_t entry, std::string_view name) const;
 
@@ -96,7 +96,7 @@ class Machine {
 
   Binding& bind(size_t entry);
   void bindDims(const Schedule& schedule, std::span<const NamedInput> inputs, std::span<const DimValue> sizes);
-  Range reserveArena(const Schedule& schedule);
+  Range reserveArena(const Schedule& schedule, int64_t bytes);
   /** Once nothing that is queued uses it. */
   void free(Range range);
   void put(const Schedule& schedule, size_t input, const Placed& to, std::span<const NamedInput> inputs);

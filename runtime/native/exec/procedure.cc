@@ -286,11 +286,11 @@ class Interpreter {
   }
 
   template <typename Work>
-  void timed(const char* kind, const std::string& name, const std::optional<Span>& span, Work&& work) {
+  void timed(const char* kind, const std::string& name, const SpanRef& span, Work&& work) {
     Trace* const trace = machine_.trace();
     const int64_t begin = trace == nullptr ? 0 : Trace::now();
     work();
-    if (trace != nullptr) trace->add(trace->label(kind, name, span), begin, Trace::now());
+    if (trace != nullptr) trace->add(trace->label(kind, name, span.copy()), begin, Trace::now());
   }
 
   const Procedure& procedure_;

@@ -20,11 +20,11 @@ void StateTable::prepare(size_t state, std::string_view reader, const std::funct
   const StateDecl& decl = declared_[state];
   if (!status.culprit.empty()) {
     throw Error({.code = "STATE102", .message = "state `" + decl.name + "` may be half written, because `" + status.culprit + "` failed while it ran",
-        .hint = "load it again, or open the program anew", .span = decl.span});
+        .hint = "load it again, or open the program anew", .span = decl.span.copy()});
   }
   if (!first()) {
     const std::string who = reader.empty() ? "reading" : "`" + std::string(reader) + "` reads";
-    throw Error({.code = "STATE101", .message = who + " state `" + decl.name + "` before it has a value", .expected = "a first value, or a load or write before it", .span = decl.span});
+    throw Error({.code = "STATE101", .message = who + " state `" + decl.name + "` before it has a value", .expected = "a first value, or a load or write before it", .span = decl.span.copy()});
   }
   wrote(state);
 }

@@ -10,7 +10,7 @@ namespace {
 
 /** Small enough to damage it everywhere. */
 std::vector<std::byte> smallFile(const std::function<void(std::string&)>& edit = [](std::string&) {}) {
-  std::string text = R"({"program":{"name":"small","dims":[],"states":[],"constants":[{"dtype":"u8","shape":[3]},{"dtype":"f32","shape":[1]}],"procedures":[],)"
+  std::string text = R"({"spans":[],"program":{"name":"small","dims":[],"states":[],"constants":[{"dtype":"u8","shape":[3]},{"dtype":"f32","shape":[1]}],"procedures":[],)"
                      R"("lowerings":[{"machine":"v3","kernels":[],"schedules":[]}]},"modules":[{"kind":"cpu","lowering":0,"level":"v3","features":[],"scratch":[]}]})";
   edit(text);
   std::string constants(68, '\0');
@@ -45,17 +45,19 @@ TEST_CASE("a container is read: constants, modules, entries, procedures") {
   CHECK(c.modules[0].level == "v3");
   CHECK(c.modules[0].bytes.size() == bytesOfFile(SAMPLE_KERNELS).size());
   const Lowering& l = c.program.lowerings[0];
-  CHECK(l.kernels[1].spans[0].line == 11);
+  CHECK(std::get<LaunchStep>(l.schedules[1].steps[0].as).spans[0].get()->line == 11);
   CHECK(l.schedules[0].entry == "double");
   CHECK(typeText(l.schedules[0].inputs[0].type, c.program.dimNames) == "f32 [N]");
-  CHECK(text(l.schedules[0].arena, c.program.dimNames) == "128*floordiv(4*N + 63, 64)");
+  REQUIRE(l.schedules[0].slots.size() == 2);
+  CHECK(text(l.schedules[0].slots[1], c.program.dimNames) == "64*floordiv(4*N + 63, 64)");
+  CHECK(std::get<SlotPlace>(l.schedules[0].buffers[1].place).slot == 1);
   CHECK(c.program.procedures[0].args[1].kind == ProcedureArg::Kind::file);
   const Schedule& count = l.schedules[5];
   REQUIRE(count.entry == "count");
-  CHECK_FALSE(count.span);
-  CHECK(std::get<LaunchStep>(count.steps[0].as).span.value().line == 19);
-  CHECK(std::get<CopyStep>(count.steps[1].as).span.value().line == 20);
-  CHECK(std::get<SaveStep>(c.program.procedures[0].body[4].as).span.value().line == 42);
+  CHECK(count.span.get() == nullptr);
+  CHECK(std::get<LaunchStep>(count.steps[0].as).spans.at(0).get()->line == 19);
+  CHECK(std::get<CopyStep>(count.steps[1].as).span.get()->line == 20);
+  CHECK(std::get<SaveStep>(c.program.procedures[0].body[4].as).span.get()->line == 42);
 }
 
 TEST_CASE("every truncation is refused") {
@@ -116,11 +118,40 @@ TEST_CASE("references to what is not there, and lines that are none, are refused
       {[](Json& h) { scheduleOf(h, "loop")["steps"][0]["index"] = -1; }, "steps[0].index: expected an integer"},
       {[](Json& h) { h["program"]["procedures"][0]["args"][0]["slot"] = 6; }, "args[0].slot: expected an integer from 0 to 5"},
       {[](Json& h) { h["program"]["procedures"][0]["slots"] = 1e15; }, "slots: expected an integer from 0"},
-      {[](Json& h) { scheduleOf(h, "double")["arena"] = Json{{"sum", {{1, {"pow", 2, 3}}}}}; }, "arena.sum[0][1][0]: expected one of floordiv, mod, min, max"},
+      {[](Json& h) { scheduleOf(h, "double")["slots"][0] = Json{{"sum", {{1, {"pow", 2, 3}}}}}; }, "slots[0].sum[0][1][0]: expected one of floordiv, mod, min, max"},
       {[](Json& h) { h["program"]["dims"][0]["multipleOf"] = 0; }, "dims[0].multipleOf: expected an integer of at least 1"},
-      {[](Json& h) { scheduleOf(h, "count")["steps"][1]["span"] = Json{{"file", "a.ts"}, {"line", 1}}; }, "steps[1].span: expected a field \"column\""},
-      {[](Json& h) { scheduleOf(h, "count")["span"] = "a.ts:1:2"; }, ".span: expected an object"},
-      {[](Json& h) { h["program"]["procedures"][1]["body"][0]["span"]["line"] = "1"; }, "procedures[1].body[0].span.line: expected an integer"},
+      {[](Json& h) { scheduleOf(h, "count")["steps"][1]["span"] = 1000; }, "steps[1].span: expected an integer from 0 to "},
+      {[](Json& h) { scheduleOf(h, "count")["span"] = "a.ts:1:2"; }, ".span: expected an integer"},
+      {[](Json& h) { h["spans"][0][1] = "1"; }, "header.spans[0][1]: expected an integer"},
+      {[](Json& h) { h["spans"][0].push_back(1); }, "header.spans[0]: expected a file, a line and a column"},
+      {[](Json& h) { scheduleOf(h, "double")["buffers"][0]["place"]["slot"] = 2; }, "buffers[0].place.slot: expected an integer from 0 to 1"},
+      {[](Json& h) { scheduleOf(h, "count")["buffers"][0]["place"]["name"] = "contour"; }, "buffers[0].place.name: expected a state of the program"},
+      {[](Json& h) { scheduleOf(h, "count")["buffers"][0]["dtype"] = "i32"; }, "buffers[0]: expected f32 with 1 axis"},
+      {[](Json& h) { scheduleOf(h, "constant")["buffers"][0]["place"]["index"] = 1; }, "buffers[0].place.index: expected a constant of the program"},
+      {[](Json& h) { scheduleOf(h, "constant")["steps"][0] = {{"kind", "copy"}, {"from", 1}, {"to", 0}}; }, "steps[0].to: expected a buffer that is no constant"},
+      {[](Json& h) { scheduleOf(h, "constant")["outputs"][0]["buffer"] = 0; }, "outputs[0].buffer: expected a buffer in a slot"},
+      {[](Json& h) { scheduleOf(h, "count")["steps"][0]["buffers"] = Json::array(); }, "steps[0].buffers: expected 1 buffers"},
+      {[](Json& h) { scheduleOf(h, "double")["steps"][0]["kernel"] = 4; }, "steps[0].buffers[0]: expected a buffer of i32"},
+      {[](Json& h) { scheduleOf(h, "constant")["steps"][0] = {{"kind", "launch"}, {"kernel", 3}, {"buffers", {0, 1}}, {"tasks", 4}, {"spans", Json::array()}}; },
+          "steps[0].kernel: expected a kernel of the entry's dims"},
+      {[](Json& h) { scheduleOf(h, "count")["steps"][0]["tasks"] = Json{{"sum", {{1, "M"}}}}; }, "steps[0].tasks: expected dims of the entry"},
+      {[](Json& h) { scheduleOf(h, "double")["slots"][0] = Json{{"sum", {{1, {"min", {{"sum", {{1, "M"}}}}, 3}}}}}; }, "slots[0]: expected dims of the entry"},
+      {[](Json& h) { scheduleOf(h, "loop")["steps"][0]["index"] = 1; }, "steps[0].index: expected i32 with 0 axes"},
+      {[](Json& h) { scheduleOf(h, "loop")["steps"][0]["until"] = 2; }, "steps[0].until: expected bool with 0 axes"},
+      {[](Json& h) { scheduleOf(h, "fails")["steps"][1]["buffer"] = 0; }, "steps[1].buffer: expected bool with 0 axes"},
+      {[](Json& h) { scheduleOf(h, "double")["inputs"][0]["type"]["dtype"] = "i32"; }, "inputs[0].buffer: expected i32 with 1 axis"},
+      {[](Json& h) { scheduleOf(h, "count")["reads"][0] = "contour"; }, "reads[0]: expected a state of the program"},
+      {[](Json& h) { scheduleOf(h, "total")["entry"] = "double"; }, "schedules[1]: expected a name of its own"},
+      {[](Json& h) { h["program"]["states"][0]["init"] = "double"; }, "states[0].init: expected an entry without inputs that has an output value"},
+      {[](Json& h) { h["program"]["procedures"][0]["body"][1]["body"][0]["entry"] = "discount"; }, "body[1].body[0].entry: expected an entry of the program"},
+      {[](Json& h) { h["program"]["procedures"][0]["body"][1]["body"][0]["outputs"][0]["name"] = "y"; }, "outputs[0].name: expected an output of the entry"},
+      {[](Json& h) { h["program"]["procedures"][0]["body"][1]["body"][1]["inputs"][0]["name"] = "y"; }, "inputs[0].name: expected an input of the entry"},
+      {[](Json& h) { h["program"]["procedures"][0]["body"][1]["body"][1]["inputs"][0]["tensor"] = 5; }, "inputs[0].tensor: expected a slot that holds a tensor"},
+      {[](Json& h) { h["program"]["procedures"][0]["body"][1]["count"]["slot"] = 5; }, "body[1].count.slot: expected a slot that holds a number"},
+      {[](Json& h) { h["program"]["procedures"][0]["body"][1]["body"][3]["list"] = 0; }, "body[1].body[3].list: expected a slot that holds a list"},
+      {[](Json& h) { h["program"]["procedures"][0]["body"][4]["path"][0]["slot"] = 5; }, "body[4].path[0].slot: expected a slot that holds text"},
+      {[](Json& h) { h["program"]["procedures"][0]["body"][4]["states"][0]["state"] = "contour"; }, "body[4].states[0].state: expected a state of the program"},
+      {[](Json& h) { h["modules"][0]["scratch"][3] = Json{{"sum", {{1, "M"}}}}; }, "modules[0].scratch[3]: expected dims of the kernel"},
   };
   for (const auto& [edit, message] : edits) {
     const auto file = sampleFile(edit);

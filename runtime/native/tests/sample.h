@@ -1,6 +1,7 @@
 // A small program made by hand, as a container's bytes: what the native tests read, damage, bind and run. Its kernels are in
 // sample-kernels.c. Files have pages of their own, so that a sanitizer sees every read outside them.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <fstream>
@@ -37,7 +38,7 @@ inline std::vector<std::byte> containerFile(Json header, const std::vector<std::
   file = padded(std::move(file));
   for (const std::string& c : contents) file += padded(c);
   const auto put = [&](size_t at, auto value) { std::memcpy(file.data() + at, &value, sizeof value); };
-  put(8, uint32_t{2});
+  put(8, uint32_t{3});
   put(12, static_cast<uint32_t>(text.size()));
   put(16, static_cast<uint64_t>(file.size()));
   put(24, crc(text));
@@ -102,6 +103,21 @@ inline Json sampleHeader() {
   })");
 }
 
+/** Spans as a container has them: numbers of rows in a table. */
+inline Json withoutSpans(const Json& json, Json& table) {
+  if (json.is_object() && json.contains("file")) {
+    const Json row = {json["file"], json["line"], json["column"]};
+    const auto known = std::find(table.begin(), table.end(), row);
+    const auto number = known - table.begin();
+    if (known == table.end()) table.push_back(row);
+    return number;
+  }
+  if (!json.is_structured()) return json;
+  Json out = json;
+  for (Json& item : out) item = withoutSpans(item, table);
+  return out;
+}
+
 /** The sample's kernels, schedules and buffers are written in short above: this is what stands for them. */
 inline Json expanded(Json header) {
   const Json n = {{"sum", {{1, "N"}}}};
@@ -126,7 +142,7 @@ inline Json expanded(Json header) {
     Json out = s;
     if (s.is_array()) {
       out = {{"kind", "launch"}, {"kernel", s[0]}, {"buffers", s[1]}, {"tasks", size(s[2])}};
-      if (s.size() > 3) out["span"] = s[3];
+      out["spans"] = Json::array({s.size() > 3 ? s[3] : Json{{"file", "sample.ts"}, {"line", 10 + s[0].get<int>()}, {"column", 3}}});
     }
     if (out.contains("body")) {
       out["body"] = Json::array();
@@ -143,24 +159,22 @@ inline Json expanded(Json header) {
     }
     k["dims"] = dims(k["dims"]);
     k["summary"] = k["name"];
-    k["spans"] = {{{"file", "sample.ts"}, {"line", k["line"]}, {"column", 3}}};
     k.erase("line");
   }
   for (Json& s : lowering["schedules"]) {
     Json buffers = Json::array();
-    // Each at its own multiple of the space that N floats take.
-    Json offset = 0;
+    // Each in a slot of its own, with the space that N floats take.
+    Json slots = Json::array();
     for (const Json& b : s["buffers"]) {
       if (b.contains("state")) buffers.push_back({{"dtype", "f32"}, {"shape", {b["state"] == "unset" ? Json{{"sum", {{1, "C"}}}} : Json(4)}}, {"place", {{"kind", "state"}, {"name", b["state"]}}}});
       else if (b.contains("constant")) buffers.push_back({{"dtype", "f32"}, {"shape", {4}}, {"place", {{"kind", "constant"}, {"index", b["constant"]}}}});
       else {
         const bool isPlain = b.is_array();
-        buffers.push_back({{"dtype", isPlain ? Json("f32") : b["dtype"]}, {"shape", shape(isPlain ? b : b["shape"])}, {"place", {{"kind", "arena"}, {"offset", offset}}}});
-        const size_t place = buffers.size();
-        offset = s.contains("dims") ? Json{{"sum", {{64 * place, {"floordiv", {{"sum", {{4, "N"}, {63}}}}, 64}}}}} : Json(64 * place);
+        buffers.push_back({{"dtype", isPlain ? Json("f32") : b["dtype"]}, {"shape", shape(isPlain ? b : b["shape"])}, {"place", {{"kind", "slot"}, {"slot", slots.size()}}}});
+        slots.push_back(s.contains("dims") ? Json{{"sum", {{64, {"floordiv", {{"sum", {{4, "N"}, {63}}}}, 64}}}}} : Json(64));
       }
     }
-    s["arena"] = offset;
+    s["slots"] = slots;
     s["buffers"] = buffers;
     s["dims"] = dims(s.value("dims", Json::array()));
     for (const char* key : {"inputs", "outputs"}) {
@@ -173,6 +187,9 @@ inline Json expanded(Json header) {
     for (const Json& each : s["steps"]) steps.push_back(step(each));
     s["steps"] = steps;
   }
+  Json spans = Json::array();
+  header = withoutSpans(header, spans);
+  header["spans"] = spans;
   return header;
 }
 
