@@ -392,8 +392,11 @@ class Partitioner {
     const apart: NodeId[][] = [];
     let expansion = this.#expansion(MOST_EXPRESSIONS);
     const add = (root: NodeId): void => {
-      if (isAnchor(this.#nodes[root]!.op)) for (const i of this.#nodes[root]!.inputs) expansion.read(i);
-      expansion.compute(this.#ends.get(root) ?? root);
+      const end = this.#ends.get(root);
+      const isAnchored = isAnchor(this.#nodes[root]!.op);
+      if (isAnchored) for (const i of this.#nodes[root]!.inputs) expansion.read(i);
+      // An anchor itself is computed by other means than an index.
+      if (end !== undefined || !isAnchored) expansion.compute(end ?? root);
     };
     for (const root of roots) {
       add(root);
