@@ -144,7 +144,7 @@ export function bindSchedule(options: BindOptions): Bound & { readonly block: Bl
     const tasks = size(extent);
     size(options.scratch[kernel] ?? 0);
     if (tasks === 0) return;
-    if (tasks >= MOST_TASKS) throw tooMany(schedule.entry, `a launch of ${info.name} has ${tasks} tasks`, tasks, MOST_TASKS - 1, span ?? info.spans[0] ?? null, dims);
+    if (tasks >= MOST_TASKS) throw tooMany(schedule.entry, `a launch of ${info.name} has ${tasks} tasks`, tasks, MOST_TASKS - 1, spans[0] ?? null, dims);
     const operands = ids.map((id, i) => {
       const param = info.params[i]!;
       const placed = param.access === "read" ? at(id) : written(id);
