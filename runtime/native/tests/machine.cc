@@ -208,10 +208,22 @@ TEST_CASE("a procedure loops, logs, emits and saves; another loads") {
     CHECK(runProcedure(procedureNamed(p.machine.program(), "resume"), {{0, std::string("w")}}, p.machine, memory, memory));
     CHECK(memory.asked[0].shape == std::vector<int64_t>{4});
     CHECK(p.state("counter") == Floats(4, 14));
-    memory.cancelAfter = 10;
+    // It is asked before each trip and before each call.
+    memory.cancelAfter = 20;
     CHECK_FALSE(runProcedure(procedureNamed(p.machine.program(), "forever"), {}, p.machine, memory, memory));
     CHECK(p.state("counter") == Floats(4, 24));
     CHECK(messageOf([&] { procedureNamed(p.machine.program(), "trian"); }).starts_with("error ENTRY001: there is no procedure `trian`"));
+  }
+}
+
+TEST_CASE("a loop without calls is cancelled too") {
+  const Json one = {{"kind", "const"}, {"value", 1}};
+  const Json empty = Json::array({{{"kind", "set"}, {"slot", 0}, {"value", one}}});
+  for (const Json& loop : {Json{{"kind", "while"}, {"condition", one}, {"body", empty}}, Json{{"kind", "repeat"}, {"count", {{"kind", "const"}, {"value", 1e15}}}, {"index", 1}, {"body", empty}}}) {
+    Opened p({.edit = [&](Json& h) { h["program"]["procedures"] = Json::array({{{"name", "spin"}, {"slots", 2}, {"args", Json::array()}, {"body", Json::array({loop})}}}); }});
+    Memory memory;
+    memory.cancelAfter = 1000;
+    CHECK_FALSE(runProcedure(procedureNamed(p.machine.program(), "spin"), {}, p.machine, memory, memory));
   }
 }
 
