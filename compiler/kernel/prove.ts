@@ -82,8 +82,9 @@ export class Knowledge {
   #withoutEmpty(count: Size): Map<string, Symbol> {
     const symbols = new Map(this.#symbols);
     const visit = (s: Size): void => {
-      if (typeof s === "number") return;
-      const { rest, constant } = splitConstant(s);
+      // What is taken off and is never negative only makes it smaller.
+      const taken = typeof s === "number" ? [] : s.terms.filter(t => t.atoms.length > 0 && t.coefficient < 0 && t.atoms.every(a => this.range(atomSize(a)).min >= 0));
+      const { rest, constant } = splitConstant(taken.reduce<Size>((sum, t) => subSize(sum, productOf(t.coefficient, t.atoms)), s));
       if (typeof rest === "number" || constant > (rest.terms.length === 1 ? Infinity : 0)) return;
       const [first, ...others] = rest.terms;
       for (const atom of first!.atoms) {
@@ -94,6 +95,7 @@ export class Knowledge {
         if (atom.kind === "dim" && symbol && this.range(atomSize(atom)).min < least) symbols.set(atom.name, { ...symbol, lower: [least, ...symbol.lower] });
         else if (atom.kind === "floordiv" && this.range(atom.b).min >= 1) visit(addSize(subSize(atom.a, atom.b), 1));
         else if (atom.kind === "min") [atom.a, atom.b].forEach(visit);
+        else if (atom.kind === "max") for (const [a, b] of [[atom.a, atom.b], [atom.b, atom.a]] as const) if (this.range(a).max < least) visit(addSize(b, 1 - least));
       }
     };
     visit(count);
@@ -124,11 +126,9 @@ export class Knowledge {
       const tighter = term.coefficient > 0 ? { ...symbol, lower: [Math.ceil(bound), ...symbol.lower] } : { ...symbol, upper: [Math.floor(bound), ...symbol.upper] };
       return new Knowledge(new Map(this.#symbols).set(name, tighter), this.#equal, this.#facts);
     }
-    // What is more than something that is never negative is at least 1.
-    const [more, ...others] = fact.terms.filter(t => t.coefficient > 0);
-    const isMore = more && others.length === 0 && fact.terms.every(t => t === more || t.atoms.length === 0 || t.atoms.every(a => this.range(atomSize(a)).min >= 0)) && fact.terms.some(t => t.atoms.length === 0);
-    if (isMore && more.atoms.length > 0) return new Knowledge(this.#withoutEmpty(productOf(more.coefficient, more.atoms)), this.#equal, [...this.#facts, fact]);
-    return new Knowledge(this.#symbols, this.#equal, [...this.#facts, fact], { ranges: this.#found.ranges, nonNegative: new Map() });
+    const symbols = this.#withoutEmpty(addSize(fact, 1));
+    const isSame = [...symbols].every(([known, symbol]) => this.#symbols.get(known) === symbol);
+    return new Knowledge(symbols, this.#equal, [...this.#facts, fact], isSame ? { ranges: this.#found.ranges, nonNegative: new Map() } : undefined);
   }
 
   /** The size with names replaced by what they equal. */
