@@ -126,9 +126,19 @@ export class Knowledge {
       const tighter = term.coefficient > 0 ? { ...symbol, lower: [Math.ceil(bound), ...symbol.lower] } : { ...symbol, upper: [Math.floor(bound), ...symbol.upper] };
       return new Knowledge(new Map(this.#symbols).set(name, tighter), this.#equal, this.#facts);
     }
+    const quotient = term && term.atoms.length === 1 && constant !== undefined && fact.terms.length <= 2 ? term.atoms[0] : undefined;
+    if (quotient?.kind === "floordiv" && typeof quotient.b === "number" && quotient.b > 0) {
+      // A bound of a quotient is one of what is divided.
+      const bound = -constant! / term!.coefficient;
+      return this.withFact(term!.coefficient > 0 ? subSize(quotient.a, Math.ceil(bound) * quotient.b) : subSize((Math.floor(bound) + 1) * quotient.b - 1, quotient.a)).#withFacts([fact]);
+    }
     const symbols = this.#withoutEmpty(addSize(fact, 1));
     const isSame = [...symbols].every(([known, symbol]) => this.#symbols.get(known) === symbol);
     return new Knowledge(symbols, this.#equal, [...this.#facts, fact], isSame ? { ranges: this.#found.ranges, nonNegative: new Map() } : undefined);
+  }
+
+  #withFacts(facts: readonly Size[]): Knowledge {
+    return new Knowledge(this.#symbols, this.#equal, [...this.#facts, ...facts]);
   }
 
   /** The size with names replaced by what they equal. */

@@ -24,6 +24,7 @@ const FOUND: { readonly [name: string]: Network } = {
   "the filter's gradient of groups whose channels are no multiple of a tile": network([5, 2, 2], [conv({ to: 48, kernel: [3, 3], groups: 2 })]),
   "the gradient of a weight over rows of which there may be none": network([{ dim: "S", times: 1, plus: 0 }, { dim: "B", times: 1, plus: 0 }, 13], [{ kind: "linear", axes: 1, to: [3, 2], bias: true }], { dims: [S, B] }),
   "the same, summed in steps of several rows": network([2, { dim: "B", times: 1, plus: 0 }, 1], [{ kind: "linear", axes: 1, to: [1], bias: false }], { dims: [B] }),
+  "an image of one row in tiles of several": network([1, 8, 1], [conv({})]),
   "attention over fewer positions than a dim has": network([{ dim: "S", times: 1, plus: 0 }, 2], [
     { kind: "cut", axis: 0, other: 2 }, { kind: "attention", heads: 1, width: 2, causal: true, reach: -1, bias: false, rope: false, keys: 0 },
   ], { dims: [S] }),
