@@ -128,18 +128,41 @@ export function mulSize(a: Size, b: Size): Size {
 const opaque = (kind: "floordiv" | "mod" | "min" | "max", a: Size, b: Size): SizeExpr =>
   atomSize({ kind, a, b, key: `${kind}(${sizeText(a)}, ${sizeText(b)})` });
 
+/** Results of a function of two sizes by their texts. The same few are asked for again and again while kernels are made. */
+class Remembered {
+  readonly #known = new Map<string, Size>();
+  readonly #make: (a: Size, b: Size) => Size;
+  constructor(make: (a: Size, b: Size) => Size) {
+    this.#make = make;
+  }
+  of(a: Size, b: Size): Size {
+    const key = `${sizeText(a)}, ${sizeText(b)}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const made = this.#make(a, b);
+    if (this.#known.size >= MOST_REMEMBERED) this.#known.clear();
+    this.#known.set(key, made);
+    return made;
+  }
+}
+const MOST_REMEMBERED = 50_000;
+
+const quotients = new Remembered((a, b) => {
+  const { quotient, rest } = divided(a, b);
+  return addSize(quotient, quotientOf(rest, b));
+});
+const remainders = new Remembered((a, b) => remainderOf(divided(a, b).rest, b));
+
 /** a / b rounded down. Whatever b divides stands outside the quotient; what is left of numbers has no common factor. */
 export function floorDivSize(a: Size, b: Size): Size {
   if (typeof a === "number" && typeof b === "number") return Math.floor(a / b);
   if (b === 1) return a;
-  if (sameSize(a, b)) return 1;
-  const { quotient, rest } = divided(a, b);
-  return addSize(quotient, quotientOf(rest, b));
+  return sameSize(a, b) ? 1 : quotients.of(a, b);
 }
 
 export function modSize(a: Size, b: Size): Size {
   if (typeof a === "number" && typeof b === "number") return a - Math.floor(a / b) * b;
-  return b === 1 || sameSize(a, b) ? 0 : remainderOf(divided(a, b).rest, b);
+  return b === 1 || sameSize(a, b) ? 0 : remainders.of(a, b);
 }
 
 /** a = quotient·b + rest, where rest has no term that b divides, and a constant of at least 0 and below b if b is a number. */
@@ -256,9 +279,11 @@ const dividedBy = (a: Size, factor: number): Size => fromTerms(termsOf(a).map(t 
 
 const loneAtom = (s: SizeExpr): Atom | undefined => (s.terms.length === 1 && s.terms[0]!.coefficient === 1 && s.terms[0]!.atoms.length === 1 ? s.terms[0]!.atoms[0] : undefined);
 
+const isDigit = ({ kind }: Atom): boolean => kind === "mod" || kind === "floordiv";
+
 /** Terms in order, none of them zero, with quotients and remainders of one division put together: n·⌊x/n⌋ + x mod n = x. */
 function joined(terms: readonly Term[]): Size {
-  if (terms.length > 1) {
+  if (terms.length > 1 && terms.reduce((count, t) => count + t.atoms.filter(isDigit).length, 0) > 1) {
     for (const t of terms) {
       for (const atom of t.atoms) {
         if (atom.kind !== "mod") continue;
