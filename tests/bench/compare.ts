@@ -1,5 +1,5 @@
-// `npm run bench -- noiser native --against ../other`: a suite beside the same suite of another checkout. Rows that are not a
-// matter of speed or size, the distance of a trained network from PyTorch's, are left to the suite itself.
+// `npm run bench -- noiser native --against ../other`: a suite beside the same suite of another checkout. Rows that are no
+// matter of speed or size are left to the suite itself: what conforms, and how far a trained network is from PyTorch's.
 import { readFileSync } from "node:fs";
 import { OtherCheckout } from "./harness/against.ts";
 import type { Contest } from "./harness/contest.ts";
@@ -10,11 +10,13 @@ const contestsOf: { readonly [suite: string]: () => Promise<readonly Contest[]> 
   native: async () => (await import("./suites/native.ts")).nativeContests,
 };
 
+const LEFT_OUT = ["quality", "conformance"];
+
 export const compareWith = (folder: string, suite: string) => async (report: (row: Row) => void, wanted: (row: string) => boolean): Promise<void> => {
   const other = new OtherCheckout(folder);
   const contests = await contestsOf[suite]?.() ?? [];
   await other.contests(suite, contests, report, wanted);
   const results = JSON.parse(readFileSync(new URL(`results/${suite}.json`, import.meta.url), "utf8")) as readonly Row[];
-  const others = results.filter(r => r.ours !== null && !r.row.startsWith("quality") && !contests.some(c => r.row.startsWith(`${c.name}, against`)));
+  const others = results.filter(r => r.ours !== null && !LEFT_OUT.some(name => r.row.startsWith(name)) && !contests.some(c => r.row.startsWith(`${c.name}, against`)));
   other.rows(suite, others, report, wanted);
 };

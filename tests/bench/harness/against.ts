@@ -11,8 +11,8 @@ import { device, isMissing, type Missing, type Row, timingOf } from "./rows.ts";
 /** A row may be this much of the other checkout's speed, or of its goodness where no time is measured. */
 const GOAL = 0.95;
 const CONTEST_ROUNDS = 9;
-/** Times of whole processes scatter more than those of one that is warm. */
-const ROUNDS = 5;
+/** Times of whole processes scatter more than those of one that is warm; a suite itself takes the best of several. */
+const ROUNDS = 3;
 
 const here = resolve(import.meta.dirname, "../../..");
 
