@@ -116,7 +116,9 @@ export class Knowledge {
   /** With the fact that a size is at least 0. One about a single symbol tightens its bounds. */
   withFact(atLeast0: Size): Knowledge {
     const fact = this.resolve(atLeast0);
-    if (typeof fact === "number") return fact >= 0 ? this : new Knowledge(this.#symbols, this.#equal, [...this.#facts, fact]);
+    if (typeof fact === "number") return fact >= 0 ? this : this.#withFacts([fact]);
+    // It is false at every value of its symbols.
+    if (this.range(fact).max < 0) return this.#withFacts([-1]);
     const [term, rest] = fact.terms;
     const name = term && term.atoms.length === 1 && term.atoms[0]?.kind === "dim" ? term.atoms[0].name : undefined;
     const symbol = name === undefined ? undefined : this.#symbols.get(name);

@@ -28,6 +28,9 @@ const FOUND: { readonly [name: string]: Network } = {
   "attention over fewer positions than a dim has": network([{ dim: "S", times: 1, plus: 0 }, 2], [
     { kind: "cut", axis: 0, other: 2 }, { kind: "attention", heads: 1, width: 2, causal: true, reach: -1, bias: false, rope: false, keys: 0 },
   ], { dims: [S] }),
+  "attention over positions of which there is always one": network([{ dim: "S", times: 1, plus: 0 }, 1], [
+    { kind: "attention", heads: 1, width: 1, causal: false, reach: -1, bias: false, rope: false, keys: 0 },
+  ], { dims: [{ ...S, min: 1, max: 1, values: [1, 1] }], optimizer: null }),
 };
 
 test.each(NETWORK_TARGETS.map(target => ({ name: target.name, target })))("networks that were found on $name", async ({ name, target }) => {

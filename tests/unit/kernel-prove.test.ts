@@ -113,3 +113,19 @@ describe("where there is something to count", () => {
     }
   });
 });
+
+describe("a condition that holds nowhere", () => {
+  const S = dimSize("S");
+  const inside = Knowledge.ofDims([{ name: "S", binding: "call", min: 0, max: 7, multipleOf: 1 }]).withVariable("i", 0, S);
+
+  it.each([
+    ["a symbol beyond its bounds", subSize(S, 8)],
+    ["a tile of eight where there are seven rows at most", subSize(S, addSize(mulSize(dimSize("i"), 8), 8))],
+  ])("%s: nothing runs there", (_, fact) => {
+    expect(inside.isNever).toBe(false);
+    expect(inside.withFact(fact).isNever).toBe(true);
+  });
+  it("one that holds for one value is none", () => {
+    expect(inside.withFact(subSize(S, 7)).isNever).toBe(false);
+  });
+});
