@@ -51,7 +51,7 @@ test("bodies of loops and first values use it too", async () => {
 });
 test("one number is a scalar of procedures", async () => {
   await program.run("tell", {}, { onRow: row => void rows.push(row) });
-  expect(rows).toEqual([{ kind: "log", values: [{ name: "rate", value: 1.5 }, { name: "whole", value: 3 }] }]);
+  expect(rows).toEqual([{ kind: "log", inLoop: false, values: [{ name: "rate", value: 1.5 }, { name: "whole", value: 3 }] }]);
 });
 test("its nodes stand where it is written", () => {
   const node = traced.entries.find(e => e.name === "scale")!.nodes.find(n => n.op === "const" && Array.isArray(n.attrs.value))!;
