@@ -88,9 +88,10 @@ export class Knowledge {
       if (typeof rest === "number" || constant > (rest.terms.length === 1 ? Infinity : 0)) return;
       const [first, ...others] = rest.terms;
       for (const atom of first!.atoms) {
-        // Of one symbol alone more may be known than that it is not 0.
-        const least = others.length === 0 && first!.atoms.length === 1 && first!.coefficient > 0 ? Math.ceil((1 - constant) / first!.coefficient) : constant <= 0 ? 1 : 0;
-        if (least < 1 || others.some(t => !t.atoms.some(a => a.key === atom.key)) || this.range(atomSize(atom)).min < 0) continue;
+        // Of one symbol alone more may be known than that it is not 0, and it may be anything elsewhere.
+        const isAlone = others.length === 0 && first!.atoms.length === 1 && first!.coefficient > 0;
+        const least = isAlone ? Math.ceil((1 - constant) / first!.coefficient) : constant <= 0 ? 1 : 0;
+        if (least < 1 || others.some(t => !t.atoms.some(a => a.key === atom.key)) || (!isAlone && this.range(atomSize(atom)).min < 0)) continue;
         const symbol = atom.kind === "dim" ? symbols.get(atom.name) : undefined;
         if (atom.kind === "dim" && symbol && this.range(atomSize(atom)).min < least) symbols.set(atom.name, { ...symbol, lower: [least, ...symbol.lower] });
         else if (atom.kind === "floordiv" && this.range(atom.b).min >= 1) visit(addSize(subSize(atom.a, atom.b), 1));

@@ -31,6 +31,9 @@ const FOUND: { readonly [name: string]: Network } = {
   "attention over positions of which there is always one": network([{ dim: "S", times: 1, plus: 0 }, 1], [
     { kind: "attention", heads: 1, width: 1, causal: false, reach: -1, bias: false, rope: false, keys: 0 },
   ], { dims: [{ ...S, min: 1, max: 1, values: [1, 1] }], optimizer: null }),
+  "the gradient of a weight over as many rows as columns, of which there may be none": network([{ dim: "B", times: 1, plus: 0 }, { dim: "B", times: 1, plus: 0 }, 1], [
+    { kind: "linear", axes: 1, to: [1], bias: false },
+  ], { dims: [{ ...B, max: 23 }], loss: "sum" }),
 };
 
 test.each(NETWORK_TARGETS.map(target => ({ name: target.name, target })))("networks that were found on $name", async ({ name, target }) => {

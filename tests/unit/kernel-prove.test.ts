@@ -112,6 +112,15 @@ describe("where there is something to count", () => {
       expect(inside.isNonNegative(subSize(subSize(extent, 1), x))).toBe(true);
     }
   });
+  it("so it is in a part of the count that ends where another begins", () => {
+    const [S, part] = [dimSize("S"), dimSize("part")];
+    const [all, share] = [mulSize(S, S), mulSize(floorDivSize(addSize(mulSize(S, S), 63), 64), 32)];
+    const from = minSize(mulSize(share, part), all);
+    const inside = Knowledge.ofDims([{ name: "S", binding: "call", min: 0, max: 23, multipleOf: 1 }])
+      .withVariable("part", 0, 2).withVariable("thread", 0, 8).withVariable("row", dimSize("thread"), minSize(share, subSize(all, from)), 8);
+    expect(inside.isNonNegative(subSize(S, 1))).toBe(true);
+    expect(inside.isNonNegative(floorDivSize(addSize(dimSize("row"), from), S))).toBe(true);
+  });
 });
 
 describe("a condition that holds nowhere", () => {
