@@ -6,6 +6,7 @@
 import {
   addSize, type Atom, atomSize, type DimDecl, dimSize, dimsOf, floorDivSize, modSize, mulSize, productOf, type Range, type Size, sizeRange, sizeText, splitConstant, subSize, substituteSize,
 } from "../base/sizes.ts";
+import { alternatives, limitsOf, linear, type Quotient, quotientsOf } from "./terms.ts";
 
 interface Symbol {
   /** Depth of definition: inner symbols may be bounded by outer ones. */
@@ -41,6 +42,8 @@ export class Knowledge {
   readonly #equal: ReadonlyMap<string, Size>;
   /** Each is at least 0. */
   readonly #facts: readonly Size[];
+  /** What the facts about one atom alone, which is no symbol, say of it: by its key. */
+  readonly #limits: ReadonlyMap<string, Range>;
   /** One of the facts is false, so that nothing is ever here. */
   readonly isNever: boolean;
   /** What was found out of these symbols and facts before. */
@@ -50,6 +53,7 @@ export class Knowledge {
     this.#symbols = symbols;
     this.#equal = equal;
     this.#facts = facts;
+    this.#limits = limitsOf(facts);
     this.isNever = facts.some(f => typeof f === "number" && f < 0);
     this.#found = found;
   }
@@ -293,9 +297,11 @@ export class Knowledge {
     const sign = split && this.#sign(split.coefficient, fuel);
     if (sign === undefined) return;
     const { coefficient, rest } = split!;
-    for (const all of this.#bounds(inner!, sign > 0 === (side === "upper") ? "upper" : "lower", fuel)) {
-      yield all.map(({ value, divisor }) => ({ value: floorDivSize(addSize(mulSize(value, coefficient), mulSize(rest, divisor)), mulSize(b, divisor)), divisor: 1 }));
-    }
+    const isUpper = sign > 0 === (side === "upper");
+    const put = ({ value, divisor }: Bound): Bound => ({ value: floorDivSize(addSize(mulSize(value, coefficient), mulSize(rest, divisor)), mulSize(b, divisor)), divisor: 1 });
+    const limit = this.#limits.get(inner!.key)?.[isUpper ? "max" : "min"] ?? Infinity;
+    if (Number.isFinite(limit)) yield [put({ value: limit, divisor: 1 })];
+    for (const all of this.#bounds(inner!, isUpper ? "upper" : "lower", fuel)) yield all.map(put);
   }
 
   #isPositive(s: Size, fuel: Attempt): boolean {
@@ -363,26 +369,6 @@ export class Knowledge {
   }
 }
 
-interface Quotient {
-  readonly a: Size;
-  readonly b: Size;
-}
-/** What the atom is the quotient of: a digit ⌊x/m⌋ mod n is that of x mod m·n by m, and where x is ⌊y/l⌋, that of y mod l·m·n by l·m too. */
-function quotientsOf(atom: Atom): Quotient[] {
-  if (atom.kind === "floordiv") return [atom];
-  const found: Quotient[] = [];
-  let divisor: Size = 1;
-  for (let inner = atom.kind === "mod" ? loneQuotient(atom.a) : undefined; atom.kind === "mod" && inner; inner = loneQuotient(inner.a)) {
-    divisor = mulSize(divisor, inner.b);
-    found.push({ a: modSize(inner.a, mulSize(divisor, atom.b)), b: divisor });
-  }
-  return found;
-}
-function loneQuotient(s: Size): Quotient | undefined {
-  const [atom] = typeof s === "number" ? [] : s.terms[0]!.atoms;
-  return atom?.kind === "floordiv" && typeof s !== "number" && atom.key === s.key ? atom : undefined;
-}
-
 /** value / divisor, not rounded. */
 interface Bound {
   readonly value: Size;
@@ -395,33 +381,3 @@ const without = (map: ReadonlyMap<string, Size>, name: string): ReadonlyMap<stri
   copy.delete(name);
   return copy;
 };
-
-/** coefficient·atom + rest; undefined where the atom is no factor of any term. Of a power of the atom, the coefficient has the others. */
-function linear(s: Size, atom: Atom): { coefficient: Size; rest: Size } | undefined {
-  if (typeof s === "number") return undefined;
-  let coefficient: Size = 0;
-  let rest: Size = 0;
-  let found = false;
-  for (const t of s.terms) {
-    const at = t.atoms.findIndex(a => a.key === atom.key);
-    if (at >= 0) {
-      found = true;
-      coefficient = addSize(coefficient, productOf(t.coefficient, t.atoms.toSpliced(at, 1)));
-    } else rest = addSize(rest, productOf(t.coefficient, t.atoms));
-  }
-  return found ? { coefficient, rest } : undefined;
-}
-
-/** Every way to read an upper bound that contains a minimum: `min(a, b) - c` is at most a - c and at most b - c. */
-function alternatives(s: Size): Size[] {
-  if (typeof s === "number") return [s];
-  for (const t of s.terms) {
-    const [atom] = t.atoms;
-    if (t.atoms.length === 1 && t.coefficient > 0 && atom?.kind === "min") {
-      const rest = subSize(s, productOf(t.coefficient, t.atoms));
-      return [atom.a, atom.b].flatMap(x => alternatives(addSize(mulSize(x, t.coefficient), rest)));
-    }
-  }
-  return [s];
-}
-

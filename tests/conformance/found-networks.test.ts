@@ -34,6 +34,7 @@ const FOUND: { readonly [name: string]: Network } = {
   "the gradient of a weight over as many rows as columns, of which there may be none": network([{ dim: "B", times: 1, plus: 0 }, { dim: "B", times: 1, plus: 0 }, 1], [
     { kind: "linear", axes: 1, to: [1], bias: false },
   ], { dims: [{ ...B, max: 23 }], loss: "sum" }),
+  "the input's gradient of groups whose channels are no multiple of a tile": network([1, 1, 18], [conv({ to: 6, groups: 2 })], { loss: "sum" }),
 };
 
 test.each(NETWORK_TARGETS.map(target => ({ name: target.name, target })))("networks that were found on $name", async ({ name, target }) => {

@@ -138,3 +138,22 @@ describe("a condition that holds nowhere", () => {
     expect(inside.withFact(subSize(S, 7)).isNever).toBe(false);
   });
 });
+
+describe("a condition about a remainder", () => {
+  const part = modSize(dimSize("e"), 16);
+  const anywhere = Knowledge.ofDims([]).withVariable("e", 0, 256);
+  const first = anywhere.withFact(subSize(8, part));
+  const last = anywhere.withFact(subSize(part, 9));
+
+  it("bounds quotients of it", () => {
+    for (const [inside, quotient] of [[first, 0], [last, 1]] as const) {
+      expect(inside.isNonNegative(subSize(floorDivSize(part, 9), quotient))).toBe(true);
+      expect(inside.isNonNegative(subSize(quotient, floorDivSize(part, 9)))).toBe(true);
+    }
+  });
+  it("says nothing elsewhere", () => {
+    expect(anywhere.isNonNegative(subSize(0, floorDivSize(part, 9)))).toBe(false);
+    expect(first.isNonNegative(subSize(0, floorDivSize(part, 8)))).toBe(false);
+    expect(last.isNonNegative(subSize(floorDivSize(part, 10), 1))).toBe(false);
+  });
+});
