@@ -1,7 +1,8 @@
 // Sizes where their dims are at the ends of their bounds: what shows that a size may be less than nothing.
 import { type DimDecl, type DimValues, dimsOf, evaluateSize, type Size, sizeRange } from "./sizes.ts";
 
-const endOf = ({ min, max, multipleOf }: DimDecl, last: boolean): number => (last ? Math.floor(max / multipleOf) : Math.ceil(min / multipleOf)) * multipleOf;
+/** The last, or the first, of the values that a dim may have. */
+export const endOf = ({ min, max, multipleOf }: DimDecl, last: boolean): number => (last ? Math.floor(max / multipleOf) : Math.ceil(min / multipleOf)) * multipleOf;
 /** Corners of the dims' bounds that are tried, at most: those of the first dims. */
 const MOST_CORNERS = 2 ** 12;
 

@@ -7,6 +7,7 @@ import {
   addSize, type Atom, atomSize, type DimDecl, dimSize, dimsOf, floorDivSize, modSize, mulSize, productOf, type Range, type Size, sizeRange, sizeText, splitConstant, subSize, substituteSize,
 } from "../base/sizes.ts";
 import { alternatives, limitsOf, linear, type Quotient, quotientsOf } from "./terms.ts";
+import { endOf } from "../base/corners.ts";
 
 interface Symbol {
   /** Depth of definition: inner symbols may be bounded by outer ones. */
@@ -59,7 +60,15 @@ export class Knowledge {
   }
 
   static ofDims(dims: readonly DimDecl[]): Knowledge {
-    return new Knowledge(new Map(dims.map((d, order) => [d.name, { order, lower: [d.min], upper: [d.max], multipleOf: d.multipleOf }])), new Map(), []);
+    const symbols = new Map<string, Symbol>();
+    const equal = new Map<string, Size>();
+    for (const [order, d] of dims.entries()) {
+      const [least, most] = [endOf(d, false), endOf(d, true)];
+      // Of one value it is that value, as a variable is.
+      if (least === most) equal.set(d.name, least);
+      else symbols.set(d.name, { order, lower: [least], upper: [most], multipleOf: d.multipleOf });
+    }
+    return new Knowledge(symbols, equal, []);
   }
 
   has(name: string): boolean {
@@ -72,8 +81,10 @@ export class Knowledge {
     const count = subSize(this.resolve(to), start);
     const last = this.#multiple(count) % step === 0 ? step : 1;
     const symbols = this.#withoutEmpty(count);
+    // Of no value it is nowhere.
+    if (this.range(count).max < 1) return new Knowledge(symbols, new Map(this.#equal).set(name, start), [...this.#facts, -1]);
     // Of one value it is that value, so that sums with it are what is left of them.
-    if (typeof count === "number" && count > 0 && count <= last) {
+    if (typeof count === "number" && count <= last) {
       symbols.delete(name);
       return new Knowledge(symbols, new Map(this.#equal).set(name, start), this.#facts);
     }

@@ -13,6 +13,8 @@ const conv = (options: { readonly [name: string]: number | readonly number[] }):
 
 const S = { name: "S", bind: "call", min: 3, max: 9, values: [4, 3] } as const;
 const B = { name: "B", bind: "call", min: 0, max: 7, values: [0, 3] } as const;
+const ONE = { name: "S", bind: "call", min: 1, max: 1, values: [1, 1] } as const;
+const NONE = { name: "S", bind: "call", min: 0, max: 0, values: [0, 0] } as const;
 
 const FOUND: { readonly [name: string]: Network } = {
   "the variance of one element, which is a scalar on the way": network([1], [{ kind: "reduce", axis: 1, how: "variance", result: "keep" }]),
@@ -35,6 +37,10 @@ const FOUND: { readonly [name: string]: Network } = {
     { kind: "linear", axes: 1, to: [1], bias: false },
   ], { dims: [{ ...B, max: 23 }], loss: "sum" }),
   "the input's gradient of groups whose channels are no multiple of a tile": network([1, 1, 18], [conv({ to: 6, groups: 2 })], { loss: "sum" }),
+  "products of a row with itself, where a dim has one value": network([{ dim: "S", times: 1, plus: 0 }, 1], [{ kind: "gram", isSquared: false }], { dims: [ONE] }),
+  "weights over rows of a dim that is always 0": network([3, { dim: "S", times: 1, plus: 0 }, 4], [{ kind: "linear", axes: 1, to: [3, 2], bias: true }], { dims: [NONE] }),
+  "a sort of a dim that is always 0": network([{ dim: "S", times: 1, plus: 0 }, 3], [{ kind: "sort", axis: 2, k: 1 }], { dims: [NONE] }),
+  "a sort of an axis that is always empty": network([0, 1], [{ kind: "sort", axis: 2, k: 1 }]),
 };
 
 test.each(NETWORK_TARGETS.map(target => ({ name: target.name, target })))("networks that were found on $name", async ({ name, target }) => {

@@ -157,3 +157,17 @@ describe("a condition about a remainder", () => {
     expect(last.isNonNegative(subSize(floorDivSize(part, 10), 1))).toBe(false);
   });
 });
+
+describe("what has one value", () => {
+  const S: DimDecl = { name: "S", binding: "call", min: 3, max: 9, multipleOf: 5 };
+  it("is a number where a dim's bounds hold one multiple", () => {
+    expect(Knowledge.ofDims([S]).resolve(mulSize(dimSize("S"), 2))).toBe(10);
+    expect(Knowledge.ofDims([{ ...S, multipleOf: 3 }]).resolve(dimSize("S"))).toEqual(dimSize("S"));
+  });
+  it("counts nothing where that is 0, so that all is true of what is counted", () => {
+    const [none, some] = [0, 1].map(max => Knowledge.ofDims([{ ...S, min: 0, max, multipleOf: 1 }]).withVariable("i", 0, mulSize(dimSize("S"), 3))) as [Knowledge, Knowledge];
+    expect([none.isNever, some.isNever]).toEqual([true, false]);
+    expect(none.isNonNegative(subSize(dimSize("i"), 100))).toBe(true);
+    expect(some.isNonNegative(subSize(dimSize("i"), 100))).toBe(false);
+  });
+});
