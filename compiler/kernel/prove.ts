@@ -62,11 +62,11 @@ export class Knowledge {
   static ofDims(dims: readonly DimDecl[]): Knowledge {
     const symbols = new Map<string, Symbol>();
     const equal = new Map<string, Size>();
-    for (const [order, d] of dims.entries()) {
+    for (const d of dims) {
       const [least, most] = [endOf(d, false), endOf(d, true)];
       // Of one value it is that value, as a variable is.
       if (least === most) equal.set(d.name, least);
-      else symbols.set(d.name, { order, lower: [least], upper: [most], multipleOf: d.multipleOf });
+      else symbols.set(d.name, { order: symbols.size, lower: [least], upper: [most], multipleOf: d.multipleOf });
     }
     return new Knowledge(symbols, equal, []);
   }
@@ -88,7 +88,7 @@ export class Knowledge {
       symbols.delete(name);
       return new Knowledge(symbols, new Map(this.#equal).set(name, start), this.#facts);
     }
-    const symbol = { order: symbols.size, lower: [0], upper: alternatives(subSize(count, last)), multipleOf: step };
+    const symbol = { order: orderAfter(symbols), lower: [0], upper: alternatives(subSize(count, last)), multipleOf: step };
     if (start === 0) return new Knowledge(symbols.set(name, symbol), without(this.#equal, name), this.#facts);
     const offset = `${name}'`;
     return new Knowledge(symbols.set(offset, symbol), new Map(this.#equal).set(name, addSize(start, dimSize(offset))), this.#facts);
@@ -125,7 +125,7 @@ export class Knowledge {
 
   /** With a name whose value lies between any of the lower and any of the upper bounds. */
   withBounds(name: string, lower: readonly Size[], upper: readonly Size[]): Knowledge {
-    const symbol = { order: this.#symbols.size, lower: lower.map(b => this.resolve(b)), upper: upper.flatMap(b => alternatives(this.resolve(b))), multipleOf: 1 };
+    const symbol = { order: orderAfter(this.#symbols), lower: lower.map(b => this.resolve(b)), upper: upper.flatMap(b => alternatives(this.resolve(b))), multipleOf: 1 };
     return new Knowledge(new Map(this.#symbols).set(name, symbol), without(this.#equal, name), this.#facts);
   }
 
@@ -385,6 +385,9 @@ interface Bound {
   readonly value: Size;
   readonly divisor: Size;
 }
+
+/** Inside of all others, also where one of them has gone. */
+const orderAfter = (symbols: ReadonlyMap<string, Symbol>): number => [...symbols.values()].reduce((most, { order }) => Math.max(most, order), -1) + 1;
 
 const without = (map: ReadonlyMap<string, Size>, name: string): ReadonlyMap<string, Size> => {
   if (!map.has(name)) return map;

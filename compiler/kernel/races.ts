@@ -70,7 +70,7 @@ class Separation {
     this.#kernel = kernel;
     this.#everywhere = kernel.grid.reduce((knows, { name, extent }) => knows.withVariable(name, 0, extent), Knowledge.ofDims(kernel.dims));
     this.#accesses = joinedAxes(accesses.map(({ index, shape, lanes, rows, knows }) => ({
-      index: index.map(x => knows.resolve(x)), shape, knows, extra: index.map((_, axis) => (axis === index.length - 1 ? lanes - 1 : axis === index.length - 2 ? rows - 1 : 0)),
+      index: index.map(x => knows.resolve(x)), shape: shape.map(x => knows.resolve(x)), knows, extra: index.map((_, axis) => (axis === index.length - 1 ? lanes - 1 : axis === index.length - 2 ? rows - 1 : 0)),
     })));
     this.#constants = gridConstants(kernel);
     for (const { name, extent } of kernel.grid) {

@@ -39,6 +39,10 @@ const FOUND: { readonly [name: string]: Network } = {
   "the input's gradient of groups whose channels are no multiple of a tile": network([1, 1, 18], [conv({ to: 6, groups: 2 })], { loss: "sum" }),
   "products of a row with itself, where a dim has one value": network([{ dim: "S", times: 1, plus: 0 }, 1], [{ kind: "gram", isSquared: false }], { dims: [ONE] }),
   "weights over rows of a dim that is always 0": network([3, { dim: "S", times: 1, plus: 0 }, 4], [{ kind: "linear", axes: 1, to: [3, 2], bias: true }], { dims: [NONE] }),
+  "images of a dim of one value, whose channels are parted and joined again": network([2, { dim: "S", times: 4, plus: 2 }, 1], [
+    { kind: "shared", times: 1, body: [[conv({ to: 5 })]] },
+  ], { dims: [ONE], optimizer: null }),
+  "sums over a dim of one value and one of more": network([{ dim: "S", times: 1, plus: 0 }, { dim: "B", times: 1, plus: 0 }], [], { dims: [ONE, { ...B, min: 1, values: [1, 3] }], loss: "sum" }),
   "a sort of a dim that is always 0": network([{ dim: "S", times: 1, plus: 0 }, 3], [{ kind: "sort", axis: 2, k: 1 }], { dims: [NONE] }),
   "a sort of an axis that is always empty": network([0, 1], [{ kind: "sort", axis: 2, k: 1 }]),
 };

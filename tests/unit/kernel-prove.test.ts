@@ -170,4 +170,13 @@ describe("what has one value", () => {
     expect(none.isNonNegative(subSize(dimSize("i"), 100))).toBe(true);
     expect(some.isNonNegative(subSize(dimSize("i"), 100))).toBe(false);
   });
+  it("leaves others in the order in which they were made", () => {
+    const B = dimSize("B");
+    const dims: DimDecl[] = [{ name: "S", binding: "call", min: 1, max: 1, multipleOf: 1 }, { name: "B", binding: "call", min: 1, max: 9, multipleOf: 1 }];
+    const first = mulSize(floorDivSize(B, 4), 4);
+    const inside = Knowledge.ofDims(dims).withVariable("row", 0, dimSize("S")).withVariable("i", first, B);
+    expect(inside.isNonNegative(subSize(subSize(B, 1), dimSize("i")))).toBe(true);
+    const again = Knowledge.ofDims(dims).withVariable("row", 0, 7).withVariable("row", 0, 1).withVariable("i", first, B);
+    expect(again.isNonNegative(subSize(subSize(B, 1), dimSize("i")))).toBe(true);
+  });
 });
