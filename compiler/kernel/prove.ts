@@ -4,7 +4,7 @@
 // and maximum are bounded by their definitions, and a quotient that can stand alone on one side is multiplied away.
 // Sound, not complete: `false` means that no proof was found.
 import {
-  addSize, type Atom, atomSize, type DimDecl, dimSize, dimsOf, floorDivSize, modSize, mulSize, productOf, type Range, type Size, sizeRange, sizeText, splitConstant, subSize, substituteSize,
+  addSize, type Atom, atomSize, type DimDecl, dimSize, dimsOf, floorDivSize, modSize, mulSize, productOf, type Range, type Size, type SizeExpr, sizeRange, sizeText, splitConstant, subSize, substituteSize,
 } from "../base/sizes.ts";
 import { alternatives, limitsOf, linear, type Quotient, quotientsOf } from "./terms.ts";
 import { endOf } from "../base/corners.ts";
@@ -152,7 +152,16 @@ export class Knowledge {
     }
     const symbols = this.#withoutEmpty(addSize(fact, 1));
     const isSame = [...symbols].every(([known, symbol]) => this.#symbols.get(known) === symbol);
-    return new Knowledge(symbols, this.#equal, [...this.#facts, fact], isSame ? { ranges: this.#found.ranges, nonNegative: new Map() } : undefined);
+    const known = new Knowledge(symbols, this.#equal, [...this.#facts, fact], isSame ? { ranges: this.#found.ranges, nonNegative: new Map() } : undefined);
+    return this.#ofDigits(fact).reduce<Knowledge>((knows, f) => knows.withFact(f), known);
+  }
+  /** What a fact about a digit says of the digits below it: they have no more than what the digit leaves them. */
+  #ofDigits(fact: SizeExpr): Size[] {
+    return fact.terms.flatMap(({ coefficient, atoms: [atom, ...factors] }) => {
+      if (atom?.kind !== "mod" || factors.length > 0) return [];
+      const rest: Size = subSize(fact, productOf(coefficient, [atom]));
+      return this.#withoutQuotient(atom, Math.abs(coefficient), coefficient > 0 ? 1 : -1, rest, attempt());
+    });
   }
 
   #withFacts(facts: readonly Size[]): Knowledge {

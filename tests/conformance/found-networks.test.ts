@@ -43,6 +43,7 @@ const FOUND: { readonly [name: string]: Network } = {
     { kind: "shared", times: 1, body: [[conv({ to: 5 })]] },
   ], { dims: [ONE], optimizer: null }),
   "sums over a dim of one value and one of more": network([{ dim: "S", times: 1, plus: 0 }, { dim: "B", times: 1, plus: 0 }], [], { dims: [ONE, { ...B, min: 1, values: [1, 3] }], loss: "sum" }),
+  "an image of one pixel of two channels": network([1, 1, 2], [conv({ padding: 0 })]),
   "a sort of a dim that is always 0": network([{ dim: "S", times: 1, plus: 0 }, 3], [{ kind: "sort", axis: 2, k: 1 }], { dims: [NONE] }),
   "a sort of an axis that is always empty": network([0, 1], [{ kind: "sort", axis: 2, k: 1 }]),
 };

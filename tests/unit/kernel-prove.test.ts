@@ -180,3 +180,20 @@ describe("what has one value", () => {
     expect(again.isNonNegative(subSize(subSize(B, 1), dimSize("i")))).toBe(true);
   });
 });
+
+describe("a condition about a digit", () => {
+  const [e, column] = [dimSize("e"), dimSize("column")];
+  const digit = modSize(floorDivSize(e, 2), 8);
+  const anywhere = Knowledge.ofDims([]).withVariable("column", 0, 9).withVariable("e", 0, 128);
+  it("bounds it together with the digits below it", () => {
+    const pixel = addSize(mulSize(digit, 2), modSize(e, 2));
+    expect(anywhere.withFact(subSize(0, digit)).isNonNegative(subSize(1, pixel))).toBe(true);
+    expect(anywhere.withFact(subSize(digit, 3)).isNonNegative(subSize(pixel, 6))).toBe(true);
+    expect(anywhere.withFact(subSize(subSize(9, digit), mulSize(column, 8))).isNonNegative(subSize(subSize(19, pixel), mulSize(column, 16)))).toBe(true);
+  });
+  it("says no more than that", () => {
+    const pixel = addSize(mulSize(digit, 2), modSize(e, 2));
+    expect(anywhere.withFact(subSize(0, digit)).isNonNegative(subSize(0, pixel))).toBe(false);
+    expect(anywhere.withFact(subSize(digit, 3)).isNonNegative(subSize(pixel, 7))).toBe(false);
+  });
+});
