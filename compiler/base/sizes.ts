@@ -279,11 +279,16 @@ const dividedBy = (a: Size, factor: number): Size => fromTerms(termsOf(a).map(t 
 
 const loneAtom = (s: SizeExpr): Atom | undefined => (s.terms.length === 1 && s.terms[0]!.coefficient === 1 && s.terms[0]!.atoms.length === 1 ? s.terms[0]!.atoms[0] : undefined);
 
-const isDigit = ({ kind }: Atom): boolean => kind === "mod" || kind === "floordiv";
+/** Whether there are two quotients or remainders, which might go together. */
+function hasTwoDigits(terms: readonly Term[]): boolean {
+  let count = 0;
+  for (const { atoms } of terms) for (const { kind } of atoms) if (kind === "mod" || kind === "floordiv") count++;
+  return count > 1;
+}
 
 /** Terms in order, none of them zero, with quotients and remainders of one division put together: n·⌊x/n⌋ + x mod n = x. */
 function joined(terms: readonly Term[]): Size {
-  if (terms.length > 1 && terms.reduce((count, t) => count + t.atoms.filter(isDigit).length, 0) > 1) {
+  if (terms.length > 1 && hasTwoDigits(terms)) {
     for (const t of terms) {
       for (const atom of t.atoms) {
         if (atom.kind !== "mod") continue;

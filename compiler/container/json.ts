@@ -53,7 +53,10 @@ export function toJson(value: unknown, spans?: SpanTable): unknown {
   if ("terms" in value && "key" in value) return sizeToJson(value as Exclude<Size, number>);
   if (spans && isSpan(value)) return spans.number(value);
   const record: Record<string, unknown> = {};
-  for (const [k, v] of Object.entries(value)) if (v !== undefined) record[k] = toJson(v, spans);
+  for (const k of Object.keys(value)) {
+    const v: unknown = value[k as keyof typeof value];
+    if (v !== undefined) record[k] = toJson(v, spans);
+  }
   return record;
 }
 
