@@ -23,16 +23,17 @@ interface Found {
   readonly nonNegative: Map<string, boolean>;
 }
 
-/** A proof under way: how many steps it may still take, what could not be shown on the way, and which bounds of a quotient it tries first. */
+/** A proof under way: how many steps it may still take, what could not be shown on the way, and what it tries first: bounds of a quotient, of what is divided, or facts. */
 interface Attempt {
   steps: number;
   /** How often there were none left: what fails by that is not known to be false. */
   gaveUp: number;
   readonly failed: Set<string>;
-  readonly first: "multiplied" | "inside";
+  readonly first: (typeof WAYS)[number];
 }
 
 const MAX_STEPS = 400;
+const WAYS = ["multiplied", "inside", "facts"] as const;
 const attempt = (first: Attempt["first"] = "multiplied"): Attempt => ({ steps: MAX_STEPS, gaveUp: 0, failed: new Set(), first });
 const gcd = (a: number, b: number): number => (b === 0 ? Math.abs(a) : gcd(b, a % b));
 
@@ -203,7 +204,7 @@ export class Knowledge {
     if (typeof resolved === "number") return resolved >= 0;
     const known = this.#found.nonNegative.get(resolved.key);
     if (known !== undefined) return known;
-    const proved = this.#prove(resolved, attempt("multiplied"), []) || this.#prove(resolved, attempt("inside"), []);
+    const proved = WAYS.some(first => (first !== "facts" || this.#facts.length > 0) && this.#prove(resolved, attempt(first), []));
     this.#found.nonNegative.set(resolved.key, proved);
     return proved;
   }
@@ -298,7 +299,7 @@ export class Knowledge {
       }
       case "floordiv": {
         if (!this.#isPositive(atom.b, fuel)) return;
-        if (fuel.first === "multiplied") yield this.#unrounded(atom, side);
+        if (fuel.first !== "inside") yield this.#unrounded(atom, side);
         yield* this.#boundsInside(atom, side, fuel);
         if (fuel.first === "inside") yield this.#unrounded(atom, side);
         if (side === "lower" && this.#prove(atom.a, fuel, [])) yield one(0);
@@ -368,17 +369,18 @@ export class Knowledge {
     const proves = ({ value, divisor }: Bound, also: readonly Size[]): boolean => this.#prove(subSize(addSize(mulSize(coefficient, value), mulSize(addSize(rest, 1), divisor)), 1), fuel, also);
     const side = sign > 0 ? "lower" : "upper";
     const isEither = atom!.kind === "dim" ? this.#symbols.get(atom!.name)![side].length > 1 : atom!.kind === "min" || atom!.kind === "max";
+    const byFacts = (): boolean => this.#facts.some(fact => {
+      if (used.includes(fact)) return false;
+      const from = linear(fact, atom!);
+      if (!from || typeof from.coefficient !== "number" || from.coefficient * sign <= 0) return false;
+      return proves({ value: mulSize(from.rest, -sign), divisor: Math.abs(from.coefficient) }, [...used, fact]);
+    });
+    if (fuel.first === "facts" && byFacts()) return true;
     for (const all of this.#bounds(atom!, side, fuel)) {
       const proof = (): boolean => all.every(b => proves(b, used));
       if (isEither && all.length === 1 ? this.#withHalf(fuel, proof) : proof()) return true;
     }
-    for (const fact of this.#facts) {
-      if (used.includes(fact)) continue;
-      const from = linear(fact, atom!);
-      if (!from || typeof from.coefficient !== "number" || from.coefficient * sign <= 0) continue;
-      if (proves({ value: mulSize(from.rest, -sign), divisor: Math.abs(from.coefficient) }, [...used, fact])) return true;
-    }
-    return false;
+    return fuel.first !== "facts" && byFacts();
   }
   /** What is at least 0 exactly if rest ± factor·⌊a/b⌋ is, where the factor divides the rest or leaves a number: ⌊a/b⌋ ≤ n exactly if a < (n + 1)·b, and likewise from below. */
   #withoutQuotient(atom: Atom, factor: Size, sign: 1 | -1, rest: Size, fuel: Attempt): Size[] {

@@ -46,6 +46,9 @@ const FOUND: { readonly [name: string]: Network } = {
   "an image of one pixel of two channels": network([1, 1, 2], [conv({ padding: 0 })]),
   "a sort of a dim that is always 0": network([{ dim: "S", times: 1, plus: 0 }, 3], [{ kind: "sort", axis: 2, k: 1 }], { dims: [NONE] }),
   "a sort of an axis that is always empty": network([0, 1], [{ kind: "sort", axis: 2, k: 1 }]),
+  "the filter's gradient of a wide window over as many rows as columns": network([{ dim: "S", times: 1, plus: 0 }, { dim: "S", times: 1, plus: 0 }], [
+    { kind: "linear", axes: 1, to: [2, 8], bias: true }, { ...conv({ to: 6, kernel: [1, 4], dilation: [1, 2] }), bias: true },
+  ], { dims: [{ ...S, min: 1, max: 257, values: [1, 1] }], input: { of: "ids", shape: [{ dim: "S", times: 1, plus: 0 }, { dim: "S", times: 1, plus: 0 }] }, loss: "sum" }),
 };
 
 test.each(NETWORK_TARGETS.map(target => ({ name: target.name, target })))("networks that were found on $name", async ({ name, target }) => {

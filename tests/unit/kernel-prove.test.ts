@@ -197,3 +197,22 @@ describe("a condition about a digit", () => {
     expect(anywhere.withFact(subSize(digit, 3)).isNonNegative(subSize(pixel, 7))).toBe(false);
   });
 });
+
+describe("a condition in many symbols", () => {
+  it("bounds the place of a row that is found in steps of a part", () => {
+    const [S, t, part, block, round] = ["S", "t", "part", "block", "round"].map(dimSize) as [Size, Size, Size, Size, Size];
+    const [rows, count] = [mulSize(mulSize(S, S), 2), mulSize(floorDivSize(addSize(mulSize(S, S), 511), 512), 32)];
+    const from = minSize(rows, mulSize(count, part));
+    const blocks = floorDivSize(addSize(minSize(subSize(rows, from), count), 15), 16);
+    const first = addSize(floorDivSize(t, 16), from);
+    const last = subSize(blocks, addSize(addSize(mulSize(block, 32), round), 1));
+    const inside = Knowledge.ofDims([{ name: "S", binding: "call", min: 1, max: 257, multipleOf: 1 }]).withVariable("part", 0, 32).withVariable("t", 0, 64)
+      .withVariable("block", 0, floorDivSize(addSize(blocks, 31), 32)).withVariable("round", 0, minSize(32, subSize(blocks, mulSize(block, 32)))).withFact(subSize(last, 1)).withVariable("i", 0, 4);
+    const ahead = addSize(addSize(mulSize(block, 256), mulSize(round, 8)), addSize(mulSize(dimSize("i"), 2), 8));
+    const here = inside.withFact(subSize(subSize(rows, 1), addSize(first, mulSize(ahead, 2))));
+    const row = floorDivSize(addSize(ahead, floorDivSize(first, 2)), S);
+    expect(here.isNonNegative(row)).toBe(true);
+    expect(here.isNonNegative(subSize(subSize(S, 1), row))).toBe(true);
+    expect(inside.isNonNegative(subSize(subSize(S, 1), row))).toBe(false);
+  });
+});
