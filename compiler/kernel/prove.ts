@@ -4,7 +4,7 @@
 // and maximum are bounded by their definitions, and a quotient that can stand alone on one side is multiplied away.
 // Sound, not complete: `false` means that no proof was found.
 import {
-  addSize, type Atom, atomSize, type DimDecl, dimSize, dimsOf, floorDivSize, modSize, mulSize, productOf, type Range, type Size, type SizeExpr, sizeRange, sizeText, splitConstant, subSize, substituteSize,
+  addSize, type Atom, atomSize, type DimDecl, dimSize, dimsOf, floorDivSize, modSize, mulSize, productOf, type Range, type Size, sizeRange, sizeText, splitConstant, subSize, substituteSize,
 } from "../base/sizes.ts";
 import { alternatives, limitsOf, linear, type Quotient, quotientsOf } from "./terms.ts";
 import { endOf } from "../base/corners.ts";
@@ -50,6 +50,8 @@ export class Knowledge {
   readonly isNever: boolean;
   /** What was found out of these symbols and facts before. */
   readonly #found: Found;
+  /** Made when a proof first asks for it. */
+  #digits: Knowledge | null | undefined;
 
   private constructor(symbols: ReadonlyMap<string, Symbol>, equal: ReadonlyMap<string, Size>, facts: readonly Size[], found: Found = { ranges: new Map(), nonNegative: new Map() }) {
     this.#symbols = symbols;
@@ -153,12 +155,16 @@ export class Knowledge {
     }
     const symbols = this.#withoutEmpty(addSize(fact, 1));
     const isSame = [...symbols].every(([known, symbol]) => this.#symbols.get(known) === symbol);
-    const known = new Knowledge(symbols, this.#equal, [...this.#facts, fact], isSame ? { ranges: this.#found.ranges, nonNegative: new Map() } : undefined);
-    return this.#ofDigits(fact).reduce<Knowledge>((knows, f) => knows.withFact(f), known);
+    return new Knowledge(symbols, this.#equal, [...this.#facts, fact], isSame ? { ranges: this.#found.ranges, nonNegative: new Map() } : undefined);
   }
-  /** What a fact about a digit says of the digits below it: they have no more than what the digit leaves them. */
-  #ofDigits(fact: SizeExpr): Size[] {
-    return fact.terms.flatMap(({ coefficient, atoms: [atom, ...factors] }) => {
+  /** With what the facts about digits say of the digits below these too; null where they say nothing. */
+  #withDigits(): Knowledge | null {
+    if (this.#digits !== undefined) return this.#digits;
+    const facts = this.#facts.flatMap(f => this.#ofDigits(f));
+    return (this.#digits = facts.length === 0 ? null : facts.reduce<Knowledge>((knows, f) => knows.withFact(f), this));
+  }
+  #ofDigits(fact: Size): Size[] {
+    return (typeof fact === "number" ? [] : fact.terms).flatMap(({ coefficient, atoms: [atom, ...factors] }) => {
       if (atom?.kind !== "mod" || factors.length > 0) return [];
       const rest: Size = subSize(fact, productOf(coefficient, [atom]));
       return this.#withoutQuotient(atom, Math.abs(coefficient), coefficient > 0 ? 1 : -1, rest, attempt());
@@ -204,9 +210,18 @@ export class Knowledge {
     if (typeof resolved === "number") return resolved >= 0;
     const known = this.#found.nonNegative.get(resolved.key);
     if (known !== undefined) return known;
-    const proved = WAYS.some(first => (first !== "facts" || this.#facts.length > 0) && this.#prove(resolved, attempt(first), []));
+    let proved = this.#isProved(resolved);
+    if (!proved) {
+      // More facts leave fewer steps for each, so that they are for what is not shown without.
+      const more = this.#withDigits();
+      proved = more !== null && more.#isProved(resolved);
+    }
     this.#found.nonNegative.set(resolved.key, proved);
     return proved;
+  }
+
+  #isProved(s: Size): boolean {
+    return this.isNever || WAYS.some(first => (first !== "facts" || this.#facts.length > 0) && this.#prove(s, attempt(first), []));
   }
 
   /** A bound of the size from above (or below) in which only symbols that `keep` accepts are left; undefined if none is found. */

@@ -44,6 +44,7 @@ const FOUND: { readonly [name: string]: Network } = {
   ], { dims: [ONE], optimizer: null }),
   "sums over a dim of one value and one of more": network([{ dim: "S", times: 1, plus: 0 }, { dim: "B", times: 1, plus: 0 }], [], { dims: [ONE, { ...B, min: 1, values: [1, 3] }], loss: "sum" }),
   "an image of one pixel of two channels": network([1, 1, 2], [conv({ padding: 0 })]),
+  "an image of a row of few pixels of two channels, whose border is read": network([1, { dim: "S", times: 1, plus: 0 }, 2], [conv({ padding: 1 })], { dims: [{ ...S, max: 4 }] }),
   "a sort of a dim that is always 0": network([{ dim: "S", times: 1, plus: 0 }, 3], [{ kind: "sort", axis: 2, k: 1 }], { dims: [NONE] }),
   "a sort of an axis that is always empty": network([0, 1], [{ kind: "sort", axis: 2, k: 1 }]),
   "the filter's gradient of a wide window over as many rows as columns": network([{ dim: "S", times: 1, plus: 0 }, { dim: "S", times: 1, plus: 0 }], [
