@@ -214,7 +214,7 @@ export class Knowledge {
     if (!proved) {
       // More facts leave fewer steps for each, so that they are for what is not shown without.
       const more = this.#withDigits();
-      proved = more !== null && more.#isProved(resolved);
+      if (more) proved = more.#isProved(resolved);
     }
     this.#found.nonNegative.set(resolved.key, proved);
     return proved;
