@@ -221,7 +221,18 @@ export class Knowledge {
   }
 
   #isProved(s: Size): boolean {
-    return this.isNever || WAYS.some(first => (first !== "facts" || this.#facts.length > 0) && this.#prove(s, attempt(first), []));
+    const inAnyWay = (size: Size): boolean => WAYS.some(first => (first !== "facts" || this.#facts.length > 0) && this.#prove(size, attempt(first), []));
+    return this.isNever || inAnyWay(s) || this.#withoutOuterQuotients(s).some(inAnyWay);
+  }
+  /** What the size is at least 0 by, with a quotient multiplied away that is not the innermost of it: where symbols inside it go
+   *  first, it is forgotten that the rest is a multiple of the quotient's factor. */
+  #withoutOuterQuotients(s: Size): Size[] {
+    if (typeof s === "number" || this.#facts.length === 0) return [];
+    const innermost = this.#innermost(s)?.key;
+    return s.terms.flatMap(({ coefficient, atoms: [atom, ...factors] }) => {
+      if (!atom || atom.kind === "dim" || atom.key === innermost || factors.length > 0) return [];
+      return this.#withoutQuotient(atom, Math.abs(coefficient), coefficient > 0 ? 1 : -1, subSize(s, productOf(coefficient, [atom])), attempt());
+    });
   }
 
   /** A bound of the size from above (or below) in which only symbols that `keep` accepts are left; undefined if none is found. */

@@ -50,6 +50,13 @@ const FOUND: { readonly [name: string]: Network } = {
   "the filter's gradient of a wide window over as many rows as columns": network([{ dim: "S", times: 1, plus: 0 }, { dim: "S", times: 1, plus: 0 }], [
     { kind: "linear", axes: 1, to: [2, 8], bias: true }, { ...conv({ to: 6, kernel: [1, 4], dilation: [1, 2] }), bias: true },
   ], { dims: [{ ...S, min: 1, max: 257, values: [1, 1] }], input: { of: "ids", shape: [{ dim: "S", times: 1, plus: 0 }, { dim: "S", times: 1, plus: 0 }] }, loss: "sum" }),
+  "the gradient of a norm of every other column, where what else reads the columns is a product": network([{ dim: "S", times: 1, plus: 0 }, 3], [
+    { kind: "linear", axes: 1, to: [8], bias: true },
+    { kind: "meet", how: "maximum", branches: [
+      [{ kind: "linear", axes: 1, to: [63], bias: true }],
+      [{ kind: "every", axis: 1, other: 2 }, { kind: "norm", of: "layer", axes: 1, groups: 3, affine: false }],
+    ] },
+  ], { dims: [{ ...S, min: 2, max: 11, values: [2, 2] }], loss: "sum" }),
 };
 
 test.each(NETWORK_TARGETS.map(target => ({ name: target.name, target })))("networks that were found on $name", async ({ name, target }) => {

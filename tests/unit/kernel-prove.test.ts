@@ -198,6 +198,17 @@ describe("a condition about a digit", () => {
   });
 });
 
+describe("a condition in two symbols", () => {
+  const [thread, step] = [dimSize("thread"), dimSize("step")];
+  const column = addSize(mulSize(step, 8), thread);
+  const inside = Knowledge.ofDims([]).withVariable("thread", 0, 8).withVariable("step", 0, 2).withFact(subSize(7, column));
+  it("bounds the pair of columns that a column is of, whichever symbol is defined last", () => {
+    const last = addSize(mulSize(floorDivSize(column, 2), 2), 1);
+    expect(inside.isNonNegative(subSize(7, last))).toBe(true);
+    expect(inside.isNonNegative(subSize(6, last))).toBe(false);
+  });
+});
+
 describe("a condition in many symbols", () => {
   it("bounds the place of a row that is found in steps of a part", () => {
     const [S, t, part, block, round] = ["S", "t", "part", "block", "round"].map(dimSize) as [Size, Size, Size, Size, Size];
