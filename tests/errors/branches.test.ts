@@ -4,20 +4,13 @@
 import { inspect } from "node:util";
 import { expect, test } from "vitest";
 import { constant, dim, entry, f32, file, procedure, read, type Scalar, save, state, type Tensor, traceProgram, when } from "sluice";
+import { refusal } from "../support/refusal.ts";
 
 const B = dim("B", { max: 8 });
 const weight = state(f32(3), "ones");
 const step = entry({ x: f32(B, 3) }, ({ x }) => ({ loss: x.mul(weight).mean() }));
 const run = (body: (x: Tensor) => unknown) => traceProgram({ weight, f: entry({ x: f32(B, 3) }, ({ x }) => ({ y: x.exp(), z: body(x as Tensor) as Tensor })) }, "branches");
 const within = (body: (loss: Scalar<"f32">) => void) => traceProgram({ weight, step, p: procedure({}, () => body(step({ x: read("x.npy", { x: f32(1, 3) }).x }).loss)) }, "branches");
-const refusal = (f: () => unknown): string => {
-  try {
-    f();
-    return "nothing was refused";
-  } catch (error) {
-    return (error as Error).message;
-  }
-};
 /** As JavaScript would, whatever the types say. */
 const loose = (x: unknown): number => x as number;
 

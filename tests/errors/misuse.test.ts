@@ -5,16 +5,9 @@ import {
   constant, dim, emit, entry, evaluate, f32, gradientsOf, i32, int, iterate, linear, list, log, loop, procedure, random, read, save, state, type Tensor, traceProgram, variable, when,
   withGradient,
 } from "sluice";
+import { refusal } from "../support/refusal.ts";
 
 const B = dim("B", { max: 8 });
-const refusal = (f: () => unknown): string => {
-  try {
-    f();
-    return "nothing was refused";
-  } catch (error) {
-    return (error as Error).message;
-  }
-};
 const w = state(f32(3));
 const over = (body: (x: Tensor) => unknown) => traceProgram({ w, f: entry({ x: f32(B, 3) }, ({ x }) => ({ y: body(x as Tensor) as Tensor })) }, "misuse");
 const other = random("same");

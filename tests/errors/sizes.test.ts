@@ -4,16 +4,9 @@ import {
   arange, bf16, bool, constant, conv2d, dim, entry, every, f16, f32, f64, full, groupNorm, i4, i8, i16, i32, iterate, linear, type Picture, picture, procedure, repeat, span, state,
   type Tensor, times, traceProgram, u8, u16, u32, variable,
 } from "sluice";
+import { refusal } from "../support/refusal.ts";
 
 const B = dim("B", { max: 8 });
-const refusal = (f: () => unknown): string => {
-  try {
-    f();
-    return "nothing was refused";
-  } catch (error) {
-    return (error as Error).message;
-  }
-};
 /** Over a vector of ten. */
 const over = (body: (x: Tensor) => Tensor | undefined, fixed: { readonly [dim: string]: number } = {}) =>
   traceProgram({ f: entry({ x: f32(10), y: f32(B) }, ({ x, y }) => ({ z: body(x as Tensor) as Tensor, y }), fixed) }, "sizes");
